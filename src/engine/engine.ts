@@ -1,0 +1,266 @@
+import type { Abortable } from '../io/bytes.ts';
+import type { ImageConfig } from '../oci/config.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { ChainId, DiffId, Digest } from '../oci/digest.ts';
+import type { Manifest } from '../oci/manifest.ts';
+import type { Platform } from '../oci/platform.ts';
+import type { UnionTree } from '../union/tree.ts';
+
+/** The use cases of the library: what the CLI's verbs, and later the daemon's routes, translate into. */
+export interface Engine extends AsyncDisposable {
+  /** Absolute path of the store. */
+  readonly root: string;
+  /** Name of the storage driver in use. */
+  readonly driver: string;
+
+  /** Pulls, verifies, unpacks and names an image. Nothing of it is visible before all of it is durable. */
+  pull(reference: string, options?: PullOptions): Promise<PullResult>;
+  /** What {@link pull} would do: nothing is written. */
+  plan(reference: string, options?: PullOptions): Promise<PullPlan>;
+  /** Tags of the repository `reference` names, in the registry. */
+  listRemoteTags(reference: string, options?: Abortable): AsyncIterable<string>;
+
+  /** All images, newest first. */
+  images(): Promise<StoredImage[]>;
+  /**
+   * @param name reference, image ID, unambiguous ID prefix (4 or more digits), or `name@digest`.
+   * @throws NOT_FOUND, or INVALID_ARGUMENT when an ID prefix is ambiguous
+   */
+  image(name: string): Promise<StoredImage>;
+  /** Adds the reference `target` to an image; it moves from another image if that had it. */
+  tag(name: string, target: string): Promise<void>;
+  /**
+   * Removes a name, and the image with it when that was its last (docker's rules: an ID removes
+   * all names only with `force`). Space is freed by the garbage collection that follows.
+   */
+  remove(name: string, options?: RemoveOptions): Promise<RemoveResult>;
+
+  /** The union of the image's layers, or of its `layers` lowest ones. Needs neither mount nor root. */
+  tree(name: string, options?: TreeOptions): Promise<UnionTree>;
+  /** Mounts the read-only view on `target` (default: a directory of the store), until {@link unmount} or reboot. */
+  mount(name: string, options?: MountOptions): Promise<MountResult>;
+  /** @param target a mount point, or the name of an image all of whose views are unmounted */
+  unmount(target: string): Promise<readonly string[]>;
+  /** The views that are mounted now. */
+  mounted(): Promise<readonly MountResult[]>;
+
+  /** Every byte of the store, attributed. */
+  usage(): Promise<StoreUsage>;
+  /** Deletes what no tag, lease or container reaches. */
+  gc(options?: GcOptions): Promise<GcResult>;
+  /** Removes dangling (or, with `all`, every unused) image and expired partial downloads, then collects. */
+  prune(options?: PruneOptions): Promise<GcResult>;
+  /** Verifies every blob, layer and row. With `repair`, re-creates what is broken from the blob or the registry. */
+  check(options?: CheckOptions): Promise<CheckReport>;
+  info(): Promise<EngineInfo>;
+}
+
+export interface StoredImage {
+  /** Digest of the config. */
+  readonly id: Digest;
+  /** Normalised references that point to it, e.g. `docker.io/library/redis:latest`. */
+  readonly references: readonly string[];
+  /** Digests it was pulled by, e.g. `docker.io/library/redis@sha256:…`. */
+  readonly repoDigests: readonly string[];
+  readonly manifestDescriptor: Descriptor;
+  readonly manifest: Manifest;
+  readonly config: ImageConfig;
+  /** The config document as it was fetched. */
+  readonly configBytes: Uint8Array;
+  /** Base layer first. */
+  readonly layers: readonly StoredLayer[];
+  readonly pulledAt: Date;
+  /** Sum of the files of all layers, in bytes: what docker calls Size. */
+  readonly size: number;
+}
+
+export interface StoredLayer {
+  readonly descriptor: Descriptor;
+  readonly diffId: DiffId;
+  readonly chainId: ChainId;
+  /** Uncompressed tar, in bytes. */
+  readonly tarSize: number;
+  /** Sum of its regular files, in bytes. */
+  readonly bytes: number;
+  /** Directory of the unpacked layer. */
+  readonly directory: string;
+  readonly dependent: boolean;
+}
+
+export interface PullOptions extends Abortable {
+  /** e.g. `linux/arm64`. Default: this machine's. */
+  readonly platform?: Platform | undefined;
+  readonly onProgress?: ((event: PullEvent) => void) | undefined;
+}
+
+/** Facts, in the order they happen; several layers interleave. */
+export type PullEvent =
+  | { readonly type: 'resolving'; readonly reference: string }
+  | { readonly type: 'resolved'; readonly target: Descriptor; readonly from: string }
+  /** Once per pull: the layers, base first. */
+  | { readonly type: 'layers'; readonly layers: readonly Descriptor[] }
+  | { readonly type: 'exists'; readonly target: Descriptor }
+  | { readonly type: 'waiting'; readonly target: Descriptor }
+  /** `bytes` of the blob are here, `resumed` of them from an earlier attempt; `shared`: another process downloads it. */
+  | {
+      readonly type: 'bytes';
+      readonly target: Descriptor;
+      readonly bytes: number;
+      readonly resumed: number;
+      readonly shared: boolean;
+    }
+  | { readonly type: 'downloaded'; readonly target: Descriptor }
+  | { readonly type: 'extracting'; readonly target: Descriptor; readonly bytes: number }
+  | { readonly type: 'complete'; readonly target: Descriptor }
+  /** A request is tried again after `delay` milliseconds. */
+  | { readonly type: 'retry'; readonly target: Descriptor | undefined; readonly reason: string; readonly delay: number }
+  | { readonly type: 'warning'; readonly message: string };
+
+export interface PullResult {
+  readonly reference: string;
+  readonly image: StoredImage;
+  /** What the reference resolved to (an index or a manifest). */
+  readonly target: Descriptor;
+  /** Nothing had to be fetched or unpacked. */
+  readonly upToDate: boolean;
+  readonly bytesFetched: number;
+}
+
+export interface PullPlan {
+  readonly reference: string;
+  readonly target: Descriptor;
+  readonly platform: Platform;
+  readonly layers: readonly PlannedLayer[];
+  /** In bytes. */
+  readonly fetch: number;
+  /** Bytes that need not be fetched: whole blobs and partial downloads. */
+  readonly present: number;
+  /** Estimate of the disk space that the pull needs, in bytes. `undefined` parts of it are unknown until unpacked. */
+  readonly disk: number;
+  readonly free: number;
+}
+
+export interface PlannedLayer {
+  readonly descriptor: Descriptor;
+  readonly diffId: DiffId;
+  readonly state: 'missing' | 'partial' | 'blob' | 'unpacked';
+  /** Bytes of a partial download that are already here. */
+  readonly have: number;
+}
+
+export interface RemoveOptions {
+  readonly force?: boolean;
+}
+
+export interface RemoveResult {
+  readonly untagged: readonly string[];
+  /** Image ID, then chain IDs, as docker prints `Deleted:`. */
+  readonly deleted: readonly string[];
+}
+
+export interface TreeOptions {
+  /** Only the `layers` lowest layers. Default: all. */
+  readonly layers?: number | undefined;
+}
+
+export interface MountOptions extends TreeOptions {
+  readonly target?: string | undefined;
+}
+
+export interface MountResult {
+  readonly target: string;
+  readonly image: string;
+  readonly layers: number;
+}
+
+/** Sums are exact: every byte below the root is in exactly one leaf. */
+export interface StoreUsage {
+  readonly total: number;
+  readonly images: readonly ImageUsage[];
+  readonly blobs: readonly BlobUsage[];
+  readonly layers: readonly LayerUsage[];
+  readonly partials: readonly { readonly digest: Digest; readonly bytes: number; readonly active: boolean }[];
+  /** Database, locks, projections, mounts. */
+  readonly metadata: number;
+  /** What `gc` would free now. */
+  readonly reclaimable: number;
+}
+
+export interface ImageUsage {
+  readonly id: Digest;
+  readonly references: readonly string[];
+  /** Bytes on disk of all it uses. */
+  readonly total: number;
+  /** Bytes only it uses: what removing it would free. */
+  readonly exclusive: number;
+  readonly shared: number;
+}
+
+export interface BlobUsage {
+  readonly digest: Digest;
+  readonly bytes: number;
+  readonly kind: 'layer' | 'config' | 'manifest' | 'index' | 'other';
+  /** Image IDs. */
+  readonly usedBy: readonly Digest[];
+}
+
+export interface LayerUsage {
+  readonly diffId: DiffId;
+  readonly directory: string;
+  /** On disk, index included. */
+  readonly bytes: number;
+  readonly usedBy: readonly Digest[];
+}
+
+export interface GcOptions extends Abortable {
+  readonly dryRun?: boolean;
+}
+
+export interface PruneOptions extends GcOptions {
+  /** Every image without a container, not only untagged ones. */
+  readonly all?: boolean;
+  /** Partial downloads older than this go too, in milliseconds. Default: the store's policy. */
+  readonly partialsOlderThan?: number;
+}
+
+export interface GcResult {
+  readonly images: readonly string[];
+  readonly blobs: readonly Digest[];
+  readonly layers: readonly string[];
+  readonly partials: readonly Digest[];
+  readonly bytes: number;
+}
+
+export interface CheckOptions extends Abortable {
+  readonly repair?: boolean;
+  readonly onProgress?: (event: { readonly done: number; readonly total: number }) => void;
+}
+
+export interface CheckReport {
+  readonly blobs: number;
+  readonly layers: number;
+  readonly images: number;
+  readonly problems: readonly CheckProblem[];
+}
+
+export interface CheckProblem {
+  readonly kind: string;
+  readonly subject: string;
+  readonly message: string;
+  readonly repaired: boolean;
+}
+
+export interface EngineInfo {
+  readonly version: string;
+  readonly root: string;
+  readonly driver: string;
+  readonly driverReason: string;
+  /** Each driver passed over, and why. */
+  readonly rejected: readonly { readonly driver: string; readonly reason: string }[];
+  readonly platform: Platform;
+  readonly kernel: string;
+  readonly features: Readonly<Record<string, boolean | string>>;
+  readonly images: number;
+  readonly layers: number;
+  readonly rootless: boolean;
+}

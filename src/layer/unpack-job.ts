@@ -1,0 +1,65 @@
+import type { Digest, DiffId } from '../oci/digest.ts';
+
+/**
+ * How a driver keeps a layer's files:
+ *  - `overlay`: a directory of the layer's own, whiteouts as 0:0 devices, opaque as `trusted.overlay.opaque`
+ *  - `userxattr`: the same for an overlay mounted with `userxattr` (`user.overlay.opaque`)
+ *  - `direct`: applied onto a directory that already holds the parents' files; whiteouts delete
+ *  - `tar`: nothing is extracted, the uncompressed tar is kept as `layer.tar`
+ */
+export type LayerForm = 'overlay' | 'userxattr' | 'direct' | 'tar';
+
+/** One pass over a layer: blob digest, inflate, diffID, tar, index and extraction. */
+export interface UnpackJob {
+  /** The file with the layer's bytes as stored; it may still be growing. */
+  readonly blob: string;
+  /** What the blob must be, in bytes and digest. */
+  readonly size: number;
+  readonly digest: Digest;
+  /** Media type of the blob; the compression is found by its magic bytes. */
+  readonly mediaType: string;
+  /** What the tar must hash to, if known. */
+  readonly diffId: DiffId | undefined;
+  readonly form: LayerForm;
+  /** Existing directory of the layer: gets `index.erofs`, and `fs/` or `layer.tar`. */
+  readonly directory: string;
+  /** Lower layers, nearest first; needed by `direct`, and by a layer that depends on its parents. */
+  readonly parents: readonly ParentLayer[] | undefined;
+}
+
+export interface ParentLayer {
+  /** Directory with `index.erofs`. */
+  readonly directory: string;
+  readonly diffId: DiffId;
+  /** Where the parent's files are, for hard links to them. */
+  readonly form: LayerForm;
+}
+
+export interface UnpackResult {
+  readonly digest: Digest;
+  readonly diffId: DiffId;
+  /** Uncompressed tar, in bytes. */
+  readonly tarSize: number;
+  readonly indexSize: number;
+  /** sha256 of `index.erofs`. */
+  readonly indexDigest: Digest;
+  /**
+   * The layer omits parent directories, writes through a lower symlink, or hard-links a lower file:
+   * its tree depends on what is below it (DESIGN decision 1). Known whether or not `parents` were given.
+   */
+  readonly dependent: boolean;
+  readonly stats: LayerStats;
+}
+
+export interface LayerStats {
+  /** Entries of the layer's tree, the root, implicit directories and whiteouts not counted. */
+  readonly entries: number;
+  readonly files: number;
+  readonly directories: number;
+  readonly symlinks: number;
+  readonly others: number;
+  readonly whiteouts: number;
+  readonly opaques: number;
+  /** Sum of the sizes of the regular files, hard links once, in bytes. */
+  readonly bytes: number;
+}

@@ -1,0 +1,60 @@
+import type { Bytes } from '../io/bytes.ts';
+import type { Mount } from '../sys/mount-data.ts';
+
+/**
+ * One storage technology. A driver knows physical ids and their parents; it has
+ * never heard of names, labels, digests, images or containers.
+ *
+ * Every method is idempotent — the snapshotter repeats whatever a crash cut
+ * short — and none of them mounts anything.
+ */
+export interface Driver extends AsyncDisposable {
+  /** As `docker info` prints it: `overlay2`, `btrfs`, … */
+  readonly name: string;
+  /** Allocates storage for `snapshot`, showing the content of its parents. */
+  create(snapshot: Snapshot, options?: CreateOptions): Promise<void>;
+  /** Freezes what was written, so that others can build on it. Absent: nothing to do. */
+  seal?(snapshot: Snapshot): Promise<void>;
+  /** Frees everything `snapshot` owns. */
+  remove(snapshot: Snapshot): Promise<void>;
+  /** How to make the tree visible. At least one; in the order they must be performed. */
+  mounts(snapshot: Snapshot): Promise<readonly Mount[]>;
+  /** Storage owned by `snapshot` alone, parents excluded. */
+  usage(snapshot: Snapshot): Promise<Usage>;
+  /** Docker's `GraphDriver.Data`: low-level facts for people, never for programs. */
+  inspect(snapshot: Snapshot): Promise<Readonly<Record<string, string>>>;
+
+  /** Union file systems only: where this snapshot's own changes lie. Lets apply and diff work without mounting. */
+  upper?(snapshot: Snapshot): Upper | undefined;
+  /** A faster or only way in (erofs image straight from tar, Windows layer import). Absent: unpack generically. */
+  apply?(snapshot: Snapshot, tar: Bytes): Promise<void>;
+  /** A faster or only way out. Absent: compare with the parent generically. */
+  diff?(snapshot: Snapshot): Bytes;
+}
+
+/** The physical side of a snapshot. */
+export interface Snapshot {
+  readonly id: string;
+  readonly kind: SnapshotKind;
+  /** Ids of committed snapshots, nearest first. */
+  readonly parents: readonly string[];
+}
+
+export interface Upper {
+  readonly path: string;
+  /** How a deletion is spelled in there. */
+  readonly whiteouts: 'overlay' | 'aufs';
+}
+
+export type SnapshotKind = 'active' | 'view' | 'committed';
+
+export interface CreateOptions {
+  /** Upper bound of the writable layer in bytes. Drivers without quota reject it with `NOT_IMPLEMENTED`. */
+  readonly maxSize?: number;
+}
+
+export interface Usage {
+  /** In bytes. */
+  readonly size: number;
+  readonly inodes: number;
+}
