@@ -1,13 +1,5 @@
 import type { Digest, DiffId } from '../oci/digest.ts';
-
-/**
- * How a driver keeps a layer's files:
- *  - `overlay`: a directory of the layer's own, whiteouts as 0:0 devices, opaque as `trusted.overlay.opaque`
- *  - `userxattr`: the same for an overlay mounted with `userxattr` (`user.overlay.opaque`)
- *  - `direct`: applied onto a directory that already holds the parents' files; whiteouts delete
- *  - `tar`: nothing is extracted, the uncompressed tar is kept as `layer.tar`
- */
-export type LayerForm = 'overlay' | 'userxattr' | 'direct' | 'tar';
+import type { LayerForm } from '../snapshot/driver.ts';
 
 /** One pass over a layer: blob digest, inflate, diffID, tar, index and extraction. */
 export interface UnpackJob {

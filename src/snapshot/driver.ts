@@ -11,6 +11,8 @@ import type { Mount } from '../sys/mount-data.ts';
 export interface Driver extends AsyncDisposable {
   /** As `docker info` prints it: `overlay2`, `btrfs`, … */
   readonly name: string;
+  /** How the engine's unpacker must lay a layer's files down for this driver. */
+  readonly form: LayerForm;
   /** Allocates storage for `snapshot`, showing the content of its parents. */
   create(snapshot: Snapshot, options?: CreateOptions): Promise<void>;
   /** Freezes what was written, so that others can build on it. Absent: nothing to do. */
@@ -31,6 +33,15 @@ export interface Driver extends AsyncDisposable {
   /** A faster or only way out. Absent: compare with the parent generically. */
   diff?(snapshot: Snapshot): Bytes;
 }
+
+/**
+ * How a driver keeps a layer's files:
+ *  - `overlay`: a directory of the layer's own, whiteouts as 0:0 devices, opaque as `trusted.overlay.opaque`
+ *  - `userxattr`: the same for an overlay mounted with `userxattr` (`user.overlay.opaque`)
+ *  - `direct`: applied onto a directory that already holds the parents' files; whiteouts delete
+ *  - `tar`: nothing is extracted, the uncompressed tar is kept as `layer.tar`
+ */
+export type LayerForm = 'overlay' | 'userxattr' | 'direct' | 'tar';
 
 /** The physical side of a snapshot. */
 export interface Snapshot {

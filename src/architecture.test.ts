@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { glob, readFile } from 'node:fs/promises';
+import { dirname, join, normalize } from 'node:path';
+import { test } from 'node:test';
+
+/** Who may import whom: a folder imports itself and anything on a lower line. This table is the architecture. */
+const LINES: readonly (readonly string[])[] = [
+  ['errors'],
+  ['oci'],
+  ['sys'],
+  ['io', 'db'],
+  ['tar', 'fs'],
+  ['erofs'],
+  ['content', 'registry', 'snapshot'],
+  ['layer', 'union'],
+  ['image'],
+  ['runtime'],
+  ['container'],
+  ['engine'],
+  ['build', 'explain', 'testing'],
+  ['daemon', 'distribution', 'explorer', 'containerd'],
+  ['cli'],
+];
+/** Sideways imports that are part of the design: a repository *is* a `Source` and a `Sink`. */
+const ALSO: Readonly<Record<string, readonly string[]>> = { registry: ['content'] };
+
+const home = (path: string): string => path.split('/')[0]!.replace(/(\.test)?\.ts$/, '');
+const lineOf = (folder: string): number => LINES.findIndex((line) => line.includes(folder));
+
+const IMPORT =
+  /(?:^|[\s;}])(?:import|export)\s[^'"();]*?from\s*['"](\.[^'"]+)['"]|import\(\s*['"](\.[^'"]+)['"]|^import\s+['"](\.[^'"]+)['"]/gm;
+
+interface Import {
+  readonly file: string;
+  readonly to: string;
+}
+
+async function* sources(): AsyncGenerator<{ file: string; text: string }> {
+  for await (const file of glob('**/*.ts', { cwd: import.meta.dirname }))
+    yield { file, text: await readFile(join(import.meta.dirname, file), 'utf8') };
+}
+
+async function imports(): Promise<Import[]> {
+  const found: Import[] = [];
+  for await (const { file, text } of sources())
+    for (const [, from, dynamic, bare] of text.matchAll(IMPORT))
+      found.push({ file, to: normalize(join(dirname(file), (from ?? dynamic ?? bare)!)) });
+  return found;
+}
+
+const isTest = (file: string): boolean => file.endsWith('.test.ts');
+
+test('imports point downwards only', async () => {
+  const wrong: string[] = [];
+  for (const { file, to } of await imports()) {
+    const [from, target] = [home(file), home(to)];
+    if (from === 'index' || from === 'architecture' || from === target) continue;
+    if (isTest(file) && (target === 'testing' || target === 'distribution')) continue;
+    assert.notEqual(lineOf(from), -1, `${file}: the folder ${from} is not in the table`);
+    if (lineOf(target) >= lineOf(from) && !ALSO[from]?.includes(target))
+      wrong.push(`${file} imports ${to}`);
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test('a driver knows the driver interface and lower lines, nothing else of snapshot/', async () => {
+  const wrong = (await imports()).filter(
+    ({ file, to }) =>
+      /^snapshot\/drivers\/(?!index)/.test(file) &&
+      !isTest(file) &&
+      home(to) === 'snapshot' &&
+      !to.startsWith('snapshot/drivers/') &&
+      to !== 'snapshot/driver.ts',
+  );
+  assert.deepEqual(wrong, []);
+});
+
+/** Text that only these files may contain. */
+const ONLY: readonly (readonly [what: string, pattern: RegExp, where: RegExp])[] = [
+  ['native code', /(?:from|import\()\s*['"]koffi['"]/, /^sys\/binding\.ts$/],
+  [
+    'the environment',
+    /\bprocess\.env\b/,
+    /^(?:engine\/config|registry\/credentials|testing\/need)\.ts$/,
+  ],
+  ['the console', /\bconsole\.|process\.std(?:out|err|in)\b/, /^cli\//],
+];
+
+for (const [what, pattern, where] of ONLY)
+  test(`${what} is reached from ${where.source} only`, async () => {
+    const wrong: string[] = [];
+    for await (const { file, text } of sources())
+      if (!isTest(file) && !where.test(file) && pattern.test(text)) wrong.push(file);
+    assert.deepEqual(wrong, []);
+  });
