@@ -1,0 +1,53 @@
+/**
+ * Runs the tests and tells, beside what failed, what was skipped and which need of the machine is to blame.
+ *
+ *     npm test [-- FILE …]           the files, or everything
+ *
+ * In CI (`CI=true`) a skip fails the run unless `MICA_UNMET_NEEDS` (needs separated by spaces, found
+ * by `.ci/run` with its own probes) names every need of its reason.
+ */
+import { glob } from 'node:fs/promises';
+import { run } from 'node:test';
+import { spec } from 'node:test/reporters';
+import { join } from 'node:path';
+
+const home = join(import.meta.dirname, '..');
+const chosen = process.argv.slice(2);
+const files = chosen.length > 0 ? chosen : await Array.fromAsync(glob('{src,test}/**/*.test.ts', { cwd: home }));
+
+let [passed, failed] = [0, 0];
+const skips = new Map<string, number>();
+const failures: string[] = [];
+
+const stream = run({ cwd: home, files: files.map((file) => join(home, file)).sort(), concurrency: 2 });
+stream.on('test:pass', ({ skip, todo, details }) => {
+  if (details.type === 'suite') return;
+  if (skip === undefined && todo === undefined) passed++;
+  else {
+    const reason = String(skip || todo || 'no reason given');
+    skips.set(reason, (skips.get(reason) ?? 0) + 1);
+  }
+});
+stream.on('test:fail', ({ name, file, details }) => {
+  if (details.type === 'suite') return;
+  failed++;
+  failures.push(`${file ?? ''}: ${name}`);
+});
+for await (const chunk of stream.compose(new spec())) process.stdout.write(String(chunk));
+
+const skipped = [...skips.values()].reduce((sum, count) => sum + count, 0);
+for (const failure of failures) console.log(`failed: ${failure}`);
+for (const [reason, count] of [...skips].sort()) console.log(`skipped ${count}: ${reason}`);
+
+const unmet = new Set((process.env['MICA_UNMET_NEEDS'] ?? '').split(/\s+/).filter(Boolean));
+const excused = (reason: string): boolean =>
+  reason.startsWith('needs ') && reason.slice(6).split(', ').some((need) => unmet.has(need));
+const wrong = process.env['CI'] === 'true' ? [...skips.keys()].filter((reason) => !excused(reason)) : [];
+for (const reason of wrong) console.log(`CI: skipped although this machine could run it: ${reason}`);
+
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
+if (failed > 0 || wrong.length > 0) process.exitCode = 1;
+if (passed + failed === 0) {
+  console.log('no test was found');
+  process.exitCode = 1;
+}
