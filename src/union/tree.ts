@@ -1,26 +1,80 @@
-import type { Bytes } from '../io/bytes.ts';
+import type { Abortable, Bytes } from '../io/bytes.ts';
 
-/** A path inside an image: text (UTF-8) or raw bytes. `/a/b`, `a/b` and `./a/b` are the same. */
+/**
+ * A path inside an image: text (UTF-8) or raw bytes. `/a/b`, `a/b` and `./a//b` are the same;
+ * `..` of the root is the root; a trailing slash asks for a directory, as everywhere in Unix.
+ */
 export type TreePath = string | Uint8Array;
 
 /**
- * The union of an image's layers as one read-only tree, in user space: no mount, no root, any OS.
- * Whiteouts and opaque directories are applied; symbolic links are resolved inside the tree only.
+ * A read-only tree of files. Symbolic links are resolved inside it only.
+ *
+ * Every lookup throws NOT_FOUND when nothing is there, FAILED_PRECONDITION when something on the
+ * way is not a directory (ENOTDIR) or 40 symbolic links do not suffice (ELOOP).
  */
-export interface UnionTree extends AsyncDisposable {
-  /** Follows symbolic links. @throws NOT_FOUND */
+export interface FileTree {
+  /** Follows symbolic links. */
   stat(path: TreePath): TreeStat;
-  /** Does not follow the last component. @throws NOT_FOUND */
+  /** Does not follow the last component. */
   lstat(path: TreePath): TreeStat;
-  /** Sorted in byte order. @throws NOT_FOUND, FAILED_PRECONDITION when it is not a directory */
+  /** Sorted in byte order. @throws FAILED_PRECONDITION when it is not a directory */
   readdir(path: TreePath): TreeDirent[];
+  /** @throws FAILED_PRECONDITION when it is not a symbolic link */
   readlink(path: TreePath): string;
-  readFile(path: TreePath): Promise<Buffer>;
-  createReadStream(path: TreePath, options?: { readonly start?: number; readonly end?: number }): Bytes;
-  /** `path` and everything below it, depth first, siblings in byte order. */
+  /** Where `path` leads, and through which links; what does not exist below is kept as it was written. */
+  resolve(path: TreePath, options?: ResolveOptions): Resolution;
+  /** @throws FAILED_PRECONDITION when it is not a regular file, RESOURCE_EXHAUSTED above 1 GiB */
+  readFile(path: TreePath, options?: Abortable): Promise<Buffer>;
+  /** `start` and `end` as in `fs.createReadStream`: `end` is inclusive. Holes read as zeros. */
+  createReadStream(path: TreePath, options?: ReadOptions): Bytes;
+  /** `path` and everything below it, depth first, siblings in byte order; links are not followed. */
   walk(path?: TreePath): Iterable<TreeEntry>;
-  /** Every layer's word on `path` (not followed), topmost first. */
+}
+
+/**
+ * The union of an image's layers as one read-only tree, in user space: no mount, no root, any OS.
+ * Whiteouts and opaque directories are applied.
+ */
+export interface UnionTree extends FileTree, AsyncDisposable {
+  /** How many layers it has. Layer 0 is the base. */
+  readonly depth: number;
+  /**
+   * Every layer's word on `path`, topmost first; links on the way are followed, the last component
+   * is not. Paths that some layer deleted have a history too; `[]`: no layer ever had it.
+   */
   history(path: TreePath): PathLayer[];
+  /** Every path of every layer once, with all its versions, hidden ones included; parents first. */
+  survey(visit: (path: SurveyedPath) => void): void;
+}
+
+export interface ResolveOptions {
+  /** Follow the last component, too. Default true. */
+  readonly follow?: boolean;
+}
+
+export interface ReadOptions extends Abortable {
+  readonly start?: number | undefined;
+  readonly end?: number | undefined;
+}
+
+export interface Resolution extends Named {
+  /** Symbolic links that were followed, in that order. */
+  readonly links: readonly FollowedLink[];
+  readonly exists: boolean;
+}
+
+export interface FollowedLink {
+  readonly path: string;
+  readonly target: string;
+  /** Which layer provides the link. */
+  readonly layer: number;
+}
+
+/** Something with a path. */
+export interface Named {
+  /** `/`-rooted, decoded as UTF-8; `raw` is exact. */
+  readonly path: string;
+  readonly raw: Uint8Array;
 }
 
 export interface TreeDirent {
@@ -30,10 +84,7 @@ export interface TreeDirent {
   readonly type: FileType;
 }
 
-export interface TreeEntry {
-  /** `/`-rooted, decoded as UTF-8; `raw` is exact. */
-  readonly path: string;
-  readonly raw: Uint8Array;
+export interface TreeEntry extends Named {
   readonly stat: TreeStat;
 }
 
@@ -47,9 +98,11 @@ export interface TreeStat {
   readonly gid: number;
   /** In bytes. */
   readonly size: number;
-  /** Seconds and nanoseconds since 1970. */
+  /** Seconds since 1970; may be negative. */
   readonly mtime: number;
+  /** Nanoseconds, 0 to 999,999,999, always added to `mtime`. */
   readonly mtimeNs: number;
+  /** Of a directory that several layers merge into: 1, as overlayfs says. */
   readonly nlink: number;
   /** Distinguishes inodes: two names with the same value are hard links. */
   readonly ino: string;
@@ -62,11 +115,54 @@ export interface TreeStat {
 }
 
 /** What one layer says about a path. */
-export interface PathLayer {
-  /** 0 is the base. */
+export type PathLayer =
+  /** What one sees; `merges`: a directory whose content joins that of the one above. */
+  | { readonly layer: number; readonly kind: 'provides' | 'merges'; readonly stat: TreeStat }
+  /** A version that nobody sees. */
+  | {
+      readonly layer: number;
+      readonly kind: 'hidden';
+      readonly stat: TreeStat;
+      readonly by: Cover;
+    }
+  /** This layer takes the versions below it away, without (or before) providing one itself. */
+  | { readonly layer: number; readonly kind: 'deletes'; readonly by: Cover };
+
+/** Why a lower version is not seen. */
+export interface Cover {
   readonly layer: number;
-  readonly kind: 'provides' | 'merges' | 'deletes' | 'hidden' | 'hidden-by-opaque' | 'whiteout-hidden';
-  readonly stat?: TreeStat | undefined;
-  /** The ancestor whose whiteout, opaque mark or replacement hides this version. */
-  readonly by?: { readonly layer: number; readonly path: string } | undefined;
+  /**
+   *  - `version`: a newer version of the path itself
+   *  - `whiteout`: a deletion of `path`, which is the path itself or a directory above it
+   *  - `opaque`: `path`, a directory above it (or itself), was emptied
+   *  - `replacement`: `path`, a directory above it, became something else
+   */
+  readonly how: 'version' | 'whiteout' | 'opaque' | 'replacement';
+  readonly path: string;
+}
+
+/** A path as all layers have it. Valid during the visit only. */
+export interface SurveyedPath extends Named {
+  /** Base layer first. */
+  readonly versions: readonly PathVersion[];
+}
+
+export interface PathVersion {
+  readonly layer: number;
+  /** `undefined`: the layer deletes what lower layers have here, itself or by what it did to a directory above. */
+  readonly file: SurveyedFile | undefined;
+  /** The layer that takes this version out of sight; `undefined`: it is seen (directories merge). */
+  readonly hiddenBy: number | undefined;
+}
+
+export interface SurveyedFile {
+  readonly type: FileType;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  /** In bytes. */
+  readonly size: number;
+  readonly nlink: number;
+  /** As in {@link TreeStat}. */
+  readonly ino: string;
 }
