@@ -113,7 +113,12 @@ export type PullEvent =
   | { readonly type: 'extracting'; readonly target: Descriptor; readonly bytes: number }
   | { readonly type: 'complete'; readonly target: Descriptor }
   /** A request is tried again after `delay` milliseconds. */
-  | { readonly type: 'retry'; readonly target: Descriptor | undefined; readonly reason: string; readonly delay: number }
+  | {
+      readonly type: 'retry';
+      readonly target: Descriptor | undefined;
+      readonly reason: string;
+      readonly delay: number;
+    }
   | { readonly type: 'warning'; readonly message: string };
 
 export interface PullResult {
@@ -179,7 +184,11 @@ export interface StoreUsage {
   readonly images: readonly ImageUsage[];
   readonly blobs: readonly BlobUsage[];
   readonly layers: readonly LayerUsage[];
-  readonly partials: readonly { readonly digest: Digest; readonly bytes: number; readonly active: boolean }[];
+  readonly partials: readonly {
+    readonly digest: Digest;
+    readonly bytes: number;
+    readonly active: boolean;
+  }[];
   /** Database, locks, projections, mounts. */
   readonly metadata: number;
   /** What `gc` would free now. */

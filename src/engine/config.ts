@@ -1,0 +1,124 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { isAbsolute, join, resolve } from 'node:path';
+import * as v from 'valibot';
+import { MicaError } from '../errors.ts';
+
+/** How an engine is opened. Everything is optional; two engines on two roots live in one process. */
+export interface EngineOptions {
+  /** The store's directory. Default: `/var/lib/mica` for root, `$XDG_DATA_HOME/mica` for others. */
+  readonly root?: string | undefined;
+  /** Default: what the store was made with; a new one takes the best that this machine can do. */
+  readonly driver?: string | undefined;
+  /** A configuration file that must exist. Default: `/etc/mica/config.json`, `$XDG_CONFIG_HOME/mica/config.json`. */
+  readonly configFile?: string | undefined;
+  /** Layers downloaded at once. */
+  readonly maxConcurrentDownloads?: number | undefined;
+  /** Mirrors of Docker Hub, tried in order before it. */
+  readonly registryMirrors?: readonly string[] | undefined;
+  /** `host[:port]` spoken to over plain HTTP or with an unknown certificate. Loopback needs no entry. */
+  readonly insecureRegistries?: readonly string[] | undefined;
+}
+
+export interface EngineConfig {
+  /** Absolute. */
+  readonly root: string;
+  readonly driver: string | undefined;
+  readonly maxConcurrentDownloads: number;
+  readonly registryMirrors: readonly string[];
+  readonly insecureRegistries: readonly string[];
+}
+
+/** Docker downloads 3 at once; with unpacking beside it, a fourth keeps the wire busy while small layers settle. */
+const MAX_CONCURRENT_DOWNLOADS = 4;
+
+/** The configuration file: Docker's own keys where Docker has one. */
+const File = v.strictObject({
+  'data-root': v.optional(v.pipe(v.string(), v.nonEmpty())),
+  'storage-driver': v.optional(v.string()),
+  'registry-mirrors': v.optional(v.array(v.string())),
+  'insecure-registries': v.optional(v.array(v.string())),
+  'max-concurrent-downloads': v.optional(
+    v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)),
+  ),
+});
+type File = v.InferOutput<typeof File>;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Precedence: call (or flag) > environment > file > default. Decided here and nowhere else. */
+export async function resolveConfig(
+  options: EngineOptions = {},
+  environment: Environment = process.env,
+): Promise<EngineConfig> {
+  const file = await readConfigFile(options.configFile ?? environment['MICA_CONFIG'], environment);
+  const root =
+    options.root ?? environment['MICA_ROOT'] ?? file['data-root'] ?? defaultRoot(environment);
+  return {
+    root: resolve(root),
+    driver: options.driver ?? environment['MICA_STORAGE_DRIVER'] ?? file['storage-driver'],
+    maxConcurrentDownloads:
+      options.maxConcurrentDownloads ??
+      file['max-concurrent-downloads'] ??
+      MAX_CONCURRENT_DOWNLOADS,
+    registryMirrors: options.registryMirrors ?? file['registry-mirrors'] ?? [],
+    insecureRegistries: options.insecureRegistries ?? file['insecure-registries'] ?? [],
+  };
+}
+
+const isRoot = (): boolean => process.getuid?.() === 0;
+
+function defaultRoot(environment: Environment): string {
+  if (process.platform === 'win32')
+    return join(environment['LOCALAPPDATA'] ?? join(homedir(), 'AppData', 'Local'), 'mica');
+  if (isRoot() && environment['MICA_ROOTLESS'] === undefined) return '/var/lib/mica';
+  const data = environment['XDG_DATA_HOME'];
+  return join(data && isAbsolute(data) ? data : join(homedir(), '.local', 'share'), 'mica');
+}
+
+function defaultFile(environment: Environment): string {
+  if (isRoot() && environment['MICA_ROOTLESS'] === undefined) return '/etc/mica/config.json';
+  const config = environment['XDG_CONFIG_HOME'];
+  return join(
+    config && isAbsolute(config) ? config : join(homedir(), '.config'),
+    'mica',
+    'config.json',
+  );
+}
+
+async function readConfigFile(named: string | undefined, environment: Environment): Promise<File> {
+  const path = named ?? defaultFile(environment);
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (named === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return {};
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `configuration file ${path} cannot be read: ${String(error)}`,
+      { cause: error },
+    );
+  }
+  return parseConfigFile(path, text);
+}
+
+function parseConfigFile(path: string, text: string): File {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch (error) {
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `configuration file ${path} is not JSON: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+  const parsed = v.safeParse(File, document);
+  if (parsed.success) return parsed.output;
+  const [issue] = parsed.issues;
+  const key = issue.path?.map(({ key: part }) => String(part)).join('.') ?? '(top level)';
+  throw new MicaError(
+    'INVALID_ARGUMENT',
+    `configuration file ${path}: key ${key}: ${issue.message}`,
+  );
+}
