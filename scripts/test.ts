@@ -13,13 +13,20 @@ import { join } from 'node:path';
 
 const home = join(import.meta.dirname, '..');
 const chosen = process.argv.slice(2);
-const files = chosen.length > 0 ? chosen : await Array.fromAsync(glob('{src,test}/**/*.test.ts', { cwd: home }));
+const files =
+  chosen.length > 0
+    ? chosen
+    : await Array.fromAsync(glob('{src,test}/**/*.test.ts', { cwd: home }));
 
 let [passed, failed] = [0, 0];
 const skips = new Map<string, number>();
 const failures: string[] = [];
 
-const stream = run({ cwd: home, files: files.map((file) => join(home, file)).sort(), concurrency: 2 });
+const stream = run({
+  cwd: home,
+  files: files.map((file) => join(home, file)).sort(),
+  concurrency: 2,
+});
 stream.on('test:pass', ({ skip, todo, details }) => {
   if (details.type === 'suite') return;
   if (skip === undefined && todo === undefined) passed++;
@@ -37,13 +44,19 @@ for await (const chunk of stream.compose(new spec())) process.stdout.write(Strin
 
 const skipped = [...skips.values()].reduce((sum, count) => sum + count, 0);
 for (const failure of failures) console.log(`failed: ${failure}`);
-for (const [reason, count] of [...skips].sort()) console.log(`skipped ${count}: ${reason}`);
+for (const [reason, count] of [...skips].sort(([a], [b]) => a.localeCompare(b))) console.log(`skipped ${count}: ${reason}`);
 
 const unmet = new Set((process.env['MICA_UNMET_NEEDS'] ?? '').split(/\s+/).filter(Boolean));
 const excused = (reason: string): boolean =>
-  reason.startsWith('needs ') && reason.slice(6).split(', ').some((need) => unmet.has(need));
-const wrong = process.env['CI'] === 'true' ? [...skips.keys()].filter((reason) => !excused(reason)) : [];
-for (const reason of wrong) console.log(`CI: skipped although this machine could run it: ${reason}`);
+  reason.startsWith('needs ') &&
+  reason
+    .slice(6)
+    .split(', ')
+    .some((need) => unmet.has(need));
+const wrong =
+  process.env['CI'] === 'true' ? [...skips.keys()].filter((reason) => !excused(reason)) : [];
+for (const reason of wrong)
+  console.log(`CI: skipped although this machine could run it: ${reason}`);
 
 console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);
 if (failed > 0 || wrong.length > 0) process.exitCode = 1;
