@@ -8,7 +8,6 @@
  *
  * Every store lies on one fresh ext4 on a loop file; `sync -f` of it is inside everyone's time.
  */
-import { execFileSync } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -50,7 +49,7 @@ try {
   for (const name of values.images.split(',')) {
     const reference = `${values.registry}/${name}:latest`;
     const contenders = [
-      ...values.drivers.split(',').map((driver) => pullWithMica(driver, reference)),
+      ...values.drivers.split(',').filter(Boolean).map((driver) => pullWithMica(driver, reference)),
       ...peers.pull(reference, name.endsWith('zstd')),
     ];
     const rows = alternate(contenders, Number(values.runs), work);
@@ -67,9 +66,7 @@ try {
       );
   }
 } finally {
-  const commit = execFileSync('git', ['-C', checkout, 'rev-parse', 'HEAD'], {
-    encoding: 'utf8',
-  }).trim();
+  const commit = process.env['MICA_BENCH_COMMIT'];
   const { versions } = peers;
   peers[Symbol.dispose]();
   if (values.result !== undefined)
