@@ -14,10 +14,10 @@ const LINES: readonly (readonly string[])[] = [
   ['content', 'registry', 'snapshot'],
   ['layer', 'union'],
   ['image'],
-  ['runtime'],
+  ['runtime', 'explain'],
   ['container'],
   ['engine'],
-  ['build', 'explain', 'testing'],
+  ['build', 'testing'],
   ['daemon', 'distribution', 'explorer', 'containerd'],
   ['cli'],
 ];
