@@ -15,10 +15,8 @@ export class Node {
   mtime = 0;
   /** Nanoseconds, 0 to 999,999,999. */
   mtimeNs = 0;
-  /** Device number of a device node, as `makedev(major, minor)` in the kernel's 32-bit encoding. */
+  /** Device number of a device node, as {@link makeDevice} encodes it. */
   rdev = 0;
-  /** Names that point to this node (of a directory: 2 + its subdirectories, set by the writer). */
-  nlink = 1;
   /** Symbolic link target. */
   target: string | undefined = undefined;
   xattrs: Xattr[] | undefined = undefined;
@@ -28,6 +26,8 @@ export class Node {
   extents: Extent[] | undefined = undefined;
   /** A directory no tar entry described; it exists because something lies below it. */
   implicit = false;
+  /** The writer's scratch: this node's place in the list it works on. Means nothing to anybody else. */
+  slot = 0;
 
   constructor(mode: number) {
     this.mode = mode;
@@ -45,7 +45,7 @@ export interface Xattr {
 export interface Extent {
   /** Offset in the file, in bytes. */
   readonly logical: number;
-  /** 1: the layer's own tar. 2 and up: the tars of other layers, see {@link IndexDevice}. */
+  /** 1: the layer's own tar. 2 and up: the tars of other layers, see {@link IndexDevice}. 0: the index itself. */
   readonly device: number;
   /** Offset in the device, in bytes. */
   readonly physical: number;
@@ -59,6 +59,17 @@ export interface IndexDevice {
   /** In bytes. */
   readonly size: number;
 }
+
+/**
+ * The kernel's 32-bit encoding of a device number: 12 bits of major, 20 of minor.
+ * @see https://github.com/torvalds/linux/blob/v6.12/include/linux/kdev_t.h `new_encode_dev`
+ */
+export function makeDevice(major: number, minor: number): number {
+  return ((minor & 0xff) | ((major & 0xfff) << 8) | ((minor & 0xfff00) << 12)) >>> 0;
+}
+
+export const majorOf = (device: number): number => (device >>> 8) & 0xfff;
+export const minorOf = (device: number): number => (device & 0xff) | ((device >>> 12) & 0xfff00);
 
 export const S_IFMT = 0o170000;
 export const S_IFSOCK = 0o140000;

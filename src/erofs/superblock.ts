@@ -1,0 +1,139 @@
+import { MicaError } from '../errors.ts';
+import * as F from './format.ts';
+import type { IndexDevice } from './node.ts';
+import type { ImageBytes } from './pages.ts';
+
+/** What the superblock says that matters here. */
+export interface Superblock {
+  readonly blockBits: number;
+  readonly root: number;
+  readonly inodes: number;
+  readonly epoch: number;
+  readonly fixedNs: number;
+  /** First byte of the metadata: where nid 0 would be. */
+  readonly metaStart: number;
+  /** First byte of the shared xattrs. */
+  readonly xattrStart: number;
+  readonly devices: readonly Device[];
+  readonly featureCompat: number;
+  readonly featureIncompat: number;
+  /** Long xattr name prefixes. */
+  readonly prefixCount: number;
+  readonly prefixStart: number;
+  /** 0: there is none. */
+  readonly packedNid: number;
+}
+
+export interface Device extends IndexDevice {
+  /** Blocks of the common address space that mean this device; `length` 0: none. */
+  readonly start: number;
+  readonly length: number;
+}
+
+/** Compression flags are harmless: only inodes that use it are refused. */
+const KNOWN =
+  F.FEATURE_INCOMPAT_ZERO_PADDING |
+  F.FEATURE_INCOMPAT_COMPR_CFGS |
+  F.FEATURE_INCOMPAT_CHUNKED_FILE |
+  F.FEATURE_INCOMPAT_DEVICE_TABLE |
+  F.FEATURE_INCOMPAT_ZTAILPACKING |
+  F.FEATURE_INCOMPAT_FRAGMENTS |
+  F.FEATURE_INCOMPAT_XATTR_PREFIXES |
+  F.FEATURE_INCOMPAT_48BIT;
+
+/** @throws DATA_LOSS when it is no EROFS image or damaged, NOT_IMPLEMENTED when its features are unknown */
+export function decodeSuperblock(bytes: ImageBytes): Superblock {
+  const at = bytes.locate(F.EROFS_SUPER_OFFSET, F.EROFS_SUPER_SIZE);
+  const b = bytes.buffer;
+  if (b.readUInt32LE(at + F.SB.magic) !== F.EROFS_SUPER_MAGIC_V1)
+    throw new MicaError('DATA_LOSS', 'open index: this is no EROFS image');
+  const featureIncompat = b.readUInt32LE(at + F.SB.feature_incompat);
+  const blockBits = b.readUInt8(at + F.SB.blkszbits);
+  refuseUnknown(featureIncompat, blockBits, b.readUInt8(at + F.SB.dirblkbits));
+  const wide = (featureIncompat & F.FEATURE_INCOMPAT_48BIT) !== 0;
+  const wideRoot = wide ? quad(b, at + F.SB.rootnid_8b) : 0;
+  const blockSize = 2 ** blockBits;
+  const superblock = {
+    blockBits,
+    root: wideRoot || b.readUInt16LE(at + F.SB.rootnid_2b),
+    inodes: quad(b, at + F.SB.inos),
+    epoch: b.readInt32LE(at + F.SB.epoch + 4) * 2 ** 32 + b.readUInt32LE(at + F.SB.epoch),
+    fixedNs: b.readUInt32LE(at + F.SB.fixed_nsec),
+    metaStart: b.readUInt32LE(at + F.SB.meta_blkaddr) * blockSize,
+    xattrStart: b.readUInt32LE(at + F.SB.xattr_blkaddr) * blockSize,
+    featureCompat: b.readUInt32LE(at + F.SB.feature_compat),
+    featureIncompat,
+    prefixCount: b.readUInt8(at + F.SB.xattr_prefix_count),
+    prefixStart: b.readUInt32LE(at + F.SB.xattr_prefix_start) * 4,
+    packedNid: quad(b, at + F.SB.packed_nid),
+  };
+  const count =
+    featureIncompat & F.FEATURE_INCOMPAT_DEVICE_TABLE ? b.readUInt16LE(at + F.SB.extra_devices) : 0;
+  const slots = b.readUInt16LE(at + F.SB.devt_slotoff) * F.EROFS_DEVT_SLOT_SIZE;
+  verifyChecksum(bytes, superblock.featureCompat, blockSize);
+  return { ...superblock, devices: decodeDevices(bytes, slots, { count, blockSize, wide }) };
+}
+
+function refuseUnknown(incompat: number, blockBits: number, dirBlockBits: number): void {
+  const unknown = incompat & ~KNOWN;
+  if (unknown !== 0)
+    throw new MicaError(
+      'NOT_IMPLEMENTED',
+      `open index: features 0x${(unknown >>> 0).toString(16)} are not known to this version`,
+    );
+  if (blockBits < 9 || blockBits > 16)
+    throw new MicaError('NOT_IMPLEMENTED', `open index: blocks of 2^${blockBits} bytes`);
+  if (dirBlockBits !== 0)
+    throw new MicaError('NOT_IMPLEMENTED', 'open index: directory blocks of another size');
+}
+
+function decodeDevices(
+  bytes: ImageBytes,
+  offset: number,
+  table: { readonly count: number; readonly blockSize: number; readonly wide: boolean },
+): Device[] {
+  const at = bytes.locate(offset, table.count * F.EROFS_DEVT_SLOT_SIZE);
+  const b = bytes.buffer;
+  const word = (slot: number, low: number, high: number): number =>
+    b.readUInt32LE(slot + low) + (table.wide ? b.readUInt16LE(slot + high) * 2 ** 32 : 0);
+  return Array.from({ length: table.count }, (_, index) => {
+    const slot = at + index * F.EROFS_DEVT_SLOT_SIZE;
+    const tag = b.toString('latin1', slot, slot + F.DEVICE_TAG_SIZE);
+    const blocks = word(slot, F.DEVICE_SLOT.blocks_lo, F.DEVICE_SLOT.blocks_hi);
+    const start = word(slot, F.DEVICE_SLOT.uniaddr_lo, F.DEVICE_SLOT.uniaddr_hi);
+    return {
+      tag: tag.split('\0', 1)[0]!,
+      size: blocks * table.blockSize,
+      start,
+      length: start === 0 ? 0 : blocks,
+    };
+  });
+}
+
+/** Over the block (of the first 4 KiB or more: its rest) that begins at the superblock, the checksum itself as zero. */
+export function checksumOf(block: Uint8Array): number {
+  let crc = 0xffffffff;
+  for (let i = 0; i < block.length; i++) {
+    const inChecksum = i >= F.SB.checksum && i < F.SB.checksum + 4;
+    crc ^= inChecksum ? 0 : block[i]!;
+    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
+  }
+  return crc >>> 0;
+}
+
+/** How much of the image the checksum covers, from the superblock on. */
+const checksummed = (blockSize: number): number =>
+  blockSize > F.EROFS_SUPER_OFFSET ? blockSize - F.EROFS_SUPER_OFFSET : blockSize;
+
+function verifyChecksum(bytes: ImageBytes, featureCompat: number, blockSize: number): void {
+  if ((featureCompat & F.FEATURE_COMPAT_SB_CHKSUM) === 0) return;
+  const length = checksummed(blockSize);
+  const at = bytes.locate(F.EROFS_SUPER_OFFSET, length);
+  const block = bytes.buffer.subarray(at, at + length);
+  if (checksumOf(block) !== block.readUInt32LE(F.SB.checksum))
+    throw new MicaError('DATA_LOSS', 'open index: the checksum of its superblock is wrong');
+}
+
+/** A 64-bit number; what is beyond 2^53 comes out as what no check lets pass. */
+const quad = (b: Buffer, at: number): number =>
+  b.readUInt32LE(at) + b.readUInt32LE(at + 4) * 2 ** 32;
