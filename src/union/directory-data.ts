@@ -1,0 +1,73 @@
+import { constants } from 'node:fs';
+import { open, realpath, type FileHandle } from 'node:fs/promises';
+import { MicaError, type ErrorCode } from '../errors.ts';
+import { decode } from './byte-string.ts';
+import { CHUNK, type LayerData, type LayerFile } from './content.ts';
+
+/**
+ * Files of a layer that was extracted to a directory (overlay2, vfs).
+ *
+ * The path holds no symbolic links, and that is checked: an extracted tree that says otherwise was
+ * tampered with. A sealed layer never changes and its store is ours alone, so nobody races with
+ * the check.
+ */
+export function directoryData(directory: string): LayerData {
+  let root: Promise<string> | undefined;
+  const rootOf = (): Promise<string> => (root ??= realpath(directory, { encoding: 'latin1' }));
+  return {
+    async *read(file, start, end, options) {
+      await using handle = await openBeneath(await rootOf(), file);
+      for (let at = start; at < end;) {
+        options?.signal?.throwIfAborted();
+        const buffer = Buffer.allocUnsafeSlow(Math.min(end - at, CHUNK));
+        const { bytesRead } = await handle.read(buffer, 0, buffer.length, at);
+        if (bytesRead === 0) throw differs(file, 'is shorter');
+        yield buffer.subarray(0, bytesRead);
+        at += bytesRead;
+      }
+    },
+  };
+}
+
+/** @param root byte string */
+async function openBeneath(root: string, file: LayerFile): Promise<FileHandle> {
+  const path = `${root}/${file.path}`;
+  const parent = path.slice(0, path.lastIndexOf('/'));
+  try {
+    const real = await realpath(Buffer.from(parent, 'latin1'), { encoding: 'latin1' });
+    if (real !== parent) throw differs(file, 'lies behind a symbolic link');
+    const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
+    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
+    const handle = await open(Buffer.from(path, 'latin1'), flags);
+    const stat = await handle.stat();
+    if (stat.isFile() && stat.size === file.size) return handle;
+    await handle.close();
+  } catch (error) {
+    throw explained(file, error);
+  }
+  throw differs(file, 'is another file');
+}
+
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  ENOENT: 'DATA_LOSS',
+  ENOTDIR: 'DATA_LOSS',
+  ELOOP: 'DATA_LOSS',
+  ENXIO: 'DATA_LOSS',
+  EIO: 'DATA_LOSS',
+  EACCES: 'PERMISSION_DENIED',
+  EPERM: 'PERMISSION_DENIED',
+  EMFILE: 'RESOURCE_EXHAUSTED',
+};
+
+function explained(file: LayerFile, error: unknown): MicaError {
+  if (error instanceof MicaError) return error;
+  const { code = '', message } = error as NodeJS.ErrnoException;
+  const text = `read /${decode(file.path)} of the extracted layer: ${message}`;
+  return new MicaError(CODES[code] ?? 'INTERNAL', text, { cause: error });
+}
+
+const differs = (file: LayerFile, how: string): MicaError =>
+  new MicaError(
+    'DATA_LOSS',
+    `read /${decode(file.path)}: in the extracted layer it ${how} than its index says; run mica check`,
+  );

@@ -1,0 +1,160 @@
+import { isOpaque, isWhiteout, type Index, type Inode } from '../erofs/index-file.ts';
+import { S_IFDIR, S_IFMT } from '../erofs/node.ts';
+import { Bounds } from './bounds.ts';
+import { Path } from './byte-string.ts';
+import { inoOf, typeOf } from './stat.ts';
+import type { PathVersion, SurveyedFile, SurveyedPath } from './tree.ts';
+
+/**
+ * Visits every path of every layer once, with all its versions, parents first and siblings in byte
+ * order. One pass over the layers' indexes side by side; nothing is kept but the way down.
+ * @param indexes base layer first
+ */
+export function survey(indexes: readonly Index[], visit: (path: SurveyedPath) => void): void {
+  const bounds = new Bounds(indexes);
+  const roots: Part[] = indexes.map((index, layer) => ({ layer, nid: index.root, clears: false }));
+  const stack: Level[] = [];
+  const enter = (path: string, sighted: Sighted): void => {
+    visit(new SurveyedAt(path, sighted.versions));
+    const parts = trim(sighted.parts);
+    if (parts.length > 0) stack.push(open(indexes, bounds, path, parts, stack.length));
+  };
+  enter('', judge(indexes, roots, rootSightings(indexes)));
+  for (let level = stack.at(-1); level; level = stack.at(-1)) {
+    const name = level.names.next().value;
+    if (name === undefined) stack.pop();
+    else {
+      const path = level.path === '' ? name : `${level.path}/${name}`;
+      enter(path, judge(indexes, level.parts, level.sightings.get(name)!));
+    }
+  }
+}
+
+/** A directory as one layer has it, or (without nid) what a layer does to the directory of others. */
+interface Part {
+  readonly layer: number;
+  readonly nid: number | undefined;
+  /** Everything that lower layers have below this directory is gone. */
+  readonly clears: boolean;
+}
+
+/** A directory on the way down: its parts, and who has which names in it. */
+interface Level {
+  readonly path: string;
+  readonly parts: readonly Part[];
+  readonly sightings: Map<string, Sighting[]>;
+  readonly names: Iterator<string, undefined>;
+}
+
+interface Sighting {
+  readonly layer: number;
+  readonly nid: number;
+}
+
+interface Sighted {
+  readonly versions: Version[];
+  readonly parts: Part[];
+}
+
+interface Version extends PathVersion {
+  hiddenBy: number | undefined;
+}
+
+class SurveyedAt extends Path implements SurveyedPath {
+  readonly versions: readonly PathVersion[];
+
+  constructor(path: string, versions: readonly PathVersion[]) {
+    super(path);
+    this.versions = versions;
+  }
+}
+
+const rootSightings = (indexes: readonly Index[]): Sighting[] =>
+  indexes.map(({ root }, layer) => ({ layer, nid: root }));
+
+/** What clears a directory that no lower layer has, clears nothing. */
+function trim(parts: readonly Part[]): readonly Part[] {
+  const first = parts.findIndex(({ nid }) => nid !== undefined);
+  return first < 0 ? [] : parts.slice(first);
+}
+
+function open(
+  indexes: readonly Index[],
+  bounds: Bounds,
+  path: string,
+  parts: readonly Part[],
+  depth: number,
+): Level {
+  bounds.checkDepth(depth, path);
+  const sightings = new Map<string, Sighting[]>();
+  for (const { layer, nid } of parts) {
+    if (nid === undefined) continue;
+    bounds.enter(layer, nid);
+    const dirents = indexes[layer]!.readdir(nid);
+    bounds.count(layer, dirents.length);
+    for (const dirent of dirents) {
+      const sighting = { layer, nid: dirent.nid };
+      const known = sightings.get(dirent.name);
+      if (known) known.push(sighting);
+      else sightings.set(dirent.name, [sighting]);
+    }
+  }
+  const names = parts.length > 1 ? [...sightings.keys()].sort() : sightings.keys();
+  return { path, parts, sightings, names: names[Symbol.iterator]() };
+}
+
+/** Replays, from the base up, what the layers do to one path. */
+function judge(
+  indexes: readonly Index[],
+  parents: readonly Part[],
+  sightings: readonly Sighting[],
+): Sighted {
+  const versions: Version[] = [];
+  const parts: Part[] = [];
+  let seen: Version[] = [];
+  let next = 0;
+  const hide = (layer: number): void => {
+    for (const version of seen) version.hiddenBy = layer;
+    seen = [];
+  };
+  const erase = (layer: number): void => {
+    hide(layer);
+    versions.push({ layer, file: undefined, hiddenBy: undefined });
+    parts.push({ layer, nid: undefined, clears: true });
+  };
+  for (const { layer, clears } of parents) {
+    const sighting = sightings[next];
+    if (sighting?.layer !== layer) {
+      if (clears && versions.length > 0) erase(layer);
+      continue;
+    }
+    next++;
+    const index = indexes[layer]!;
+    const inode = index.stat(sighting.nid);
+    if (isWhiteout(inode)) {
+      erase(layer);
+      continue;
+    }
+    const directory = isDirectory(inode);
+    const opaque = clears || (directory && isOpaque(index, inode));
+    const merges = directory && !opaque && seen.every(({ file }) => file?.type === 'directory');
+    if (!merges) hide(layer);
+    const version = { layer, file: surveyed(layer, inode), hiddenBy: undefined };
+    versions.push(version);
+    seen.push(version);
+    parts.push({ layer, nid: directory ? inode.nid : undefined, clears: opaque || !directory });
+  }
+  return { versions, parts };
+}
+
+const isDirectory = ({ mode }: Inode): boolean => (mode & S_IFMT) === S_IFDIR;
+
+const surveyed = (layer: number, inode: Inode): SurveyedFile => ({
+  type: typeOf(inode.mode),
+  mode: inode.mode,
+  uid: inode.uid,
+  gid: inode.gid,
+  size: inode.size,
+  nlink: inode.nlink,
+  ino: inoOf(layer, inode.nid),
+});

@@ -1,0 +1,175 @@
+import { MicaError } from '../errors.ts';
+import type { Index } from '../erofs/index-file.ts';
+import { openIndex } from '../erofs/read.ts';
+import { isDirectory, openStack, type Stack, type StackNode } from '../erofs/stack.ts';
+import { S_IFLNK, S_IFMT, S_IFREG } from '../erofs/node.ts';
+import type { Abortable, Bytes } from '../io/bytes.ts';
+import { decode, encode, Path } from './byte-string.ts';
+import type { LayerData } from './content.ts';
+import { historyOf } from './history.ts';
+import { resolvePath, type Found } from './resolve.ts';
+import { statOf, typeOf } from './stat.ts';
+import { survey } from './survey.ts';
+import type {
+  PathLayer,
+  ReadOptions,
+  Resolution,
+  ResolveOptions,
+  SurveyedPath,
+  TreeDirent,
+  TreeEntry,
+  TreePath,
+  TreeStat,
+  UnionTree,
+} from './tree.ts';
+import { walk } from './walk.ts';
+
+/** One layer, ready to be stacked. */
+export interface UnionLayer {
+  /** Its `index.erofs`: a file, or the bytes of one. */
+  readonly index: string | Uint8Array;
+  readonly data: LayerData;
+}
+
+/** Above this, `readFile` refuses: what an index claims must not decide how much memory we take. */
+const MAX_READ_FILE = 2 ** 30;
+
+/**
+ * Stacks layers into one tree. Nothing is read but the superblocks until somebody asks.
+ * @param layers base layer first
+ */
+export function openUnion(layers: readonly UnionLayer[]): UnionTree {
+  const indexes: Index[] = [];
+  try {
+    for (const { index } of layers) indexes.push(openIndex(index));
+    return new Union(
+      indexes,
+      layers.map(({ data }) => data),
+    );
+  } catch (error) {
+    for (const index of indexes) index.close();
+    throw error;
+  }
+}
+
+class Union implements UnionTree {
+  readonly depth: number;
+  readonly #stack: Stack;
+  readonly #data: readonly LayerData[];
+
+  constructor(indexes: readonly Index[], data: readonly LayerData[]) {
+    this.depth = indexes.length;
+    this.#stack = openStack(indexes);
+    this.#data = data;
+  }
+
+  stat(path: TreePath): TreeStat {
+    return this.#stat(this.#find(path, true).node);
+  }
+
+  lstat(path: TreePath): TreeStat {
+    return this.#stat(this.#find(path, false).node);
+  }
+
+  readdir(path: TreePath): TreeDirent[] {
+    const { node } = this.#find(path, true);
+    if (!isDirectory(node.inode)) throw refused('list', path, 'is not a directory');
+    return this.#stack.readdir(node).map(({ name, node: { inode } }) => ({
+      name: decode(name),
+      raw: Buffer.from(name, 'latin1'),
+      type: typeOf(inode.mode),
+    }));
+  }
+
+  readlink(path: TreePath): string {
+    const { node } = this.#find(path, false);
+    if ((node.inode.mode & S_IFMT) !== S_IFLNK)
+      throw refused('read link', path, 'is not a symbolic link');
+    return decode(this.#index(node).readlink(node.inode.nid));
+  }
+
+  resolve(path: TreePath, { follow = true }: ResolveOptions = {}): Resolution {
+    const { node, names, links } = resolvePath(this.#stack, path, follow);
+    const at = new Path(names.join('/'));
+    return { path: at.path, raw: at.raw, links, exists: node !== undefined };
+  }
+
+  async readFile(path: TreePath, options: Abortable = {}): Promise<Buffer> {
+    options.signal?.throwIfAborted();
+    const { size } = this.#regular(path).node.inode;
+    if (size > MAX_READ_FILE)
+      throw new MicaError(
+        'RESOURCE_EXHAUSTED',
+        `read ${show(path)}: ${size} bytes are too many for one buffer; stream them instead`,
+      );
+    const content = Buffer.allocUnsafeSlow(size);
+    let at = 0;
+    for await (const chunk of this.createReadStream(path, options)) {
+      content.set(chunk, at);
+      at += chunk.length;
+    }
+    return content;
+  }
+
+  createReadStream(path: TreePath, options: ReadOptions = {}): Bytes {
+    const { node, names } = this.#regular(path);
+    const { nid, size } = node.inode;
+    const { start = 0, end = Infinity, signal } = options;
+    signal?.throwIfAborted();
+    const stop = Math.min(end + 1, size);
+    const file = { path: names.join('/'), nid, size, index: this.#index(node) };
+    return this.#data[node.layer]!.read(file, Math.min(start, stop), stop, { signal });
+  }
+
+  *walk(path: TreePath = '/'): Iterable<TreeEntry> {
+    const { node, names } = this.#find(path, false);
+    for (const { path: at, node: found } of walk(this.#stack, node, names.join('/'))) {
+      const named = new Path(at);
+      yield { path: named.path, raw: named.raw, stat: this.#stat(found) };
+    }
+  }
+
+  history(path: TreePath): PathLayer[] {
+    const { names } = resolvePath(this.#stack, path, false);
+    return historyOf(this.#stack.indexes, names);
+  }
+
+  survey(visit: (path: SurveyedPath) => void): void {
+    survey(this.#stack.indexes, visit);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const index of this.#stack.indexes) index.close();
+  }
+
+  #find(path: TreePath, follow: boolean): Found & { readonly node: StackNode } {
+    const found = resolvePath(this.#stack, path, follow);
+    const { node, blockedBy } = found;
+    if (node) return { ...found, node };
+    if (blockedBy !== undefined)
+      throw new MicaError('FAILED_PRECONDITION', `${show(path)}: ${blockedBy} is not a directory`);
+    const where = decode(`/${found.names.join('/')}`);
+    const led = found.links.length > 0 ? ` (which leads to ${where})` : '';
+    throw new MicaError('NOT_FOUND', `${show(path)}${led}: no such file in the image`);
+  }
+
+  #regular(path: TreePath): Found & { readonly node: StackNode } {
+    const found = this.#find(path, true);
+    const { mode } = found.node.inode;
+    if ((mode & S_IFMT) === S_IFREG) return found;
+    throw refused('read', path, `is a ${typeOf(mode)}, not a regular file`);
+  }
+
+  #stat(node: StackNode): TreeStat {
+    return statOf(this.#index(node), node.layer, node.inode, node.parts.length);
+  }
+
+  #index(node: StackNode): Index {
+    return this.#stack.indexes[node.layer]!;
+  }
+}
+
+const show = (path: TreePath): string => decode(encode(path));
+
+const refused = (what: string, path: TreePath, why: string): MicaError =>
+  new MicaError('FAILED_PRECONDITION', `${what} ${show(path)}: it ${why}`);
