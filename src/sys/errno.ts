@@ -1,0 +1,93 @@
+import { getSystemErrorMap } from 'node:util';
+import { type ErrorCode, MicaError } from '../errors.ts';
+import { printable, toBytes } from './byte-string.ts';
+
+/** What a failed system call says, as the `cause` of the error that it became. */
+export interface ErrnoFacts {
+  readonly errno: number;
+  /** `ENOENT`, … */
+  readonly code: string;
+  readonly syscall: string;
+}
+
+const CODES: Readonly<Record<string, ErrorCode>> = {
+  EPERM: 'PERMISSION_DENIED',
+  EACCES: 'PERMISSION_DENIED',
+  ENOENT: 'NOT_FOUND',
+  ENOTDIR: 'FAILED_PRECONDITION',
+  EISDIR: 'FAILED_PRECONDITION',
+  ENOTEMPTY: 'FAILED_PRECONDITION',
+  EBUSY: 'FAILED_PRECONDITION',
+  EROFS: 'FAILED_PRECONDITION',
+  ETXTBSY: 'FAILED_PRECONDITION',
+  ESTALE: 'FAILED_PRECONDITION',
+  EEXIST: 'ALREADY_EXISTS',
+  EINVAL: 'INVALID_ARGUMENT',
+  ENAMETOOLONG: 'INVALID_ARGUMENT',
+  ELOOP: 'INVALID_ARGUMENT',
+  EXDEV: 'INVALID_ARGUMENT',
+  EILSEQ: 'INVALID_ARGUMENT',
+  ENOSPC: 'RESOURCE_EXHAUSTED',
+  EDQUOT: 'RESOURCE_EXHAUSTED',
+  EFBIG: 'RESOURCE_EXHAUSTED',
+  EMFILE: 'RESOURCE_EXHAUSTED',
+  ENFILE: 'RESOURCE_EXHAUSTED',
+  ENOMEM: 'RESOURCE_EXHAUSTED',
+  EMLINK: 'RESOURCE_EXHAUSTED',
+  ENOSYS: 'NOT_IMPLEMENTED',
+  EOPNOTSUPP: 'NOT_IMPLEMENTED',
+  ENOTSUP: 'NOT_IMPLEMENTED',
+  ENODEV: 'NOT_IMPLEMENTED',
+  EIO: 'DATA_LOSS',
+  EUCLEAN: 'DATA_LOSS',
+  EAGAIN: 'UNAVAILABLE',
+  EINTR: 'UNAVAILABLE',
+  ETIMEDOUT: 'UNAVAILABLE',
+};
+
+/** What helps when the cause is not in the message itself. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: '; free some space, for example with `mica prune`',
+  EDQUOT: '; the quota of this file system is used up',
+  EMFILE: '; raise the limit of open files (ulimit -n)',
+};
+
+/** @param errno - positive, as in errno.h. */
+export function kernelError(errno: number, syscall: string, subject: string): MicaError {
+  const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
+  const cause: ErrnoFacts = { errno, code, syscall };
+  const what = subject === '' ? syscall : `${syscall} ${printable(subject)}`;
+  return new MicaError(
+    CODES[code] ?? 'INTERNAL',
+    `${what}: ${text} (${code})${ADVICE[code] ?? ''}`,
+    {
+      cause,
+    },
+  );
+}
+
+/** Result of a system call as {@link syscall} returns it, or the error it stands for. */
+export function checked(result: number, syscall: string, subject: string): number {
+  if (result < 0) throw kernelError(-result, syscall, subject);
+  return result;
+}
+
+/** The errno name behind an error of ours or of Node's: `ENOSPC`, … */
+export function errnoOf(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const facts = (error instanceof MicaError ? error.cause : error) as
+    | Partial<ErrnoFacts>
+    | undefined;
+  return typeof facts?.code === 'string' && typeof facts.syscall === 'string'
+    ? facts.code
+    : undefined;
+}
+
+/** Turns what Node's own file functions throw into the same errors; anything else comes back as it is. */
+export function fromNode(error: unknown): unknown {
+  const code = errnoOf(error);
+  if (code === undefined || error instanceof MicaError) return error;
+  const { errno, syscall, path, dest } = error as NodeJS.ErrnoException & { dest?: string };
+  const subject = dest === undefined ? (path ?? '') : `${path} -> ${dest}`;
+  return kernelError(-(errno ?? 0), syscall ?? 'call', toBytes(subject));
+}
