@@ -1,10 +1,4 @@
-import type {
-  FileType,
-  PathVersion,
-  SurveyedFile,
-  SurveyedPath,
-  UnionTree,
-} from '../union/tree.ts';
+import type { FileType, SurveyedFile, SurveyedPath, UnionTree } from '../union/tree.ts';
 
 /** What one layer does to the layers below it. Directories are not counted. */
 export interface LayerChanges {
@@ -39,8 +33,7 @@ export interface Change {
 export function layerChanges(tree: UnionTree): LayerChanges[] {
   const counters = Array.from({ length: tree.depth }, (_, layer) => new Counter(layer));
   tree.survey((path) => {
-    for (const { layer, kind, file } of changesAt(path))
-      if (file.type !== 'directory') counters[layer]!.add(kind, file);
+    for (const { layer, before, after } of stepsOf(path)) counters[layer]!.add(before, after);
   });
   return counters.map((counter) => counter.result());
 }
@@ -49,35 +42,34 @@ export function layerChanges(tree: UnionTree): LayerChanges[] {
 export function changesOf(tree: UnionTree, layer: number): Change[] {
   const changes: Change[] = [];
   tree.survey((path) => {
-    for (const step of changesAt(path)) {
+    for (const step of stepsOf(path)) {
       if (step.layer !== layer) continue;
-      const { kind, file } = step;
+      const kind = kindOf(step.before, step.after);
+      const file = step.after ?? step.before;
+      if (!kind || !file) continue;
       changes.push({ path: path.path, raw: path.raw, kind, type: file.type, size: file.size });
     }
   });
   return changes;
 }
 
+/** What one layer does at one path. */
 interface Step {
   readonly layer: number;
-  readonly kind: ChangeKind;
-  readonly file: SurveyedFile;
+  /** What the layers below show there. */
+  readonly before: SurveyedFile | undefined;
+  readonly after: SurveyedFile | undefined;
 }
 
-/** Replays the versions of one path: what each layer does to the state that the ones below left. */
-function* changesAt({ versions }: SurveyedPath): Generator<Step> {
+function* stepsOf({ versions }: SurveyedPath): Generator<Step> {
   let before: SurveyedFile | undefined;
   for (const { layer, file } of versions) {
-    const kind = kindOf(before, file);
-    if (kind) yield { layer, kind, file: (file ?? before)! };
+    yield { layer, before, after: file };
     before = file;
   }
 }
 
-function kindOf(
-  before: SurveyedFile | undefined,
-  after: PathVersion['file'],
-): ChangeKind | undefined {
+function kindOf(before: Step['before'], after: Step['after']): ChangeKind | undefined {
   if (!before) return after && 'added';
   if (!after) return 'deleted';
   return after.type === 'directory' && sameDirectory(before, after) ? undefined : 'changed';
@@ -86,6 +78,9 @@ function kindOf(
 /** A directory that a layer only passes through on the way to its files. */
 const sameDirectory = (before: SurveyedFile, after: SurveyedFile): boolean =>
   before.mode === after.mode && before.uid === after.uid && before.gid === after.gid;
+
+const unlessDirectory = (file: SurveyedFile | undefined): SurveyedFile | undefined =>
+  file?.type === 'directory' ? undefined : file;
 
 class Counter {
   readonly #layer: number;
@@ -102,14 +97,21 @@ class Counter {
     this.#layer = layer;
   }
 
-  add(kind: ChangeKind, file: SurveyedFile): void {
+  add(before: Step['before'], after: Step['after']): void {
+    const [old, file] = [unlessDirectory(before), unlessDirectory(after)];
+    const kind = kindOf(old, file);
+    if (!kind) return;
     this.#counts[kind]++;
-    if (file.type !== 'file') return;
-    if (file.nlink > 1) {
-      if (this.#linked[kind].has(file.ino)) return;
-      this.#linked[kind].add(file.ino);
+    this.#weigh(kind, (file ?? old)!);
+  }
+
+  #weigh(kind: ChangeKind, { type, nlink, ino, size }: SurveyedFile): void {
+    if (type !== 'file') return;
+    if (nlink > 1) {
+      if (this.#linked[kind].has(ino)) return;
+      this.#linked[kind].add(ino);
     }
-    this.#bytes[kind] += file.size;
+    this.#bytes[kind] += size;
   }
 
   result(): LayerChanges {

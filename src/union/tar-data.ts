@@ -46,9 +46,10 @@ export function tarData(
       };
       let at = start;
       for (const { logical, device, physical, length } of file.index.extents(file.nid)) {
+        if (logical >= end) break;
         const stop = Math.min(logical + length, end);
         if (stop <= at) continue;
-        if (logical > at) yield* zeros(logical - at, options);
+        yield* zeros(logical - at, options);
         at = Math.max(at, logical);
         yield* reading(device).read(physical + at - logical, stop - at);
         at = stop;

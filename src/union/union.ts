@@ -2,7 +2,8 @@ import { MicaError } from '../errors.ts';
 import type { Index } from '../erofs/index-file.ts';
 import { openIndex } from '../erofs/read.ts';
 import { isDirectory, openStack, type Stack, type StackNode } from '../erofs/stack.ts';
-import { S_IFLNK, S_IFMT, S_IFREG } from '../erofs/node.ts';
+import { Node, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../erofs/node.ts';
+import { writeIndex } from '../erofs/write.ts';
 import type { Abortable, Bytes } from '../io/bytes.ts';
 import { decode, encode, Path } from './byte-string.ts';
 import type { LayerData } from './content.ts';
@@ -41,8 +42,10 @@ const MAX_READ_FILE = 2 ** 30;
 export function openUnion(layers: readonly UnionLayer[]): UnionTree {
   const indexes: Index[] = [];
   try {
+    if (layers.length === 0) return new Union(0, [openIndex(emptyIndex())], []);
     for (const { index } of layers) indexes.push(openIndex(index));
     return new Union(
+      layers.length,
       indexes,
       layers.map(({ data }) => data),
     );
@@ -52,13 +55,21 @@ export function openUnion(layers: readonly UnionLayer[]): UnionTree {
   }
 }
 
+/** What an image without layers shows. */
+function emptyIndex(): Uint8Array {
+  const chunks: Uint8Array[] = [];
+  const keep = (chunk: Uint8Array): void => void chunks.push(Uint8Array.from(chunk));
+  writeIndex(new Node(S_IFDIR | 0o755), keep, { devices: [] });
+  return Buffer.concat(chunks);
+}
+
 class Union implements UnionTree {
   readonly depth: number;
   readonly #stack: Stack;
   readonly #data: readonly LayerData[];
 
-  constructor(indexes: readonly Index[], data: readonly LayerData[]) {
-    this.depth = indexes.length;
+  constructor(depth: number, indexes: readonly Index[], data: readonly LayerData[]) {
+    this.depth = depth;
     this.#stack = openStack(indexes);
     this.#data = data;
   }
