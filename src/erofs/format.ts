@@ -111,7 +111,8 @@ export const NULL_ADDR = 0xffffffff;
 
 /** `struct erofs_dirent`: nid u64, nameoff u16, file_type u8, reserved u8. */
 export const DIRENT_SIZE = 12;
-export const FT_CHRDEV = 3;
+/** `file_type` by the type bits of a mode, shifted right by 12. */
+export const FILE_TYPES: readonly number[] = [0, 5, 3, 0, 2, 0, 4, 0, 1, 0, 7, 0, 6, 0, 0, 0];
 
 /** `struct erofs_xattr_ibody_header`: h_name_filter u32, h_shared_count u8, 7 reserved. */
 export const XATTR_IBODY_HEADER_SIZE = 12;

@@ -53,6 +53,12 @@ export interface Extent {
   readonly length: number;
 }
 
+/**
+ * The device of an {@link Extent} whose bytes are in no tar that an index may point into: the layer's
+ * own tree has them, or a lower layer's. The index then knows that the file has data, not where.
+ */
+export const UNMAPPED_DEVICE = 0xffff;
+
 export interface IndexDevice {
   /** Hex digits of the diffID of the layer whose tar this is. 64 characters fit the device slot's tag exactly. */
   readonly tag: string;

@@ -1,18 +1,18 @@
 import { MicaError } from '../errors.ts';
-import type { DirectoryBlock } from './directory.ts';
-import { compareName, entryOf, nidOf, openBlock } from './directory.ts';
-import { flatParts, readExtents, refuseCompressed } from './extents.ts';
+import type { DirectoryBlock } from './reader/directory.ts';
+import { compareName, entryOf, nidOf, openBlock } from './reader/directory.ts';
+import { flatParts, readExtents, refuseCompressed } from './reader/extents.ts';
 import * as F from './format.ts';
 import type { Index, IndexDirent } from './index-file.ts';
-import type { DiskInode } from './inode.ts';
-import { damaged, decodeInode } from './inode.ts';
+import type { DiskInode } from './reader/inode.ts';
+import { damaged, decodeInode } from './reader/inode.ts';
 import type { Extent, IndexDevice, Xattr } from './node.ts';
 import { S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from './node.ts';
-import type { ImageBytes } from './pages.ts';
-import { bytesOf, openBytes } from './pages.ts';
-import type { Superblock } from './superblock.ts';
-import { decodeSuperblock } from './superblock.ts';
-import { decodeLongPrefixes, readXattrs } from './xattr.ts';
+import type { ImageBytes } from './reader/pages.ts';
+import { bytesOf, openBytes } from './reader/pages.ts';
+import type { Superblock } from './reader/superblock.ts';
+import { decodeSuperblock } from './reader/superblock.ts';
+import { decodeLongPrefixes, readXattrs } from './reader/xattr.ts';
 
 /** Opens an EROFS image: a file, or bytes that must not change while it is open. */
 export function openIndex(source: string | Uint8Array): Index {

@@ -1,27 +1,10 @@
-import { MicaError } from '../errors.ts';
-import * as F from './format.ts';
+import { MicaError } from '../../errors.ts';
+import * as F from '../format.ts';
 import type { DiskInode } from './inode.ts';
 import { damaged } from './inode.ts';
-import type { Xattr } from './node.ts';
+import type { Xattr } from '../node.ts';
 import type { ImageBytes } from './pages.ts';
 import type { Superblock } from './superblock.ts';
-
-/**
- * How the format spells an xattr's name: a number for its prefix, and the rest.
- * `undefined`: EROFS cannot hold xattrs of that namespace.
- */
-export function xattrNameOf(
-  name: string,
-): { readonly index: number; readonly rest: string } | undefined {
-  for (const [index, prefix] of F.XATTR_PREFIXES.entries()) {
-    if (prefix === undefined || !name.startsWith(prefix)) continue;
-    const rest = name.slice(prefix.length);
-    const whole = !prefix.endsWith('.');
-    if (whole ? rest === '' : rest !== '' && rest.length <= F.EROFS_NAME_LEN)
-      return { index, rest };
-  }
-  return undefined;
-}
 
 /** Where to read xattrs, and what long prefixes mean. */
 export interface XattrSource {

@@ -1,7 +1,7 @@
-import { MicaError } from '../errors.ts';
-import * as F from './format.ts';
-import type { Inode } from './index-file.ts';
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from './node.ts';
+import { MicaError } from '../../errors.ts';
+import * as F from '../format.ts';
+import type { Inode } from '../index-file.ts';
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG, S_IFSOCK } from '../node.ts';
 import type { ImageBytes } from './pages.ts';
 import type { Superblock } from './superblock.ts';
 

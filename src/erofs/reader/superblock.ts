@@ -1,6 +1,7 @@
-import { MicaError } from '../errors.ts';
-import * as F from './format.ts';
-import type { IndexDevice } from './node.ts';
+import { MicaError } from '../../errors.ts';
+import { crc32c } from '../crc32c.ts';
+import * as F from '../format.ts';
+import type { IndexDevice } from '../node.ts';
 import type { ImageBytes } from './pages.ts';
 
 /** What the superblock says that matters here. */
@@ -110,27 +111,18 @@ function decodeDevices(
   });
 }
 
-/** Over the block (of the first 4 KiB or more: its rest) that begins at the superblock, the checksum itself as zero. */
-export function checksumOf(block: Uint8Array): number {
-  let crc = 0xffffffff;
-  for (let i = 0; i < block.length; i++) {
-    const inChecksum = i >= F.SB.checksum && i < F.SB.checksum + 4;
-    crc ^= inChecksum ? 0 : block[i]!;
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (crc & 1 ? 0x82f63b78 : 0);
-  }
-  return crc >>> 0;
-}
-
 /** How much of the image the checksum covers, from the superblock on. */
 const checksummed = (blockSize: number): number =>
   blockSize > F.EROFS_SUPER_OFFSET ? blockSize - F.EROFS_SUPER_OFFSET : blockSize;
 
+/** Our own images have a checksum that the feature flag does not announce. */
 function verifyChecksum(bytes: ImageBytes, featureCompat: number, blockSize: number): void {
-  if ((featureCompat & F.FEATURE_COMPAT_SB_CHKSUM) === 0) return;
   const length = checksummed(blockSize);
   const at = bytes.locate(F.EROFS_SUPER_OFFSET, length);
-  const block = bytes.buffer.subarray(at, at + length);
-  if (checksumOf(block) !== block.readUInt32LE(F.SB.checksum))
+  const block = Buffer.from(bytes.buffer.subarray(at, at + length));
+  const stored = block.readUInt32LE(F.SB.checksum);
+  if (stored === 0 && (featureCompat & F.FEATURE_COMPAT_SB_CHKSUM) === 0) return;
+  if (crc32c(block.fill(0, F.SB.checksum, F.SB.checksum + 4)) !== stored)
     throw new MicaError('DATA_LOSS', 'open index: the checksum of its superblock is wrong');
 }
 

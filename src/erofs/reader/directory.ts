@@ -1,7 +1,6 @@
-import { DIRENT_SIZE, EROFS_NAME_LEN } from './format.ts';
-import type { IndexDirent } from './index-file.ts';
+import { DIRENT_SIZE, EROFS_NAME_LEN, FILE_TYPES } from '../format.ts';
+import type { IndexDirent } from '../index-file.ts';
 import { damaged } from './inode.ts';
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG, S_IFSOCK } from './node.ts';
 
 /**
  * One block of a directory in a buffer: first its dirents, then their names.
@@ -18,17 +17,10 @@ export interface DirectoryBlock {
   readonly nid: number;
 }
 
-/** By `file_type`. */
-const TYPES: readonly number[] = [
-  0,
-  S_IFREG,
-  S_IFDIR,
-  S_IFCHR,
-  S_IFBLK,
-  S_IFIFO,
-  S_IFSOCK,
-  S_IFLNK,
-];
+/** Type bits of a mode, by `file_type`. */
+const TYPES: readonly number[] = Array.from({ length: 8 }, (_, type) =>
+  type === 0 ? 0 : FILE_TYPES.indexOf(type) << 12,
+);
 
 export function openBlock(
   buffer: Buffer,

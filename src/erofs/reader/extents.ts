@@ -1,13 +1,11 @@
-import { MicaError } from '../errors.ts';
-import * as F from './format.ts';
+import { MicaError } from '../../errors.ts';
+import * as F from '../format.ts';
 import type { DiskInode } from './inode.ts';
 import { damaged } from './inode.ts';
-import type { Extent } from './node.ts';
+import type { Extent } from '../node.ts';
+import { UNMAPPED_DEVICE } from '../node.ts';
 import type { ImageBytes } from './pages.ts';
 import type { Superblock } from './superblock.ts';
-
-/** Device number of a hole that stands for data which could not be mapped; the kernel reads zeros there. */
-export const UNMAPPED_DEVICE = 0xffff;
 
 export interface Image {
   readonly bytes: ImageBytes;
@@ -84,7 +82,7 @@ function refuseUnmapped(inode: DiskInode, device: number): void {
   if (device === UNMAPPED_DEVICE)
     throw new MicaError(
       'FAILED_PRECONDITION',
-      `read inode ${inode.nid}: its data are not at multiples of 512 bytes in the tar, so the index cannot say where they are`,
+      `read inode ${inode.nid}: the index does not know where its data are; read them from the unpacked layer`,
     );
 }
 

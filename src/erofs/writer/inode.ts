@@ -1,0 +1,118 @@
+import { MicaError } from '../../errors.ts';
+import * as F from '../format.ts';
+import type { Node } from '../node.ts';
+import { S_IFBLK, S_IFCHR, S_IFMT, UNMAPPED_DEVICE } from '../node.ts';
+import type { ChunkMap } from './chunks.ts';
+import type { Layout } from './layout.ts';
+import type { Output } from './output.ts';
+import type { PooledXattr, XattrSet } from './xattr-pool.ts';
+
+/** The extended inode itself. */
+export function writeInode(output: Output, layout: Layout, slot: number): void {
+  const node = layout.nodes[slot]!;
+  const xattrs = layout.xattrs[slot]!.size;
+  checkNode(node);
+  const at = output.reserve(F.INODE_EXTENDED_SIZE);
+  const b = output.buffer;
+  b.writeUInt16LE(formatOf(layout, slot), at + F.INODE.i_format);
+  const words = xattrs === 0 ? 0 : (xattrs - F.XATTR_IBODY_HEADER_SIZE) / 4 + 1;
+  b.writeUInt16LE(words, at + F.INODE.i_xattr_icount);
+  b.writeUInt16LE(node.mode, at + F.INODE.i_mode);
+  writeQuad(b, layout.sizes[slot]!, at + F.INODE.i_size);
+  b.writeUInt32LE(unionOf(layout, slot), at + F.INODE.i_u);
+  b.writeUInt32LE(slot + 1, at + F.INODE.i_ino);
+  b.writeUInt32LE(node.uid, at + F.EXTENDED.i_uid);
+  b.writeUInt32LE(node.gid, at + F.EXTENDED.i_gid);
+  writeQuad(b, node.mtime, at + F.EXTENDED.i_mtime);
+  b.writeUInt32LE(node.mtimeNs, at + F.EXTENDED.i_mtime_nsec);
+  b.writeUInt32LE(layout.nlinks[slot]!, at + F.EXTENDED.i_nlink);
+}
+
+function formatOf(layout: Layout, slot: number): number {
+  const inline = layout.tails[slot]! > 0 ? F.INODE_FLAT_INLINE : F.INODE_FLAT_PLAIN;
+  const data = layout.chunks[slot] ? F.INODE_CHUNK_BASED : inline;
+  return F.INODE_LAYOUT_EXTENDED | (data << F.I_DATALAYOUT_BIT);
+}
+
+function unionOf(layout: Layout, slot: number): number {
+  const map = layout.chunks[slot];
+  if (map) return map.bits | F.CHUNK_FORMAT_INDEXES;
+  const node = layout.nodes[slot]!;
+  const type = node.mode & S_IFMT;
+  return type === S_IFCHR || type === S_IFBLK ? node.rdev : layout.blocks[slot]!;
+}
+
+function checkNode({ mode, uid, gid, size, mtime, mtimeNs, rdev }: Node): void {
+  const valid =
+    F.FILE_TYPES[mode >>> 12] &&
+    isWord(uid) &&
+    isWord(gid) &&
+    isWord(rdev) &&
+    isWord(mtimeNs) &&
+    mtimeNs < 1e9 &&
+    size >= 0 &&
+    Number.isSafeInteger(size) &&
+    Number.isSafeInteger(mtime);
+  if (!valid)
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `write index: no file can have mode 0${mode.toString(8)}, owner ${uid}:${gid}, size ${size}, time ${mtime} s ${mtimeNs} ns and device ${rdev}`,
+    );
+}
+
+const isWord = (value: number): boolean => value >>> 0 === value;
+
+/** A signed 64-bit number. */
+function writeQuad(b: Buffer, value: number, at: number): void {
+  b.writeUInt32LE(value >>> 0, at);
+  b.writeInt32LE(Math.floor(value / 2 ** 32), at + 4);
+}
+
+/** What follows an inode that has xattrs. */
+export function writeXattrs(
+  output: Output,
+  { shared, inline }: XattrSet,
+  sharedStart: number,
+): void {
+  let at = output.reserve(F.XATTR_IBODY_HEADER_SIZE + 4 * shared.length);
+  output.buffer.writeUInt8(shared.length, at + F.XATTR_SHARED_COUNT);
+  at += F.XATTR_IBODY_HEADER_SIZE;
+  for (const { offset } of shared) {
+    output.buffer.writeUInt32LE((sharedStart + offset) / 4, at);
+    at += 4;
+  }
+  for (const xattr of inline) writeXattr(output, xattr);
+}
+
+export function writeXattr(output: Output, { index, rest, value, size }: PooledXattr): void {
+  const at = output.reserve(size);
+  const b = output.buffer;
+  b.writeUInt8(rest.length, at);
+  b.writeUInt8(index, at + 1);
+  b.writeUInt16LE(value.length, at + 2);
+  b.write(rest, at + F.XATTR_ENTRY_SIZE, 'latin1');
+  b.set(value, at + F.XATTR_ENTRY_SIZE + rest.length);
+}
+
+/** The chunk indexes of a regular file. @param copied first block of what was copied into the image */
+export function writeChunks(output: Output, map: ChunkMap, copied: number): void {
+  output.padTo(Math.ceil(output.position / F.CHUNK_INDEX_SIZE) * F.CHUNK_INDEX_SIZE);
+  let current = 0;
+  for (let chunk = 0; chunk < map.count; chunk++) {
+    const block = chunk * 2 ** map.bits;
+    let run = map.runs[current];
+    while (run && run.start + run.count <= block) run = map.runs[++current];
+    const at = output.reserve(F.CHUNK_INDEX_SIZE);
+    if (!run || run.start > block) {
+      output.buffer.writeUInt32LE(F.NULL_ADDR, at + 4);
+      continue;
+    }
+    const unmapped = run.device === UNMAPPED_DEVICE;
+    const base = run.device === 0 ? copied : 0;
+    output.buffer.writeUInt16LE(run.device, at + 2);
+    output.buffer.writeUInt32LE(
+      unmapped ? F.NULL_ADDR : base + run.block + block - run.start,
+      at + 4,
+    );
+  }
+}
