@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import { errnoOf, fromNode } from './errno.ts';
 import { flock } from './lock.ts';
 
@@ -44,6 +45,16 @@ export function tryLock(path: string): HeldLock | undefined {
     if (isStill(path, fd)) return held(path, fd);
     // Its holder removed the file between our open and our lock: that lock excludes nobody.
     closeSync(fd);
+  }
+}
+
+/** Like {@link tryLock}, waiting for its turn. For short work: who waits asks again every few milliseconds. */
+export async function holdWhenFree(path: string, signal?: AbortSignal): Promise<HeldLock> {
+  for (let pause = 2; ; pause = Math.min(pause * 2, 100)) {
+    signal?.throwIfAborted();
+    const lock = tryLock(path);
+    if (lock !== undefined) return lock;
+    await setTimeout(pause, undefined, { ...(signal && { signal }) }).catch(() => undefined);
   }
 }
 

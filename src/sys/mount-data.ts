@@ -6,3 +6,11 @@ export interface Mount {
   /** As in fstab; `lowerdir=` may list any number of directories. */
   readonly options: readonly string[];
 }
+
+/** Overlay's `lowerdir=` option for `paths`, nearest first; `:` and `\` in them are escaped. */
+export const lowerdirOption = (paths: readonly string[]): string =>
+  `lowerdir=${paths.map((path) => path.replace(/[\\:]/g, String.raw`\$&`)).join(':')}`;
+
+/** The directories of a `lowerdir=` value, nearest first. */
+export const parseLowerdir = (value: string): string[] =>
+  (value.match(/(?:\\.|[^\\:])+/gs) ?? []).map((path) => path.replace(/\\(.)/gs, '$1'));

@@ -1,0 +1,113 @@
+import { MicaError } from '../errors.ts';
+import { close } from './at.ts';
+import { cstring, syscall } from './binding.ts';
+import { toBytes } from './byte-string.ts';
+import { checked, errnoOf } from './errno.ts';
+import { attach, FsContext, openTree, setAttributes } from './mount/context.ts';
+import { type Mount, parseLowerdir } from './mount-data.ts';
+import { mountByOldCall } from './mount/old-call.ts';
+import { attributesOf, splitOptions } from './mount/options.ts';
+import { ShortPaths } from './mount/short-paths.ts';
+import { NR } from './syscalls.ts';
+
+const UMOUNT_DETACH = 2;
+const UMOUNT_NOFOLLOW = 8;
+
+/** The longest string that fsconfig(2) takes, in bytes. */
+const MAX_VALUE = 255;
+
+/**
+ * Performs `mounts` on the existing directory `target`, in order, and undoes them when disposed of
+ * (a mount still in use then vanishes from the tree and ends with its last user).
+ *
+ * It does what the options say and adds nothing: whoever shows an image to people adds
+ * `nosuid,nodev`, because what a hostile image holds must neither raise privileges nor open the
+ * host's devices; a container's root file system needs setuid files to work.
+ */
+export async function performMounts(
+  mounts: readonly Mount[],
+  target: string,
+): Promise<AsyncDisposable & { readonly target: string }> {
+  let done = 0;
+  const undo = (): void => {
+    for (; done > 0; done--) unmount(target, { detach: true });
+  };
+  try {
+    for (const mount of mounts) {
+      performMount(mount, target);
+      done++;
+    }
+  } catch (error) {
+    undo();
+    throw error;
+  }
+  return {
+    target,
+    async [Symbol.asyncDispose]() {
+      undo();
+    },
+  };
+}
+
+/**
+ * Takes the topmost mount off `target`; what is not mounted (any more) is fine.
+ * @param options - `detach`: also while something uses it; then it ends with its last user
+ * @throws FAILED_PRECONDITION while something uses it
+ */
+export function unmount(target: string, options: { readonly detach?: boolean } = {}): void {
+  const flags = UMOUNT_NOFOLLOW | (options.detach ? UMOUNT_DETACH : 0);
+  const result = syscall(NR.umount2, cstring(toBytes(target)), flags);
+  if (result !== -EINVAL && result !== -ENOENT) checked(result, 'unmount', toBytes(target));
+}
+
+const EINVAL = 22;
+const ENOENT = 2;
+
+function performMount(mount: Mount, target: string): void {
+  if (mount.type === 'windows-layer')
+    throw new MicaError('NOT_IMPLEMENTED', `mount ${target}: Windows layers mount on Windows only`);
+  try {
+    if (mount.type === 'bind' || mount.options.some((o) => o === 'bind' || o === 'rbind'))
+      bind(mount, target);
+    else configure(mount, target);
+  } catch (error) {
+    // Before Linux 5.12 (bind) and 6.8 (`lowerdir+`); the old call also judges what the new one refused.
+    if (errnoOf(error) !== 'ENOSYS' && errnoOf(error) !== 'EINVAL') throw error;
+    mountByOldCall(mount, target, error);
+  }
+}
+
+function bind({ source, options }: Mount, target: string): void {
+  const recursive = options.includes('rbind');
+  const fd = openTree(source, recursive);
+  try {
+    const { attributes } = attributesOf(options);
+    if (attributes !== 0) setAttributes(fd, attributes, recursive);
+    attach(fd, target);
+  } finally {
+    close(fd);
+  }
+}
+
+function configure({ type, source, options }: Mount, target: string): void {
+  const { attributes, rest } = attributesOf(options);
+  using short = new ShortPaths();
+  using context = new FsContext(type);
+  if (source !== '') context.set('source', short.path(source, MAX_VALUE));
+  // Of the file system too, not of this mount only: an overlay without `upperdir` is read-only anyway.
+  if (options.includes('ro')) context.set('ro');
+  for (const [key, value] of splitOptions(rest)) {
+    if (key === 'lowerdir' && type === 'overlay')
+      for (const path of parseLowerdir(value ?? ''))
+        context.set('lowerdir+', short.path(path, MAX_VALUE));
+    else if (value !== undefined && value.startsWith('/'))
+      context.set(key, short.path(value, MAX_VALUE));
+    else context.set(key, value);
+  }
+  const fd = context.mount(attributes);
+  try {
+    attach(fd, target);
+  } finally {
+    close(fd);
+  }
+}
