@@ -90,7 +90,7 @@ export const sparse =
 export const dir =
   ({ opaque, ...attributes }: Attributes & { readonly opaque?: boolean } = {}): Item =>
   (name) => {
-    const self = member('directory', name, 0o755, attributes, {});
+    const self = member('directory', name === '' ? './' : name, 0o755, attributes, {});
     const inside = name === '' ? '' : `${name.replace(/\/+$/, '')}/`;
     return opaque ? [self, ...file()(inside + OPAQUE_WHITEOUT)] : [self];
   };
