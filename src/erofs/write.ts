@@ -6,7 +6,7 @@ import type { ReadDevice } from './writer/data.ts';
 import { writeBlocks, writeTail } from './writer/data.ts';
 import { writeChunks, writeInode, writeXattr, writeXattrs } from './writer/inode.ts';
 import type { Layout } from './writer/layout.ts';
-import { layOut } from './writer/layout.ts';
+import { layOut, NOT_CHUNKED } from './writer/layout.ts';
 import { Output } from './writer/output.ts';
 import { writeSuperblock } from './writer/superblock.ts';
 
@@ -56,16 +56,16 @@ export function writeIndex(
   writeSuperblock(output, layout, options);
   for (const slot of layout.order) writeMetadata(output, layout, slot);
   output.padTo(layout.sharedStart);
-  for (const xattr of layout.pool.shared) writeXattr(output, xattr);
+  for (const xattr of layout.xattrs.shared) writeXattr(output, xattr);
   output.padTo(layout.dataBlock * BLOCK_SIZE);
-  for (const slot of layout.order) writeBlocks(output, layout, slot, read);
+  for (const slot of layout.blocks.keys()) writeBlocks(output, layout, slot, read);
   output.flush();
   return {
     size: output.position,
     digest: `sha256:${hash.digest('hex')}`,
-    inodes: layout.nodes.length,
+    inodes: layout.count,
     unmapped: layout.unmapped,
-    droppedXattrs: layout.pool.dropped,
+    droppedXattrs: layout.xattrs.dropped,
   };
 }
 
@@ -77,11 +77,10 @@ export function indexBytes(root: Node, options: IndexOptions): Buffer {
 }
 
 function writeMetadata(output: Output, layout: Layout, slot: number): void {
-  const xattrs = layout.xattrs[slot]!;
-  const map = layout.chunks[slot];
+  const xattrs = layout.xattrSets[slot]!;
   output.padTo(layout.offsets[slot]!);
   writeInode(output, layout, slot);
   if (xattrs.size > 0) writeXattrs(output, xattrs, layout.sharedStart);
-  if (map) writeChunks(output, map, layout.blocks[slot]!);
+  if (layout.chunkBits[slot] !== NOT_CHUNKED) writeChunks(output, layout, slot);
   else if (layout.tails[slot]! > 0) writeTail(output, layout, slot);
 }

@@ -34,33 +34,42 @@ export interface Run {
 
 const MAX_BITS = 31;
 
+/** The one extent of a file whose content lies in one piece at a block's start, as nearly all do. */
+export function wholeFileExtent({ extents, size }: Node): Extent | undefined {
+  if (!extents || extents.length !== 1) return undefined;
+  const only = extents[0]!;
+  const whole = only.logical === 0 && only.length === size && only.device !== UNMAPPED_DEVICE;
+  return whole && isAligned(only) ? only : undefined;
+}
+
+/** The smallest chunk that holds a file of that size, in blocks, as a power of two. */
+export function chunkBitsFor(size: number): number {
+  let bits = 0;
+  while (BLOCK_SIZE * 2 ** bits < size && bits < MAX_BITS) bits++;
+  return bits;
+}
+
 /**
  * @param copy whether blocks may be copied into the index
  * @param limit how many chunks the file may have; a sparse file in more pieces is left unmapped
  */
 export function chunkMapOf(node: Node, copy: boolean, limit: number): ChunkMap {
-  const blocks = Math.ceil(node.size / BLOCK_SIZE);
-  const extents = node.extents ?? [];
-  const [only] = extents;
-  if (extents.length === 1 && only!.logical === 0 && only!.length === node.size && isAligned(only!))
-    return whole(blocks, only!.device, only!.physical / BLOCK_SIZE);
-  checkExtents(extents, node.size);
-  if (extents.some((extent) => extent.device === UNMAPPED_DEVICE))
-    return whole(blocks, UNMAPPED_DEVICE, 0);
-  const { runs, copied } = runsOf(extents, node.size);
-  if (copied > 0 && !copy) return whole(blocks, UNMAPPED_DEVICE, 0);
-  const bits = Math.min(commonBits(runs, blocks), bitsFor(blocks));
-  const count = Math.ceil(blocks / 2 ** bits);
-  if (count > limit) return whole(blocks, UNMAPPED_DEVICE, 0);
-  return { bits, count, runs, copied };
+  const { extents = [], size } = node;
+  checkExtents(extents, size);
+  if (extents.some((extent) => extent.device === UNMAPPED_DEVICE)) return unmapped(size);
+  const { runs, copied } = runsOf(extents, size);
+  if (copied > 0 && !copy) return unmapped(size);
+  const bits = Math.min(commonBits(runs, Math.ceil(size / BLOCK_SIZE)), chunkBitsFor(size));
+  const count = Math.ceil(size / (BLOCK_SIZE * 2 ** bits));
+  return count > limit ? unmapped(size) : { bits, count, runs, copied };
 }
 
-function whole(blocks: number, device: number, block: number): ChunkMap {
-  const bits = bitsFor(blocks);
+function unmapped(size: number): ChunkMap {
+  const bits = chunkBitsFor(size);
   return {
     bits,
-    count: Math.ceil(blocks / 2 ** bits),
-    runs: [{ start: 0, count: blocks, device, block }],
+    count: Math.ceil(size / (BLOCK_SIZE * 2 ** bits)),
+    runs: [{ start: 0, count: Math.ceil(size / BLOCK_SIZE), device: UNMAPPED_DEVICE, block: 0 }],
     copied: 0,
   };
 }
@@ -134,13 +143,6 @@ function commonBits(runs: readonly Run[], blocks: number): number {
     bits = Math.min(bits, trailingZeros(start));
     if (start + count !== blocks) bits = Math.min(bits, trailingZeros(start + count));
   }
-  return bits;
-}
-
-/** Bits of the smallest chunk that holds so many blocks. */
-function bitsFor(blocks: number): number {
-  let bits = 0;
-  while (2 ** bits < blocks && bits < MAX_BITS) bits++;
   return bits;
 }
 

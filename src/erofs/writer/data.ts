@@ -4,7 +4,10 @@ import { S_IFLNK, S_IFMT, S_IFREG } from '../node.ts';
 import type { ChunkMap } from './chunks.ts';
 import { BLOCK_SIZE } from './chunks.ts';
 import type { Layout } from './layout.ts';
+import { badName } from './layout.ts';
 import type { Output } from './output.ts';
+
+const SLASH = 0x2f;
 
 /** Reads from a device until `into` is full. */
 export type ReadDevice = (device: number, physical: number, into: Uint8Array) => void;
@@ -28,10 +31,9 @@ export function writeBlocks(
   slot: number,
   read: ReadDevice | undefined,
 ): void {
-  if (layout.blocks[slot] === 0) return;
   const node = layout.nodes[slot]!;
   const type = node.mode & S_IFMT;
-  if (type === S_IFREG) copyBlocks(output, layout.chunks[slot]!, node, read!);
+  if (type === S_IFREG) copyBlocks(output, layout.chunks.get(slot)!, node, read!);
   else if (type !== S_IFLNK) writeDirectory(output, layout, slot, false);
   else {
     const length = node.target!.length - layout.tails[slot]!;
@@ -109,6 +111,10 @@ function writeEntries(
     b.writeUInt32LE(Math.floor(nid / 2 ** 32), at + 4);
     b.writeUInt16LE(nameOffset, at + 8);
     b.writeUInt8(F.FILE_TYPES[layout.nodes[target]!.mode >>> 12]!, at + 10);
-    for (let c = 0; c < name.length; c++) b[start + nameOffset++] = name.charCodeAt(c);
+    for (let c = 0; c < name.length; c++) {
+      const code = name.charCodeAt(c);
+      if (code === 0 || code === SLASH || code > 0xff) throw badName(name);
+      b[start + nameOffset++] = code;
+    }
   }
 }

@@ -3,14 +3,16 @@ import * as F from '../format.ts';
 import type { Node } from '../node.ts';
 import { S_IFBLK, S_IFCHR, S_IFMT, UNMAPPED_DEVICE } from '../node.ts';
 import type { ChunkMap } from './chunks.ts';
+import { BLOCK_SIZE } from './chunks.ts';
 import type { Layout } from './layout.ts';
+import { NOT_CHUNKED } from './layout.ts';
 import type { Output } from './output.ts';
 import type { PooledXattr, XattrSet } from './xattr-pool.ts';
 
 /** The extended inode itself. */
 export function writeInode(output: Output, layout: Layout, slot: number): void {
   const node = layout.nodes[slot]!;
-  const xattrs = layout.xattrs[slot]!.size;
+  const xattrs = layout.xattrSets[slot]!.size;
   checkNode(node);
   const at = output.reserve(F.INODE_EXTENDED_SIZE);
   const b = output.buffer;
@@ -30,16 +32,16 @@ export function writeInode(output: Output, layout: Layout, slot: number): void {
 
 function formatOf(layout: Layout, slot: number): number {
   const inline = layout.tails[slot]! > 0 ? F.INODE_FLAT_INLINE : F.INODE_FLAT_PLAIN;
-  const data = layout.chunks[slot] ? F.INODE_CHUNK_BASED : inline;
+  const data = layout.chunkBits[slot] === NOT_CHUNKED ? inline : F.INODE_CHUNK_BASED;
   return F.INODE_LAYOUT_EXTENDED | (data << F.I_DATALAYOUT_BIT);
 }
 
 function unionOf(layout: Layout, slot: number): number {
-  const map = layout.chunks[slot];
-  if (map) return map.bits | F.CHUNK_FORMAT_INDEXES;
+  const bits = layout.chunkBits[slot]!;
+  if (bits !== NOT_CHUNKED) return bits | F.CHUNK_FORMAT_INDEXES;
   const node = layout.nodes[slot]!;
   const type = node.mode & S_IFMT;
-  return type === S_IFCHR || type === S_IFBLK ? node.rdev : layout.blocks[slot]!;
+  return type === S_IFCHR || type === S_IFBLK ? node.rdev : (layout.blocks.get(slot) ?? 0);
 }
 
 function checkNode({ mode, uid, gid, size, mtime, mtimeNs, rdev }: Node): void {
@@ -94,25 +96,37 @@ export function writeXattr(output: Output, { index, rest, value, size }: PooledX
   b.set(value, at + F.XATTR_ENTRY_SIZE + rest.length);
 }
 
-/** The chunk indexes of a regular file. @param copied first block of what was copied into the image */
-export function writeChunks(output: Output, map: ChunkMap, copied: number): void {
+/** The chunk indexes of a regular file. */
+export function writeChunks(output: Output, layout: Layout, slot: number): void {
   output.padTo(Math.ceil(output.position / F.CHUNK_INDEX_SIZE) * F.CHUNK_INDEX_SIZE);
+  const map = layout.chunks.get(slot);
+  if (map) return writeMap(output, map, layout.blocks.get(slot) ?? 0);
+  const chunkSize = BLOCK_SIZE * 2 ** layout.chunkBits[slot]!;
+  const { device, physical } = layout.nodes[slot]!.extents![0]!;
+  for (let logical = 0; logical < layout.sizes[slot]!; logical += chunkSize)
+    writeChunk(output, device, (physical + logical) / BLOCK_SIZE);
+}
+
+/** @param copied first block of what was copied into the image */
+function writeMap(output: Output, map: ChunkMap, copied: number): void {
   let current = 0;
   for (let chunk = 0; chunk < map.count; chunk++) {
     const block = chunk * 2 ** map.bits;
     let run = map.runs[current];
     while (run && run.start + run.count <= block) run = map.runs[++current];
-    const at = output.reserve(F.CHUNK_INDEX_SIZE);
-    if (!run || run.start > block) {
-      output.buffer.writeUInt32LE(F.NULL_ADDR, at + 4);
-      continue;
-    }
-    const unmapped = run.device === UNMAPPED_DEVICE;
-    const base = run.device === 0 ? copied : 0;
-    output.buffer.writeUInt16LE(run.device, at + 2);
-    output.buffer.writeUInt32LE(
-      unmapped ? F.NULL_ADDR : base + run.block + block - run.start,
-      at + 4,
-    );
+    if (!run || run.start > block) writeChunk(output, 0, F.NULL_ADDR);
+    else if (run.device === UNMAPPED_DEVICE) writeChunk(output, run.device, F.NULL_ADDR);
+    else
+      writeChunk(
+        output,
+        run.device,
+        (run.device === 0 ? copied : 0) + run.block + block - run.start,
+      );
   }
+}
+
+function writeChunk(output: Output, device: number, block: number): void {
+  const at = output.reserve(F.CHUNK_INDEX_SIZE);
+  output.buffer.writeUInt16LE(device, at + 2);
+  output.buffer.writeUInt32LE(block, at + 4);
 }

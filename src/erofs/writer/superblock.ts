@@ -24,7 +24,7 @@ export function writeSuperblock(
   b.writeUInt32LE(F.FEATURE_COMPAT_MTIME, F.SB.feature_compat);
   b.writeUInt8(BLOCK_BITS, F.SB.blkszbits);
   b.writeUInt16LE(layout.offsets[0]! / 2 ** F.EROFS_SLOT_BITS, F.SB.rootnid_2b);
-  b.writeUInt32LE(layout.nodes.length, F.SB.inos);
+  b.writeUInt32LE(layout.count, F.SB.inos);
   b.writeUInt32LE(layout.totalBlocks, F.SB.blocks_lo);
   uuidOf(options.identity ?? devices.map(({ tag }) => tag).join(), layout).copy(b, F.SB.uuid);
   b.write(VOLUME_NAME, F.SB.volume_name, 'latin1');
@@ -71,8 +71,8 @@ function encodeDevice(b: Buffer, { tag, size }: IndexDevice): void {
 }
 
 /** Of version 8 (RFC 9562: the bits are our own affair), so that the same index has the same one. */
-function uuidOf(identity: string, { nodes, totalBlocks }: Layout): Buffer {
-  const text = `mica index ${identity} ${nodes.length} ${totalBlocks}`;
+function uuidOf(identity: string, { count, totalBlocks }: Layout): Buffer {
+  const text = `mica index ${identity} ${count} ${totalBlocks}`;
   const uuid = createHash('sha256').update(text, 'latin1').digest().subarray(0, 16);
   uuid[6] = (uuid[6]! & 0x0f) | 0x80;
   uuid[8] = (uuid[8]! & 0x3f) | 0x80;

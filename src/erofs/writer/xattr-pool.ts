@@ -42,8 +42,7 @@ export class XattrPool {
   readonly #byNode = new Map<Node, PooledXattr[]>();
 
   add(node: Node): void {
-    const { xattrs } = node;
-    if (!xattrs || xattrs.length === 0) return;
+    const xattrs = node.xattrs ?? [];
     const last = new Map(xattrs.map((xattr) => [xattr.name, xattr]));
     const pooled: PooledXattr[] = [];
     for (const name of [...last.keys()].sort()) {
@@ -55,7 +54,7 @@ export class XattrPool {
   }
 
   setOf(node: Node): XattrSet {
-    const all = this.#byNode.get(node);
+    const all = node.xattrs && this.#byNode.get(node);
     if (!all) return NONE;
     const repeated = all.filter((entry) => entry.uses > 1).slice(0, F.XATTR_SHARED_MAX);
     const set = makeSet(repeated, all);
