@@ -1,5 +1,7 @@
-import type { Digest } from './digest.ts';
-import type { Platform } from './platform.ts';
+import * as v from 'valibot';
+import { type Digest, isDigest } from './digest.ts';
+import { optional, StringsSchema } from './json.ts';
+import { type Platform, PlatformSchema } from './platform.ts';
 
 /**
  * A typed pointer to content.
@@ -15,3 +17,22 @@ export interface Descriptor {
   readonly artifactType?: string | undefined;
   readonly platform?: Platform | undefined;
 }
+
+export const DigestSchema: v.GenericSchema<unknown, Digest> = v.custom<Digest>(
+  (text) => typeof text === 'string' && isDigest(text),
+  'not a sha256 or sha512 digest',
+);
+
+/** Unknown fields are kept. */
+export const DescriptorSchema: v.GenericSchema<unknown, Descriptor> = v.looseObject({
+  mediaType: v.pipe(v.string(), v.nonEmpty('is empty'), v.maxLength(255, 'is too long')),
+  digest: DigestSchema,
+  size: v.custom<number>(
+    (size) => Number.isSafeInteger(size) && (size as number) >= 0,
+    'not a number of bytes',
+  ),
+  urls: optional(v.array(v.string())),
+  annotations: optional(StringsSchema),
+  artifactType: optional(v.string()),
+  platform: optional(PlatformSchema),
+});

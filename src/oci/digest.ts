@@ -37,7 +37,8 @@ export function chainIds(diffIds: readonly DiffId[]): ChainId[] {
   const chain: ChainId[] = [];
   for (const diffId of diffIds) {
     const parent = chain.at(-1);
-    chain.push((parent ? sha256(`${parent} ${diffId}`) : diffId) as Digest as ChainId);
+    const id: Digest = parent ? sha256(`${parent} ${diffId}`) : diffId;
+    chain.push(id as ChainId);
   }
   return chain;
 }
