@@ -1,8 +1,9 @@
 import { constants } from 'node:fs';
 import { open, realpath, type FileHandle } from 'node:fs/promises';
-import { MicaError, type ErrorCode } from '../errors.ts';
+import { MicaError } from '../errors.ts';
 import { decode } from './byte-string.ts';
 import { CHUNK, type LayerData, type LayerFile } from './content.ts';
+import { readError } from './read-error.ts';
 
 /**
  * Files of a layer that was extracted to a directory (overlay2, vfs).
@@ -43,27 +44,9 @@ async function openBeneath(root: string, file: LayerFile): Promise<FileHandle> {
     if (stat.isFile() && stat.size === file.size) return handle;
     await handle.close();
   } catch (error) {
-    throw explained(file, error);
+    throw readError(`/${decode(file.path)} of the extracted layer`, error);
   }
   throw differs(file, 'is another file');
-}
-
-const CODES: Readonly<Record<string, ErrorCode>> = {
-  ENOENT: 'DATA_LOSS',
-  ENOTDIR: 'DATA_LOSS',
-  ELOOP: 'DATA_LOSS',
-  ENXIO: 'DATA_LOSS',
-  EIO: 'DATA_LOSS',
-  EACCES: 'PERMISSION_DENIED',
-  EPERM: 'PERMISSION_DENIED',
-  EMFILE: 'RESOURCE_EXHAUSTED',
-};
-
-function explained(file: LayerFile, error: unknown): MicaError {
-  if (error instanceof MicaError) return error;
-  const { code = '', message } = error as NodeJS.ErrnoException;
-  const text = `read /${decode(file.path)} of the extracted layer: ${message}`;
-  return new MicaError(CODES[code] ?? 'INTERNAL', text, { cause: error });
 }
 
 const differs = (file: LayerFile, how: string): MicaError =>

@@ -3,6 +3,7 @@ import { MicaError } from '../errors.ts';
 import type { Index } from '../erofs/index-file.ts';
 import type { Abortable, Bytes } from '../io/bytes.ts';
 import { CHUNK, type LayerData } from './content.ts';
+import { readError } from './read-error.ts';
 
 /** Uncompressed tars by position. */
 export interface TarDevice {
@@ -63,8 +64,10 @@ export function tarData(
 export function tarFile(path: string): TarDevice {
   return {
     open(options) {
-      const opened = open(path, 'r');
-      opened.catch(() => {}); // reported by the first read
+      const opened = open(path, 'r').catch((error: unknown) => {
+        throw readError(path, error);
+      });
+      opened.catch(() => {}); // thrown by the first read
       return {
         async *read(position, length) {
           const handle = await opened;

@@ -134,10 +134,9 @@ class Union implements UnionTree {
 
   *walk(path: TreePath = '/'): Iterable<TreeEntry> {
     const { node, names } = this.#find(path, false);
-    for (const { path: at, node: found } of walk(this.#stack, node, names.join('/'))) {
-      const named = new Path(at);
-      yield { path: named.path, raw: named.raw, stat: this.#stat(found) };
-    }
+    const stat = (found: StackNode): TreeStat => this.#stat(found);
+    for (const { path: at, node: found } of walk(this.#stack, node, names.join('/')))
+      yield new LazyEntry(at, found, stat);
   }
 
   history(path: TreePath): PathLayer[] {
@@ -177,6 +176,22 @@ class Union implements UnionTree {
 
   #index(node: StackNode): Index {
     return this.#stack.indexes[node.layer]!;
+  }
+}
+
+/** What is not looked at is not decoded. */
+class LazyEntry extends Path implements TreeEntry {
+  readonly #node: StackNode;
+  readonly #decodeStat: (node: StackNode) => TreeStat;
+
+  constructor(bytes: string, node: StackNode, decodeStat: (node: StackNode) => TreeStat) {
+    super(bytes);
+    this.#node = node;
+    this.#decodeStat = decodeStat;
+  }
+
+  get stat(): TreeStat {
+    return this.#decodeStat(this.#node);
   }
 }
 
