@@ -1,0 +1,25 @@
+import { join } from 'node:path';
+import type { LayerForm } from '../snapshot/driver.ts';
+import { directoryData } from './directory-data.ts';
+import { tarData, tarFile } from './tar-data.ts';
+import type { UnionLayer } from './union.ts';
+
+/**
+ * A layer as the store keeps it.
+ * @param directory the layer's, with `index.erofs` and `fs/` or `layer.tar`
+ * @param tarOf the `layer.tar` of another layer, by the hex digits of its diffID: where a layer that
+ *   hard-links files of its parents has their content
+ */
+export function storedLayer(
+  directory: string,
+  form: LayerForm,
+  tarOf: (diffIdHex: string) => string | undefined = () => undefined,
+): UnionLayer {
+  const index = join(directory, 'index.erofs');
+  if (form !== 'tar') return { index, data: directoryData(join(directory, 'fs')) };
+  const other = (diffIdHex: string): ReturnType<typeof tarFile> | undefined => {
+    const path = tarOf(diffIdHex);
+    return path === undefined ? undefined : tarFile(path);
+  };
+  return { index, data: tarData(tarFile(join(directory, 'layer.tar')), other) };
+}
