@@ -1,7 +1,7 @@
 import { MicaError } from '../../errors.ts';
 import * as F from '../format.ts';
 import type { Node } from '../node.ts';
-import { S_IFBLK, S_IFCHR, S_IFMT, UNMAPPED_DEVICE } from '../node.ts';
+import { S_IFBLK, S_IFCHR, S_IFMT, S_IFREG, UNMAPPED_DEVICE } from '../node.ts';
 import type { ChunkMap } from './chunks.ts';
 import { BLOCK_SIZE } from './chunks.ts';
 import type { Layout } from './layout.ts';
@@ -41,7 +41,10 @@ function unionOf(layout: Layout, slot: number): number {
   if (bits !== NOT_CHUNKED) return bits | F.CHUNK_FORMAT_INDEXES;
   const node = layout.nodes[slot]!;
   const type = node.mode & S_IFMT;
-  return type === S_IFCHR || type === S_IFBLK ? node.rdev : (layout.blocks.get(slot) ?? 0);
+  if (type === S_IFCHR || type === S_IFBLK) return node.rdev;
+  if (type !== S_IFREG || node.size === 0) return layout.blocks.get(slot) ?? 0;
+  const { device, physical } = node.extents![0]!;
+  return layout.deviceBlocks[device - 1]! + physical / BLOCK_SIZE;
 }
 
 function checkNode({ mode, uid, gid, size, mtime, mtimeNs, rdev }: Node): void {

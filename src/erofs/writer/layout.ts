@@ -31,6 +31,8 @@ export interface Layout extends Collected {
   /** First block behind the metadata. */
   readonly dataBlock: number;
   readonly totalBlocks: number;
+  /** First block of each device in the common address space, which begins with the image; 0: it has no place there. */
+  readonly deviceBlocks: readonly number[];
   /** Files whose data the index does not know. */
   readonly unmapped: number;
 }
@@ -42,6 +44,14 @@ export interface LayoutOptions {
   /** Whether blocks may be copied into the index. */
   readonly copy: boolean;
 }
+
+/**
+ * A file in one piece takes 64 bytes where its device is in the common address space, and 96 where
+ * it needs a chunk that names its device. But there the kernel looks through all devices at each read,
+ * and addresses have 32 bits.
+ */
+const MAX_COMMON_DEVICES = 16;
+const MAX_COMMON_BLOCKS = 2 ** 31;
 
 /** Sparse files in many pieces need many chunks: so many may all files have together, and more as the tars grow. */
 const FREE_CHUNKS = 1 << 20;
@@ -67,6 +77,7 @@ class Placement {
   readonly #xattrSets: XattrSet[] = [];
   readonly #chunkBits: Uint8Array;
   readonly #chunks = new Map<number, ChunkMap>();
+  readonly #common: boolean;
   #placed = 0;
   #chunkLimit: number;
   #unmapped = 0;
@@ -76,6 +87,7 @@ class Placement {
   #waiting = -1;
   #dataBlock = 0;
   #totalBlocks = 0;
+  readonly #deviceBlocks: number[] = [];
 
   constructor(collected: Collected, options: LayoutOptions) {
     const length = collected.count;
@@ -88,6 +100,8 @@ class Placement {
     this.#chunkBits = new Uint8Array(length).fill(NOT_CHUNKED);
     this.#end = headSize(options.devices.length);
     const bytes = options.devices.reduce((sum, { size }) => sum + size, 0);
+    this.#common =
+      options.devices.length <= MAX_COMMON_DEVICES && bytes / BLOCK_SIZE < MAX_COMMON_BLOCKS;
     this.#chunkLimit = FREE_CHUNKS + Math.ceil(bytes / BYTES_PER_CHUNK);
   }
 
@@ -116,6 +130,10 @@ class Placement {
       block += count;
     }
     this.#totalBlocks = block;
+    for (const { size } of this.#options.devices) {
+      this.#deviceBlocks.push(this.#common ? block : 0);
+      if (this.#common) block += Math.ceil(size / BLOCK_SIZE);
+    }
     if (block >= F.NULL_ADDR)
       throw new MicaError('RESOURCE_EXHAUSTED', 'write index: it would be larger than 2 TiB');
   }
@@ -140,6 +158,7 @@ class Placement {
       sharedStart: this.#end,
       dataBlock: this.#dataBlock,
       totalBlocks: this.#totalBlocks,
+      deviceBlocks: this.#deviceBlocks,
       unmapped: this.#unmapped,
     };
   }
@@ -167,21 +186,21 @@ class Placement {
     const whole = wholeFileExtent(node);
     if (whole) {
       this.#checkDevice(whole.device);
-      this.#chunkBits[slot] = chunkBitsFor(node.size);
+      if (!this.#common) this.#chunkBits[slot] = chunkBitsFor(node.size);
       return;
     }
     const map = chunkMapOf(node, this.#options.copy, this.#chunkLimit);
     this.#chunkLimit -= map.count;
     for (const { device } of map.runs)
       if (device === UNMAPPED_DEVICE) this.#unmapped++;
-      else this.#checkDevice(device);
+      else if (device !== 0) this.#checkDevice(device);
     this.#chunkBits[slot] = map.bits;
     this.#chunks.set(slot, map);
     if (map.copied > 0) this.#blocks.set(slot, map.copied);
   }
 
   #checkDevice(device: number): void {
-    if (device > this.#options.devices.length)
+    if (device < 1 || device > this.#options.devices.length)
       throw new MicaError('INVALID_ARGUMENT', `write index: there is no device ${device}`);
   }
 

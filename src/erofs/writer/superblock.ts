@@ -34,7 +34,11 @@ export function writeSuperblock(
   const slots = F.EROFS_SUPER_OFFSET + F.EROFS_SUPER_SIZE;
   b.writeUInt16LE(slots / F.EROFS_DEVT_SLOT_SIZE, F.SB.devt_slotoff);
   for (const [i, device] of devices.entries())
-    encodeDevice(head.subarray(slots + i * F.EROFS_DEVT_SLOT_SIZE), device);
+    encodeDevice(
+      head.subarray(slots + i * F.EROFS_DEVT_SLOT_SIZE),
+      device,
+      layout.deviceBlocks[i]!,
+    );
   b.writeUInt32LE(crc32c(b.subarray(0, BLOCK_SIZE)), F.SB.checksum);
   output.write(head);
 }
@@ -54,7 +58,7 @@ export function headSize(devices: number): number {
 /** The root inode comes first, but may begin so much later that its tail fits in a block. */
 const MAX_ROOT = 0xffff - BLOCK_SIZE / 2 ** F.EROFS_SLOT_BITS;
 
-function encodeDevice(b: Buffer, { tag, size }: IndexDevice): void {
+function encodeDevice(b: Buffer, { tag, size }: IndexDevice, start: number): void {
   const blocks = Math.ceil(size / BLOCK_SIZE);
   if (blocks >= F.NULL_ADDR)
     throw new MicaError(
@@ -68,6 +72,7 @@ function encodeDevice(b: Buffer, { tag, size }: IndexDevice): void {
     );
   b.write(tag, 0, 'latin1');
   b.writeUInt32LE(blocks, F.DEVICE_SLOT.blocks_lo);
+  b.writeUInt32LE(start, F.DEVICE_SLOT.uniaddr_lo);
 }
 
 /** Of version 8 (RFC 9562: the bits are our own affair), so that the same index has the same one. */
