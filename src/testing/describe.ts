@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { closeSync, readdirSync, readSync } from 'node:fs';
 import { AT_FDCWD, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openat, readlinkat } from '../sys/at.ts';
-import { statat } from '../sys/stat.ts';
+import { findat } from '../sys/stat.ts';
 import { allXattrs } from '../sys/xattr.ts';
 import type { FileTree, TreeStat } from '../union/tree.ts';
 
@@ -37,7 +37,10 @@ export async function describeTree(tree: FileTree, options: DescribeOptions = {}
 export function describeDirectory(directory: string, options: DescribeOptions = {}): string {
   const lines = new Lines(options);
   const visit = (dirfd: number, name: string, path: string): void => {
-    const { rdev, ...stat } = statat(dirfd, name);
+    const found = findat(dirfd, name);
+    // Overlayfs lists whiteouts that delete nothing, and then denies that they exist.
+    if (!found) return;
+    const { rdev, ...stat } = found;
     const type = TYPES[(stat.mode >> 12) & 15]!;
     const target = type === 'symlink' ? decoded(readlinkat(dirfd, name)) : undefined;
     const major = (rdev >>> 8) & 0xfff;
