@@ -37,6 +37,8 @@ export interface Engine extends AsyncDisposable {
 
   /** The union of the image's layers, or of its `layers` lowest ones. Needs neither mount nor root. */
   tree(name: string, options?: TreeOptions): Promise<UnionTree>;
+  /** Docker's `GraphDriver` of the image: low-level facts for people, never for programs. */
+  graphDriver(name: string): Promise<GraphDriver>;
   /** Mounts the read-only view on `target` (default: a directory of the store), until {@link unmount} or reboot. */
   mount(name: string, options?: MountOptions): Promise<MountResult>;
   /** @param target a mount point, or the name of an image all of whose views are unmounted */
@@ -70,6 +72,8 @@ export interface StoredImage {
   /** Base layer first. */
   readonly layers: readonly StoredLayer[];
   readonly pulledAt: Date;
+  /** When {@link Engine.tag} last named it; `undefined`: never, it was only pulled. */
+  readonly taggedAt: Date | undefined;
   /** Sum of the files of all layers, in bytes: what docker calls Size. */
   readonly size: number;
 }
@@ -85,6 +89,11 @@ export interface StoredLayer {
   /** Directory of the unpacked layer. */
   readonly directory: string;
   readonly dependent: boolean;
+}
+
+export interface GraphDriver {
+  readonly Name: string;
+  readonly Data: Readonly<Record<string, string>>;
 }
 
 export interface PullOptions extends Abortable {
@@ -228,6 +237,8 @@ export interface GcOptions extends Abortable {
 export interface PruneOptions extends GcOptions {
   /** Every image without a container, not only untagged ones. */
   readonly all?: boolean;
+  /** Only images that were created before. */
+  readonly createdBefore?: Date;
   /** Partial downloads older than this go too, in milliseconds. Default: the store's policy. */
   readonly partialsOlderThan?: number;
 }
