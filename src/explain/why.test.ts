@@ -105,6 +105,13 @@ const CASES: readonly (readonly [
     'absent',
     ['1 deletes by whiteout /x in 1'],
   ],
+  [
+    'a deletion above that hides nothing says nothing',
+    'a/x',
+    [{ b: t.file() }, { a: t.whiteout() }],
+    'absent',
+    [],
+  ],
   ['no layer has it', 'x/y', [{ a: t.file() }, { b: t.whiteout() }], 'absent', []],
 ];
 
