@@ -134,6 +134,11 @@ export function fchownat(dirfd: number, name: string, uid: number, gid: number):
   checked(result, 'chown', name);
 }
 
+/** Follows a link: only for names that are known to be none. */
+export function fchmodat(dirfd: number, name: string, mode: number): void {
+  checked(syscall(NR.fchmodat, dirfd, named(name, 'chmod'), mode), 'chmod', name);
+}
+
 /** Two timespecs, little-endian as both architectures are. */
 const times = new Int32Array(8);
 

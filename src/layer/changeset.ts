@@ -1,0 +1,275 @@
+import { type IndexDevice, makeDevice, Node } from '../erofs/node.ts';
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from '../erofs/node.ts';
+import { MicaError } from '../errors.ts';
+import type { Entry, EntryHandler } from '../tar/entry.ts';
+import type { Lower } from './lower.ts';
+import { directoryMarks, isReservedXattr, markOf, OVERLAY_XATTRS } from './marks.ts';
+import { cleanName, MAX_NAME, MAX_PATH, shown } from './member-name.ts';
+import { extentsOf } from './member-data.ts';
+import type { LayerSink } from './sink.ts';
+import { describe, type Directory, isDirectoryNode, isWhiteoutNode, LayerTree } from './tree.ts';
+
+/** Bytes of names, targets and attributes in one layer: they are held in memory until its end. */
+const MAX_TEXT = 256 * 2 ** 20;
+/** The kernel reads it as "do not change". */
+const NO_ID = 0xffff_ffff;
+
+const TYPES: Readonly<Record<Exclude<Entry['type'], 'link'>, number>> = {
+  file: S_IFREG,
+  directory: S_IFDIR,
+  symlink: S_IFLNK,
+  char: S_IFCHR,
+  block: S_IFBLK,
+  fifo: S_IFIFO,
+};
+
+export interface ChangesetOptions {
+  /** The layers below; `undefined` while they are not known. */
+  readonly lower: Lower | undefined;
+  /** Whether a root that no entry describes is the lower layers' even if nothing else depends on them. */
+  readonly inheritRoot?: boolean;
+}
+
+/**
+ * Makes the tree that a layer's archive means, and tells a sink how to make it on a disk.
+ * What it does where engines disagree is in docs/layer-format.md.
+ */
+export class Changeset implements EntryHandler {
+  readonly #sink: LayerSink;
+  readonly #tree: LayerTree;
+  readonly #options: ChangesetOptions;
+  readonly #devices: IndexDevice[] = [];
+  #receiving = false;
+  #text = 0;
+
+  constructor(sink: LayerSink, options: ChangesetOptions) {
+    this.#sink = sink;
+    this.#options = options;
+    this.#tree = new LayerTree(sink, options.lower);
+  }
+
+  get root(): Node {
+    return this.#tree.root.node;
+  }
+
+  /** Whether the tree depends on the layers below. Once true, it stays so. */
+  get dependent(): boolean {
+    return this.#tree.dependent;
+  }
+
+  /** Tars of lower layers that files have their content in: device 2 of the index and up. */
+  get lowerDevices(): readonly IndexDevice[] {
+    return this.#devices;
+  }
+
+  entry(entry: Entry): void {
+    this.#receiving = false;
+    const path = cleanName(entry.name);
+    this.#weigh(entry);
+    if (path === '') this.#describeRoot(entry);
+    else if (!isAufs(path)) this.#member(entry, path);
+  }
+
+  data(chunk: Uint8Array): void {
+    if (this.#receiving) this.#sink.data(chunk);
+  }
+
+  end(): void {
+    if (this.#receiving) this.#sink.end();
+    this.#receiving = false;
+  }
+
+  /** The archive is over: the tree is complete, the sink finished, and overlay's marks are in place. */
+  finish(): void {
+    const { root, opaque } = this.#tree;
+    if (opaque.has(root.node)) this.#spellOutOpaqueRoot();
+    const inherits = this.dependent || this.#options.inheritRoot === true;
+    const lowerRoot = inherits && root.node.implicit ? this.#options.lower?.find([]) : undefined;
+    if (lowerRoot)
+      describe(
+        root.node,
+        lowerRoot.copy(() => 0),
+      );
+    this.#sink.finish(root.node, opaque);
+    markDirectories(root.node, opaque);
+  }
+
+  #member(entry: Entry, path: string): void {
+    const slash = path.lastIndexOf('/');
+    const name = path.slice(slash + 1);
+    if (name.length > MAX_NAME)
+      throw new MicaError(
+        'INVALID_ARGUMENT',
+        `${shown(path)}: a name has at most ${MAX_NAME} bytes, not ${name.length}`,
+      );
+    const mark = markOf(name, path);
+    const parent = this.#tree.directory(slash < 0 ? '' : path.slice(0, slash));
+    if (mark.kind === 'whiteout') this.#tree.whiteout(parent, mark.name);
+    else if (mark.kind === 'opaque') this.#tree.hideLower(parent);
+    else if (entry.type === 'link') this.#link(entry, parent, name);
+    else this.#put(entry, parent, name);
+  }
+
+  #put(entry: Entry, parent: Directory, name: string): void {
+    const node = nodeOf(entry);
+    const isNew = this.#tree.put(parent, name, node);
+    if (entry.type === 'file') {
+      this.#sink.file(parent.path, name, node);
+      this.#receiving = true;
+    } else if (entry.type !== 'directory') this.#sink.special(parent.path, name, node);
+    else if (isNew) this.#sink.directory(parent.path, name, node);
+  }
+
+  /** A hard link: another name of what is there already. The entry's own attributes mean nothing. */
+  #link(entry: Entry, parent: Directory, name: string): void {
+    const place = parent.path === '' ? name : `${parent.path}/${name}`;
+    const to = cleanName(entry.linkName);
+    if (to === '') throw refusedLink(place, to, 'is a directory');
+    const slash = to.lastIndexOf('/');
+    const [toParent, toName] = [
+      this.#tree.directory(slash < 0 ? '' : to.slice(0, slash)),
+      to.slice(slash + 1),
+    ];
+    const node = this.#linked(toParent, toName, { place, to });
+    // Its own name again, or nobody knows yet: the layer will be read once more.
+    if (node === undefined || parent.node.children!.get(name) === node) return;
+    if (`${toParent.path}/`.startsWith(`${place}/`))
+      throw refusedLink(place, to, 'lies below the link itself');
+    this.#tree.put(parent, name, node);
+    this.#sink.link({ parent: toParent.path, name: toName }, parent.path, name, node);
+  }
+
+  #linked(parent: Directory, name: string, link: { place: string; to: string }): Node | undefined {
+    const own = parent.node.children!.get(name);
+    if (own !== undefined && isDirectoryNode(own))
+      throw refusedLink(link.place, link.to, 'is a directory');
+    if (own !== undefined && !isWhiteoutNode(own)) return own;
+    const lower = own === undefined ? this.#tree.below(parent, name) : undefined;
+    if (lower === 'unknown') return undefined;
+    if (lower === undefined)
+      throw refusedLink(link.place, link.to, 'exists neither in the layer so far nor below it');
+    if (lower.kind === 'directory') throw refusedLink(link.place, link.to, 'is a directory');
+    const node = lower.copy((device) => this.#deviceOf(device));
+    this.#tree.put(parent, name, node);
+    this.#sink.copyUp(parent.path, name, node, lower.layer);
+    return node;
+  }
+
+  #deviceOf(device: IndexDevice): number {
+    const known = this.#devices.findIndex(({ tag }) => tag === device.tag);
+    return 2 + (known >= 0 ? known : this.#devices.push(device) - 1);
+  }
+
+  #describeRoot(entry: Entry): void {
+    if (entry.type !== 'directory')
+      throw new MicaError('INVALID_ARGUMENT', `the root of a layer is a ${entry.type}`);
+    describe(this.root, nodeOf(entry));
+  }
+
+  /**
+   * Overlayfs does not look for an opaque mark on a layer's root. What is below is therefore hidden
+   * name by name, so that the tree depends on it.
+   */
+  #spellOutOpaqueRoot(): void {
+    const { root } = this.#tree;
+    this.#tree.dependent = true;
+    for (const name of this.#options.lower?.find([])?.names() ?? [])
+      this.#tree.whiteout(root, name);
+  }
+
+  #weigh({ name, linkName, xattrs }: Entry): void {
+    this.#text += name.length + linkName.length;
+    for (const xattr of xattrs ?? []) this.#text += xattr.name.length + xattr.value.length;
+    if (this.#text > MAX_TEXT)
+      throw new MicaError(
+        'RESOURCE_EXHAUSTED',
+        `a layer with more than ${MAX_TEXT} bytes of names and attributes`,
+      );
+  }
+}
+
+function nodeOf(entry: Entry): Node {
+  const { type, uid, gid, mtime, mtimeNs } = entry;
+  if (!isId(uid) || !isId(gid) || !Number.isSafeInteger(mtime))
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `${shown(entry.name)}: owner ${uid}:${gid} or time ${mtime} is out of range`,
+    );
+  const node = new Node(TYPES[type as keyof typeof TYPES] | (entry.mode & 0o7777));
+  node.uid = uid;
+  node.gid = gid;
+  node.mtime = mtime;
+  node.mtimeNs = mtimeNs;
+  if (entry.xattrs !== undefined) node.xattrs = xattrsOf(entry.xattrs);
+  if (type === 'file') {
+    node.size = entry.size;
+    node.extents = extentsOf(entry);
+  } else if (type === 'symlink') node.target = targetOf(entry);
+  else if (type === 'char' || type === 'block') node.rdev = deviceOf(entry);
+  if (node.target !== undefined) node.size = node.target.length;
+  return node;
+}
+
+const isId = (id: number): boolean => Number.isInteger(id) && id >= 0 && id < NO_ID;
+
+function xattrsOf(xattrs: NonNullable<Entry['xattrs']>): Node['xattrs'] {
+  const byName = new Map<string, Uint8Array>();
+  for (const { name, value } of xattrs)
+    if (!isReservedXattr(name)) byName.set(name, Uint8Array.from(value));
+  if (byName.size === 0) return undefined;
+  return [...byName].map(([name, value]) => ({ name, value }));
+}
+
+function targetOf({ name, linkName }: Entry): string {
+  if (linkName !== '' && linkName.length <= MAX_PATH && !linkName.includes('\0')) return linkName;
+  throw new MicaError(
+    'INVALID_ARGUMENT',
+    `${shown(name)}: a symbolic link to ${linkName.length} bytes cannot exist`,
+  );
+}
+
+function deviceOf({ type, name, deviceMajor, deviceMinor }: Entry): number {
+  const inRange = deviceMajor >= 0 && deviceMajor < 2 ** 12 && deviceMinor >= 0;
+  if (!inRange || deviceMinor >= 2 ** 20)
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `${shown(name)}: there is no device ${deviceMajor}:${deviceMinor}`,
+    );
+  const rdev = makeDevice(deviceMajor, deviceMinor);
+  if (type === 'char' && rdev === 0)
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `${shown(name)}: the character device 0:0 is overlayfs' mark of a deleted file; an archive says .wh.${shown(name.slice(name.lastIndexOf('/') + 1))}`,
+    );
+  return rdev;
+}
+
+/**
+ * Whether the path is or lies in AUFS' own bookkeeping.
+ * @throws INVALID_ARGUMENT when it lies below a whiteout
+ */
+function isAufs(path: string): boolean {
+  if (!path.includes('.wh.')) return false;
+  const names = path.split('/');
+  if (names.some((name) => name.startsWith('.wh.') && markOf(name, path).kind === 'aufs'))
+    return true;
+  if (names.slice(0, -1).some((name) => name.startsWith('.wh.')))
+    throw new MicaError('INVALID_ARGUMENT', `${shown(path)} lies below a whiteout`);
+  return false;
+}
+
+const refusedLink = (place: string, to: string, why: string): MicaError =>
+  new MicaError('INVALID_ARGUMENT', `hard link ${shown(place)}: ${shown(to)} ${why}`);
+
+/** Puts overlay's attributes where an overlay over the index, or its reader, looks for them. */
+function markDirectories(node: Node, opaque: ReadonlySet<Node>): void {
+  let whiteouts = false;
+  for (const child of node.children!.values()) {
+    if (isDirectoryNode(child)) markDirectories(child, opaque);
+    else whiteouts ||= isWhiteoutNode(child);
+  }
+  const marks = { opaque: opaque.has(node), whiteouts };
+  if (!marks.opaque && !whiteouts) return;
+  const added = OVERLAY_XATTRS.flatMap((family) => directoryMarks(family, marks));
+  node.xattrs = [...(node.xattrs ?? []), ...added];
+}

@@ -1,0 +1,204 @@
+import { Node, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } from '../erofs/node.ts';
+import { MicaError } from '../errors.ts';
+import type { Lower, LowerNode } from './lower.ts';
+import { MAX_PATH, shown, splitNames } from './member-name.ts';
+import type { LayerSink } from './sink.ts';
+
+/** As many symbolic links as the kernel follows in one path. */
+const MAX_LINKS = 40;
+/** Names walked for one path, those in followed links included. */
+const MAX_STEPS = MAX_PATH;
+/** Files in one layer. What a tree of so many takes is what a worker's memory is limited to. */
+const MAX_NODES = 2_000_000;
+const CACHED_PATHS = 4096;
+
+/** A directory of the tree, where it lies: its path has no symbolic links. */
+export interface Directory {
+  readonly node: Node;
+  readonly path: string;
+  /** The root is its own parent, as in the kernel. */
+  readonly parent: Directory;
+}
+
+export const typeOf = (node: Node): number => node.mode & S_IFMT;
+export const isDirectoryNode = (node: Node): boolean => typeOf(node) === S_IFDIR;
+export const isWhiteoutNode = (node: Node): boolean => typeOf(node) === S_IFCHR && node.rdev === 0;
+
+/**
+ * One layer's own files while its archive is read, kept equal to what the sink holds. It finds the
+ * directory that a path means, through this layer's symbolic links and the lower layers', never
+ * out of the root, and notes when only the layers below can tell.
+ */
+export class LayerTree {
+  readonly root: Directory;
+  /** Directories that hide what lower layers have in them. */
+  readonly opaque: Set<Node> = new Set();
+  /** Whether anything had to be asked of the layers below. */
+  dependent = false;
+  readonly #sink: LayerSink;
+  readonly #lower: Lower | undefined;
+  readonly #directories = new Map<Node, Directory>();
+  /** Where paths led the last times; emptied when a directory or link goes away. */
+  readonly #known = new Map<string, Directory>();
+  #nodes = 0;
+
+  /** @param lower - `undefined` while it is not known what is below */
+  constructor(sink: LayerSink, lower: Lower | undefined) {
+    this.#sink = sink;
+    this.#lower = lower;
+    const node = implicitDirectory();
+    const root = { node, path: '' } as { node: Node; path: string; parent: Directory };
+    root.parent = root;
+    this.root = root;
+    this.#directories.set(node, root);
+  }
+
+  /**
+   * The directory that a clean path means. What is missing on the way is made, as the lower
+   * layers have it or, where they have nothing, 0755 of root.
+   */
+  directory(path: string): Directory {
+    const known = this.#known.get(path);
+    if (known !== undefined) return known;
+    const { directory, followedLower } = this.#walk(path);
+    // A link of the layers below may be replaced by an entry to come, which removes nothing here.
+    if (followedLower) return directory;
+    if (this.#known.size >= CACHED_PATHS) this.#known.clear();
+    this.#known.set(path, directory);
+    return directory;
+  }
+
+  /**
+   * Enters `node` as `name`; what this layer had there goes away, except that a directory stays and
+   * takes over the attributes of a directory.
+   * @returns whether `node` is new there
+   */
+  put(parent: Directory, name: string, node: Node): boolean {
+    const { children } = parent.node;
+    const old = children!.get(name);
+    if (old !== undefined) {
+      if (isDirectoryNode(old) && isDirectoryNode(node)) {
+        describe(old, node);
+        return false;
+      }
+      this.#remove(parent, name, old);
+      // Whatever the layers below have there went away with the first entry of this name.
+      if (isDirectoryNode(node)) this.opaque.add(node);
+    }
+    if (++this.#nodes > MAX_NODES)
+      throw new MicaError('RESOURCE_EXHAUSTED', `a layer of more than ${MAX_NODES} files`);
+    children!.set(name, node);
+    return true;
+  }
+
+  /** Deletes what lower layers have as `name`; what this layer has there stays. */
+  whiteout(parent: Directory, name: string): void {
+    const node = parent.node.children!.get(name);
+    if (node === undefined) {
+      this.put(parent, name, new Node(S_IFCHR));
+      this.#sink.whiteout(parent.path, name);
+    } else if (isDirectoryNode(node)) this.hideLower(this.#at(parent, name, node));
+  }
+
+  /** Hides what lower layers have in the directory. */
+  hideLower({ node, path }: Directory): void {
+    if (this.opaque.has(node)) return;
+    this.opaque.add(node);
+    this.#sink.opaque(path, node);
+  }
+
+  /**
+   * What the lower layers have as `name`, if this layer lets it be seen.
+   * @returns `unknown` while nobody knows the lower layers
+   */
+  below(parent: Directory, name: string): LowerNode | undefined | 'unknown' {
+    for (let above = parent; ; above = above.parent) {
+      if (this.opaque.has(above.node)) return undefined;
+      if (above === this.root) break;
+    }
+    this.dependent = true;
+    if (this.#lower === undefined) return 'unknown';
+    return this.#lower.find([...splitNames(parent.path), name]);
+  }
+
+  #walk(path: string): { directory: Directory; followedLower: boolean } {
+    let [at, links, steps, followedLower] = [this.root, 0, 0, false];
+    const names = splitNames(path).reverse();
+    for (let name = names.pop(); name !== undefined; name = names.pop()) {
+      if (++steps > MAX_STEPS) throw tooManyLinks(path);
+      if (name === '..') {
+        at = at.parent;
+        continue;
+      }
+      const next = this.#step(at, name, path);
+      if ('node' in next) {
+        at = next;
+        continue;
+      }
+      followedLower ||= next.lower;
+      if (++links > MAX_LINKS) throw tooManyLinks(path);
+      if (next.target.startsWith('/')) at = this.root;
+      names.push(...splitNames(next.target).reverse());
+    }
+    return { directory: at, followedLower };
+  }
+
+  #step(at: Directory, name: string, path: string): Directory | { target: string; lower: boolean } {
+    const child = at.node.children!.get(name);
+    if (child !== undefined && !isWhiteoutNode(child)) {
+      if (isDirectoryNode(child)) return this.#at(at, name, child);
+      if (typeOf(child) === S_IFLNK) return { target: child.target!, lower: false };
+      const below = shown(at.path === '' ? name : `${at.path}/${name}`);
+      throw new MicaError(
+        'INVALID_ARGUMENT',
+        `${shown(path)} leads through ${below}, which is no directory`,
+      );
+    }
+    const lower = child === undefined ? this.below(at, name) : undefined;
+    if (lower === undefined || lower === 'unknown' || lower.kind === 'other')
+      return this.#make(at, name, implicitDirectory());
+    if (lower.kind === 'symlink') return { target: lower.target!, lower: true };
+    const node = lower.copy(() => 0);
+    node.implicit = true;
+    return this.#make(at, name, node);
+  }
+
+  #make(parent: Directory, name: string, node: Node): Directory {
+    this.put(parent, name, node);
+    const made = this.#at(parent, name, node);
+    this.#sink.directory(parent.path, name, node);
+    return made;
+  }
+
+  #at(parent: Directory, name: string, node: Node): Directory {
+    const known = this.#directories.get(node);
+    if (known !== undefined) return known;
+    const path = parent.path === '' ? name : `${parent.path}/${name}`;
+    if (path.length > MAX_PATH)
+      throw new MicaError('INVALID_ARGUMENT', `directories too deep: ${shown(path)}`);
+    const directory = { node, path, parent };
+    this.#directories.set(node, directory);
+    return directory;
+  }
+
+  #remove(parent: Directory, name: string, old: Node): void {
+    this.#sink.remove(parent.path, name);
+    if (isDirectoryNode(old) || typeOf(old) === S_IFLNK) this.#known.clear();
+  }
+}
+
+/** Gives `node` the attributes of `from`. */
+export function describe(node: Node, from: Node): void {
+  const { mode, uid, gid, mtime, mtimeNs, xattrs, implicit } = from;
+  Object.assign(node, { mode, uid, gid, mtime, mtimeNs, xattrs, implicit });
+}
+
+/** A directory that no entry describes. */
+function implicitDirectory(): Node {
+  const node = new Node(S_IFDIR | 0o755);
+  node.implicit = true;
+  return node;
+}
+
+const tooManyLinks = (path: string): MicaError =>
+  new MicaError('INVALID_ARGUMENT', `too many levels of symbolic links in ${shown(path)}`);
