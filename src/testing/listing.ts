@@ -84,9 +84,7 @@ export function listDirectory(root: string): Listed[] {
     const mode = Number(stat.mode);
     const type = mode & S_IFMT;
     const slash = path.lastIndexOf(0x2f);
-    const parent = openSync(path.subarray(0, Math.max(1, slash)), 'r');
-    const xattrs = allXattrs({ dirfd: parent, name: path.subarray(slash + 1).toString('latin1') });
-    closeSync(parent);
+    const xattrs = xattrsOf(path.subarray(0, Math.max(1, slash)), path.subarray(slash + 1));
     listing.add(relative, {
       mode,
       uid: Number(stat.uid),
@@ -111,6 +109,15 @@ export function listDirectory(root: string): Listed[] {
   };
   visit(Buffer.from(root), '');
   return listing.files();
+}
+
+function xattrsOf(parent: Buffer, name: Buffer): ReturnType<typeof allXattrs> {
+  const dirfd = openSync(parent, 'r');
+  try {
+    return allXattrs({ dirfd, name: name.toString('latin1') });
+  } finally {
+    closeSync(dirfd);
+  }
 }
 
 /** A directory as our reader shows it in an index. */

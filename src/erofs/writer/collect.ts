@@ -51,7 +51,7 @@ function namesBelow(root: Node): number {
   return names;
 }
 
-const MAX_DIRECTORIES = 2 ** 26;
+const MAX_DIRECTORIES = 2 ** 24;
 
 /** Growing lists of this length took as long as everything else together: they have their size from the start. */
 class Lists implements Collected {

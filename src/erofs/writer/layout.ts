@@ -120,6 +120,7 @@ class Placement {
       }
     }
     if (this.#waiting >= 0) this.#place(this.#waiting, true);
+    this.#end = align(this.#end, F.XATTR_ENTRY_SIZE);
   }
 
   placeData(): void {
