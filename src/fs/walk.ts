@@ -1,0 +1,59 @@
+import { close, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, openat } from '../sys/at.ts';
+import { readNames } from '../sys/dirents.ts';
+import { type FileStat, statat } from '../sys/stat.ts';
+
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+
+/** One file on a walk. */
+export interface WalkEntry {
+  /** Relative to where the walk began, a byte string; `''` is the beginning itself. */
+  readonly path: string;
+  /** Directory and name to reach the file by, until the walk goes on. */
+  readonly dirfd: number;
+  readonly name: string;
+  readonly stat: FileStat;
+  /** A directory comes twice: before what is in it, and after. */
+  readonly phase: 'before' | 'after';
+}
+
+interface Level {
+  readonly fd: number;
+  readonly entry: WalkEntry;
+  readonly names: string[];
+}
+
+/**
+ * The directory `dirfd` and everything below it, depth first, siblings in byte order. Links are
+ * never followed. Only the directories on the way to the present file are open.
+ */
+export function* walk(dirfd: number): Generator<WalkEntry, void, void> {
+  const levels: Level[] = [];
+  const enter = (entry: WalkEntry): void => {
+    const fd = openat(entry.dirfd, entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    levels.push({ fd, entry, names: readNames(fd).sort().reverse() });
+  };
+  const top = { path: '', dirfd, name: '.', stat: statat(dirfd, '.'), phase: 'before' } as const;
+  try {
+    yield top;
+    enter(top);
+    for (let level = levels.at(-1); level !== undefined; level = levels.at(-1)) {
+      const name = level.names.pop();
+      if (name === undefined) {
+        yield { ...level.entry, phase: 'after' };
+        close(level.fd);
+        levels.pop();
+        continue;
+      }
+      const { fd, entry: parent } = level;
+      const path = parent.path === '' ? name : `${parent.path}/${name}`;
+      const entry: WalkEntry = { path, dirfd: fd, name, stat: statat(fd, name), phase: 'before' };
+      yield entry;
+      if (isDirectory(entry.stat)) enter(entry);
+    }
+  } finally {
+    for (const { fd } of levels) close(fd);
+  }
+}
+
+export const isDirectory = ({ mode }: FileStat): boolean => (mode & S_IFMT) === S_IFDIR;
