@@ -17,6 +17,7 @@ export interface Sink {
 
 /** Mutable names for immutable content. */
 export interface Tags {
+  /** @throws NOT_FOUND */
   resolve(reference: string, options?: Abortable): Promise<Descriptor>;
   tag(reference: string, target: Descriptor, options?: Abortable): Promise<void>;
 }
@@ -26,7 +27,14 @@ export interface FetchOptions extends Abortable {
   readonly offset?: number;
 }
 
-/** The engine's own blob store: `<root>/content`, a valid OCI image layout. */
+/**
+ * The engine's own blob store: `<root>/content`, a valid OCI image layout.
+ *
+ * A blob is *absent*, or *arrived* (complete and verified; any process may use it as long as the
+ * machine does not stop), or *ready* (also durable). {@link push}, {@link ingest} and
+ * {@link Ingest.complete} make it arrive; {@link ready} makes all blobs of an image durable
+ * together. What is not in the database is not in the store, whatever files there are.
+ */
 export interface ContentStore extends Source, Sink, AsyncDisposable {
   /** Stores bytes whose digest is not known beforehand, and tells it. */
   ingest(content: Bytes, mediaType: string, options?: Abortable): Promise<Descriptor>;
@@ -37,24 +45,51 @@ export interface ContentStore extends Source, Sink, AsyncDisposable {
    */
   openIngest(target: Descriptor, options?: OpenIngestOptions): Promise<Ingest | undefined>;
   /**
-   * Makes completed ingests blobs of the store: one `syncfs` for all of them, then one
-   * transaction. Idempotent.
+   * Makes arrived blobs ready. Part of the caller's durable transaction, after `syncStore`.
+   * @throws NOT_FOUND when one is not (any more) in the store: then nothing may name it
    */
-  publish(completed: readonly Ingest[]): Promise<void>;
+  ready(digests: readonly Digest[]): void;
   /** The file that holds a blob of the store. */
   path(digest: Digest): string;
-  list(): AsyncIterable<{ readonly digest: Digest; readonly size: number }>;
+  /** Everything in the store; arrived ones that nothing names yet included. */
+  list(): AsyncIterable<StoredBlob>;
   /** Partial downloads: what arrived of them, and whether somebody works on them now. */
-  partials(): AsyncIterable<Partial>;
+  partials(): AsyncIterable<PartialDownload>;
+  /** Files among the blobs that no row knows: a crash or another program left them. A download adopts them. */
+  orphans(): AsyncIterable<StoredBlob>;
   /** Forgets a partial download nobody works on. `false`: somebody does. */
   discard(digest: Digest): Promise<boolean>;
-  /** Forgets a blob; what is already gone succeeds. Only the garbage collector calls this. */
-  delete(digest: Digest): Promise<void>;
+  /**
+   * What a collector may take: all that is not in `used`, except what arrived within the last day
+   * (somebody may be about to name it). In the transaction that condemns them.
+   */
+  unused(used: ReadonlySet<string>): readonly StoredBlob[];
+  /**
+   * Says in the collector's transaction that these blobs are going: from now on the store does not
+   * have them. {@link delete} does the rest, at once or after a crash.
+   */
+  condemn(digests: readonly Digest[]): void;
+  /**
+   * Removes a condemned blob or an orphan; what is already gone succeeds, and what came back
+   * meanwhile stays. @returns bytes freed
+   */
+  delete(digest: Digest): Promise<number>;
+  /**
+   * Writes `index.json` anew if references changed since: other programs then find them in the
+   * layout. Several processes may ask at once.
+   */
+  project(): Promise<void>;
+}
+
+export interface StoredBlob {
+  readonly digest: Digest;
+  /** In bytes. */
+  readonly size: number;
 }
 
 export interface OpenIngestOptions extends Abortable {
   /** Another process holds the single flight; `bytes` is what it has received. Called repeatedly while waiting. */
-  readonly onWait?: (bytes: number) => void;
+  readonly onWait?: ((bytes: number) => void) | undefined;
 }
 
 /** A download in progress, exclusively ours until disposed. What was written survives dispose, crash and error. */
@@ -64,15 +99,18 @@ export interface Ingest extends AsyncDisposable {
   readonly path: string;
   /** Bytes in the file. */
   readonly offset: number;
-  /** Appends. Never beyond `target.size`. @throws DATA_LOSS when the source sends more. */
+  /**
+   * Appends. Never beyond `target.size`. @throws DATA_LOSS when the source sends more ·
+   * RESOURCE_EXHAUSTED when the disk is full; what fitted stays
+   */
   write(chunk: Uint8Array): void;
-  /** Declares that digest and size of the file have been verified. */
+  /** Declares that digest and size of the file have been verified: the blob has arrived, and others may use it. */
   complete(): void;
   /** Throws the bytes away, as after a digest mismatch; `offset` is 0 again. */
   reset(): void;
 }
 
-export interface Partial {
+export interface PartialDownload {
   readonly digest: Digest;
   /** In bytes. */
   readonly size: number;

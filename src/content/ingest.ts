@@ -1,0 +1,108 @@
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  fsyncSync,
+  ftruncateSync,
+  openSync,
+  writeSync,
+} from 'node:fs';
+import { MicaError } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { hasKernel } from '../sys/binding.ts';
+import { fromNode } from '../sys/errno.ts';
+import type { BlobFiles } from './blob-files.ts';
+import type { BlobRows } from './blob-rows.ts';
+import type { Ingest } from './content.ts';
+import type { Flight } from './flight.ts';
+
+/** A partial download as a file that is appended to. */
+export class FileIngest implements Ingest {
+  readonly target: Descriptor;
+  readonly #flight: Flight;
+  readonly #files: BlobFiles;
+  readonly #rows: BlobRows;
+  readonly #fd: number;
+  #offset: number;
+  #open = true;
+  #complete = false;
+
+  /** Owns `flight` from the moment it succeeds. */
+  constructor(target: Descriptor, flight: Flight, files: BlobFiles, rows: BlobRows) {
+    this.target = target;
+    this.#flight = flight;
+    this.#files = files;
+    this.#rows = rows;
+    try {
+      this.#fd = openSync(flight.data, constants.O_RDWR | constants.O_CREAT, 0o644);
+      this.#offset = fstatSync(this.#fd).size;
+      if (this.#offset > target.size) this.reset();
+    } catch (error) {
+      throw fromNode(error);
+    }
+  }
+
+  get path(): string {
+    return this.#flight.data;
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  write(chunk: Uint8Array): void {
+    const { digest, size } = this.target;
+    if (this.#offset + chunk.byteLength > size)
+      throw new MicaError('DATA_LOSS', `${digest}: expected ${size} bytes, got more`);
+    try {
+      // A disk that fills up takes a part of it; that part counts.
+      for (let done = 0; done < chunk.byteLength;) {
+        const written = writeSync(this.#fd, chunk, done, chunk.byteLength - done, this.#offset);
+        done += written;
+        this.#offset += written;
+      }
+    } catch (error) {
+      throw fromNode(error);
+    }
+  }
+
+  complete(): void {
+    const { digest, size } = this.target;
+    if (this.#offset !== size)
+      throw new MicaError('DATA_LOSS', `${digest}: expected ${size} bytes, got ${this.#offset}`);
+    try {
+      // Elsewhere one call makes all files of a pull durable.
+      if (!hasKernel()) fsyncSync(this.#fd);
+      this.#close();
+    } catch (error) {
+      throw fromNode(error);
+    }
+    this.#files.place(this.path, digest);
+    // A crash before this leaves an orphan, which the next download verifies and adopts.
+    this.#rows.arrive({ digest, size });
+    this.#complete = true;
+    this.#flight[Symbol.dispose]();
+  }
+
+  reset(): void {
+    try {
+      ftruncateSync(this.#fd, 0);
+      this.#offset = 0;
+    } catch (error) {
+      throw fromNode(error);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#complete) return;
+    this.#close();
+    if (this.#offset === 0) this.#flight.removeData();
+    this.#flight[Symbol.dispose]();
+  }
+
+  #close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    closeSync(this.#fd);
+  }
+}

@@ -1,0 +1,139 @@
+/** The format's number. Raised only for changes that no feature name can describe. */
+export const FORMAT = '1';
+
+/**
+ * Features that a store made by this version has, by who must understand them: nobody, every
+ * writer, or everybody. `docs/storage-format.md` describes each.
+ */
+export const FEATURES: Readonly<Record<FeatureKind, readonly string[]>> = {
+  compatible: [],
+  'read-only-compatible': ['leases'],
+  incompatible: ['layers-by-number'],
+};
+
+export type FeatureKind = 'compatible' | 'read-only-compatible' | 'incompatible';
+
+/** So that file(1) and other programs do not take it for a database of theirs: "Mica". */
+export const APPLICATION_ID = 0x4d696361;
+
+/** Times are milliseconds since 1970. `lease` columns name who works on a row that is in progress. */
+export const SCHEMA = `
+  create table meta (
+    key   text primary key,
+    value text not null
+  ) strict, without rowid;
+
+  create table feature (
+    name text primary key,
+    kind text not null check (kind in ('compatible', 'read-only-compatible', 'incompatible'))
+  ) strict, without rowid;
+
+  create table lease (
+    id      text primary key,
+    purpose text not null,
+    pid     integer not null,
+    created integer not null
+  ) strict, without rowid;
+
+  create table held (
+    lease text not null references lease (id) on delete cascade,
+    kind  text not null check (kind in ('blob', 'layer')),
+    key   text not null,
+    primary key (lease, kind, key)
+  ) strict, without rowid;
+
+  create table blob (
+    digest  text primary key,
+    size    integer not null,
+    state   text not null check (state in ('arrived', 'ready', 'removing')),
+    boot    text,
+    created integer not null
+  ) strict, without rowid;
+  create index blob_unsettled on blob (state) where state <> 'ready';
+
+  create table layer (
+    id           integer primary key autoincrement,
+    driver       text not null,
+    form         text not null,
+    key          text,
+    diff_id      text,
+    state        text not null check (state in ('building', 'built', 'ready', 'active', 'removing')),
+    lease        text,
+    boot         text,
+    dependent    integer not null default 0,
+    tar_size     integer,
+    index_size   integer,
+    index_digest text,
+    stats        text,
+    created      integer not null
+  ) strict;
+  create unique index layer_key on layer (driver, key) where key is not null and state <> 'removing';
+  create index layer_diff_id on layer (diff_id);
+  create index layer_unsettled on layer (state) where state <> 'ready';
+
+  create table snapshot (
+    id             integer primary key autoincrement,
+    name           text not null unique,
+    kind           text not null check (kind in ('active', 'view', 'committed')),
+    state          text not null check (state in ('creating', 'ready', 'committing', 'removing')),
+    parent         integer references snapshot (id),
+    layer          integer not null references layer (id),
+    target         text unique,
+    target_parent  integer references snapshot (id),
+    target_diff_id text,
+    labels         text not null default '{}',
+    lease          text,
+    created        integer not null,
+    updated        integer not null
+  ) strict;
+  create index snapshot_parent on snapshot (parent);
+  create index snapshot_target_parent on snapshot (target_parent);
+  create index snapshot_layer on snapshot (layer);
+  create index snapshot_unsettled on snapshot (state) where state <> 'ready';
+
+  create table image (
+    id     text primary key,
+    config blob not null,
+    pulled integer not null
+  ) strict;
+
+  create table manifest (
+    digest     text primary key,
+    image      text not null references image (id) on delete cascade,
+    media_type text not null,
+    document   blob not null,
+    created    integer not null
+  ) strict;
+  create index manifest_image on manifest (image);
+
+  create table reference (
+    name     text primary key,
+    image    text not null references image (id),
+    manifest text not null references manifest (digest),
+    target   text not null,
+    updated  integer not null
+  ) strict, without rowid;
+  create index reference_image on reference (image);
+  create index reference_manifest on reference (manifest);
+
+  create table repo_digest (
+    repository text not null,
+    digest     text not null,
+    image      text not null references image (id) on delete cascade,
+    manifest   text not null references manifest (digest) on delete cascade,
+    target     text not null,
+    primary key (repository, digest, image)
+  ) strict, without rowid;
+  create index repo_digest_image on repo_digest (image);
+  create index repo_digest_manifest on repo_digest (manifest);
+
+  create table mount (
+    target    text not null,
+    namespace text not null,
+    boot      text not null,
+    snapshot  text not null,
+    image     text not null,
+    layers    integer not null,
+    created   integer not null,
+    primary key (target, namespace, boot)
+  ) strict, without rowid;`;

@@ -1,0 +1,10 @@
+import { syncFileSystem } from '../sys/sync.ts';
+import type { Database } from './database.ts';
+
+/**
+ * Makes every file written below the store's root durable, so that the transaction that follows
+ * may name them. Off Linux each file was synced by itself when it was complete.
+ */
+export function syncStore(db: Database): void {
+  syncFileSystem(db.root);
+}
