@@ -88,10 +88,10 @@ class IndexStack implements Stack {
     if (lower.length === 0) return this.#single(node, this.#list(top!));
     const merges = new Map<string, Merge>();
     for (const part of node.parts) {
-      for (const { name, nid } of this.#list(part)) {
+      for (const { name, nid, type } of this.#list(part)) {
         let merge = merges.get(name);
         if (!merge) merges.set(name, (merge = new Merge(this.indexes, node)));
-        if (!merge.complete) merge.add(part.layer, nid);
+        if (!merge.complete) merge.add(part.layer, nid, type);
       }
     }
     const entries: StackEntry[] = [];
@@ -109,8 +109,9 @@ class IndexStack implements Stack {
   #single(parent: StackNode, dirents: readonly IndexDirent[]): StackEntry[] {
     const entries: StackEntry[] = [];
     const { layer } = parent;
-    for (const { name, nid } of dirents) {
+    for (const { name, nid, type } of dirents) {
       const inode = this.indexes[layer]!.stat(nid);
+      checkType(layer, inode, type);
       if (isWhiteout(inode)) continue;
       if (isDirectory(inode)) checkParent(this.indexes[layer]!, { layer, inode }, parent);
       entries.push({ name, node: { layer, inode, parts: [{ layer, inode }], parent } });
@@ -131,9 +132,11 @@ class Merge {
     this.#parent = parent;
   }
 
-  add(layer: number, nid: number): void {
+  /** @param type as the directory's entry has it, if it is known */
+  add(layer: number, nid: number, type?: number): void {
     const index = this.#indexes[layer]!;
     const inode = index.stat(nid);
+    if (type !== undefined) checkType(layer, inode, type);
     if (isDirectory(inode)) {
       checkParent(index, { layer, inode }, this.#parent);
       this.#parts.push({ layer, inode });
@@ -158,8 +161,14 @@ function checkParent(index: Index, part: StackPart, parent: StackNode | undefine
   const { layer, inode } = part;
   const above = parent ? parent.parts.find((other) => other.layer === layer)?.inode.nid : inode.nid;
   if (index.lookup(inode.nid, '..') !== above)
-    throw new MicaError(
-      'DATA_LOSS',
-      `read index of layer ${layer}: directory ${inode.nid} has two parents; the index is damaged`,
-    );
+    throw damaged(layer, `directory ${inode.nid} has two parents`);
 }
+
+/** Entries of one directory are told apart by their types: so it has no subdirectory twice. */
+function checkType(layer: number, inode: Inode, type: number): void {
+  if (isDirectory(inode) === (type === S_IFDIR)) return;
+  throw damaged(layer, `file ${inode.nid} is of another type than its entry says`);
+}
+
+const damaged = (layer: number, what: string): MicaError =>
+  new MicaError('DATA_LOSS', `read index of layer ${layer}: ${what}; the index is damaged`);

@@ -5,7 +5,7 @@ import { damaged } from './inode.ts';
 import type { Extent } from '../node.ts';
 import { UNMAPPED_DEVICE } from '../node.ts';
 import type { ImageBytes } from './pages.ts';
-import type { Superblock } from './superblock.ts';
+import type { Place, Superblock } from './superblock.ts';
 
 export interface Image {
   readonly bytes: ImageBytes;
@@ -111,11 +111,9 @@ class Runs {
   /** Device 0 means the common address space, in which other devices may have their place. */
   add(logical: number, device: number, physical: number, length: number): void {
     if (device !== 0) return this.addRaw(logical, device, physical, length);
-    const block = physical / this.#blockSize;
-    const { devices } = this.#image.superblock;
-    const index = devices.findIndex((d) => block >= d.start && block < d.start + d.length);
-    const offset = index < 0 ? 0 : devices[index]!.start * this.#blockSize;
-    this.addRaw(logical, index + 1, physical - offset, length);
+    const place = placeOf(this.#image.superblock.places, physical / this.#blockSize);
+    const offset = place ? place.start * this.#blockSize : 0;
+    this.addRaw(logical, place?.device ?? 0, physical - offset, length);
   }
 
   addRaw(logical: number, device: number, physical: number, length: number): void {
@@ -138,4 +136,17 @@ class Runs {
       this.extents[this.extents.length - 1] = { ...last, length: last.length + length };
     else this.extents.push({ logical, device, physical, length });
   }
+}
+
+/** The device in whose place `block` of the common address space is; `undefined`: the image itself. */
+function placeOf(places: readonly Place[], block: number): Place | undefined {
+  let low = 0;
+  let high = places.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (places[middle]!.start <= block) low = middle + 1;
+    else high = middle;
+  }
+  const place = places[low - 1];
+  return place && block < place.start + place.length ? place : undefined;
 }

@@ -1,5 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { MicaError } from '../../errors.ts';
+import { fromNode } from '../../sys/errno.ts';
 
 const PAGE_BITS = 16;
 const PAGE_SIZE = 1 << PAGE_BITS;
@@ -22,7 +23,7 @@ export interface ImageBytes {
 }
 
 export function openBytes(path: string): ImageBytes {
-  const fd = openSync(path, 'r');
+  const fd = translated(() => openSync(path, 'r'));
   let kept = false;
   try {
     const { size } = fstatSync(fd);
@@ -138,12 +139,20 @@ function checkRange(offset: number, length: number, size: number): void {
 
 function readFully(fd: number, into: Uint8Array, position: number): void {
   for (let done = 0; done < into.length;) {
-    const count = readSync(fd, into, done, into.length - done, position + done);
+    const count = translated(() => readSync(fd, into, done, into.length - done, position + done));
     if (count === 0)
       throw new MicaError(
         'DATA_LOSS',
         `read index: it ends at ${position + done}, earlier than before`,
       );
     done += count;
+  }
+}
+
+function translated<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw fromNode(error);
   }
 }

@@ -15,7 +15,9 @@ export interface Superblock {
   readonly metaStart: number;
   /** First byte of the shared xattrs. */
   readonly xattrStart: number;
-  readonly devices: readonly Device[];
+  readonly devices: readonly IndexDevice[];
+  /** The devices that have a place in the common address space, in its order. */
+  readonly places: readonly Place[];
   readonly featureCompat: number;
   readonly featureIncompat: number;
   /** Long xattr name prefixes. */
@@ -25,8 +27,9 @@ export interface Superblock {
   readonly packedNid: number;
 }
 
-export interface Device extends IndexDevice {
-  /** Blocks of the common address space that mean this device; `length` 0: none. */
+/** In blocks. */
+export interface Place {
+  readonly device: number;
   readonly start: number;
   readonly length: number;
 }
@@ -72,7 +75,7 @@ export function decodeSuperblock(bytes: ImageBytes): Superblock {
     featureIncompat & F.FEATURE_INCOMPAT_DEVICE_TABLE ? b.readUInt16LE(at + F.SB.extra_devices) : 0;
   const slots = b.readUInt16LE(at + F.SB.devt_slotoff) * F.EROFS_DEVT_SLOT_SIZE;
   verifyChecksum(bytes, superblock.featureCompat, blockSize);
-  return { ...superblock, devices: decodeDevices(bytes, slots, { count, blockSize, wide }) };
+  return { ...superblock, ...decodeDevices(bytes, slots, { count, blockSize, wide }) };
 }
 
 function refuseUnknown(incompat: number, blockBits: number, dirBlockBits: number): void {
@@ -92,23 +95,22 @@ function decodeDevices(
   bytes: ImageBytes,
   offset: number,
   table: { readonly count: number; readonly blockSize: number; readonly wide: boolean },
-): Device[] {
+): Pick<Superblock, 'devices' | 'places'> {
   const at = bytes.locate(offset, table.count * F.EROFS_DEVT_SLOT_SIZE);
   const b = bytes.buffer;
   const word = (slot: number, low: number, high: number): number =>
     b.readUInt32LE(slot + low) + (table.wide ? b.readUInt16LE(slot + high) * 2 ** 32 : 0);
-  return Array.from({ length: table.count }, (_, index) => {
-    const slot = at + index * F.EROFS_DEVT_SLOT_SIZE;
-    const tag = b.toString('latin1', slot, slot + F.DEVICE_TAG_SIZE);
-    const blocks = word(slot, F.DEVICE_SLOT.blocks_lo, F.DEVICE_SLOT.blocks_hi);
+  const devices: IndexDevice[] = [];
+  const places: Place[] = [];
+  for (let device = 1; device <= table.count; device++) {
+    const slot = at + (device - 1) * F.EROFS_DEVT_SLOT_SIZE;
+    const tag = b.toString('latin1', slot, slot + F.DEVICE_TAG_SIZE).split('\0', 1)[0]!;
+    const length = word(slot, F.DEVICE_SLOT.blocks_lo, F.DEVICE_SLOT.blocks_hi);
     const start = word(slot, F.DEVICE_SLOT.uniaddr_lo, F.DEVICE_SLOT.uniaddr_hi);
-    return {
-      tag: tag.split('\0', 1)[0]!,
-      size: blocks * table.blockSize,
-      start,
-      length: start === 0 ? 0 : blocks,
-    };
-  });
+    devices.push({ tag, size: length * table.blockSize });
+    if (start > 0 && length > 0) places.push({ device, start, length });
+  }
+  return { devices, places: places.sort((one, other) => one.start - other.start) };
 }
 
 /** How much of the image the checksum covers, from the superblock on. */
