@@ -1,5 +1,5 @@
 import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from '../oci/whiteout.ts';
-import type { Entry } from '../tar/entry.ts';
+import { TarWriter, type NewEntry } from '../tar/write.ts';
 
 /**
  * Fixtures are programs: a layer is written down as what it contains.
@@ -32,11 +32,23 @@ export function tree(items: Items, options: TreeOptions = {}): Tree {
   return members;
 }
 
+/** The layer's archive. */
+export function tarOf(members: Tree): Buffer {
+  const chunks: Uint8Array[] = [];
+  const writer = new TarWriter((chunk) => chunks.push(chunk));
+  for (const one of members) {
+    writer.entry(one);
+    writer.data(one.content);
+  }
+  writer.finish();
+  return Buffer.concat(chunks);
+}
+
 /** The members of a layer's archive, in order. */
 export type Tree = readonly Member[];
 
 /** An entry as one writes it. Names are byte strings. */
-export type Member = Omit<Entry, 'dataOffset' | 'dataSize'> & {
+export type Member = NewEntry & {
   /** The stored data: of a sparse file, its runs joined. */
   readonly content: Uint8Array;
 };
@@ -124,7 +136,7 @@ export const whiteout = (): Item => (name) => {
 };
 
 function member(
-  type: Entry['type'],
+  type: Member['type'],
   name: string,
   mode: number,
   attributes: Attributes,
