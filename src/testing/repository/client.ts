@@ -5,7 +5,14 @@ import { Readable } from 'node:stream';
 import type { Bytes } from '../../io/bytes.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { type Digest, sha256 } from '../../oci/digest.ts';
-import { OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST } from '../../oci/media-type.ts';
+import {
+  DOCKER_INDEX,
+  DOCKER_MANIFEST,
+  OCI_CONFIG,
+  OCI_INDEX,
+  OCI_LAYER,
+  OCI_MANIFEST,
+} from '../../oci/media-type.ts';
 
 /** A registry as the suite sees it. */
 export interface RegistryUnderTest {
@@ -33,6 +40,8 @@ export interface Pushed {
   readonly descriptor: Descriptor;
 }
 
+const ACCEPT = [OCI_MANIFEST, OCI_INDEX, DOCKER_MANIFEST, DOCKER_INDEX, '*/*'].join(', ');
+
 /** Plain requests, as the specification words them; nothing is followed, retried or decoded. */
 export class Client {
   readonly #registry: RegistryUnderTest;
@@ -59,7 +68,12 @@ export class Client {
     const outgoing = request(`http://${host}`, {
       method,
       path: target,
-      headers: { ...(authorization && { authorization }), ...lengthOf(ask.body), ...ask.headers },
+      headers: {
+        accept: ACCEPT,
+        ...(authorization && { authorization }),
+        ...lengthOf(ask.body),
+        ...ask.headers,
+      },
     });
     const answered = once(outgoing, 'response') as Promise<[IncomingMessage]>;
     if (ask.body === undefined || ask.body instanceof Uint8Array || typeof ask.body === 'string')

@@ -16,8 +16,7 @@ export function testPull(check: Check): void {
     const name = client.repository();
     const { bytes, descriptor } = await client.pushManifest(name, await client.image(name), 'v1');
     for (const reference of ['v1', descriptor.digest]) {
-      const headers = { accept: descriptor.mediaType };
-      const reply = await client.send('GET', `/v2/${name}/manifests/${reference}`, { headers });
+      const reply = await client.send('GET', `/v2/${name}/manifests/${reference}`);
       assert.equal(reply.status, 200);
       assert.deepEqual(reply.bytes, bytes);
       assert.equal(reply.headers['content-type'], descriptor.mediaType);
@@ -28,8 +27,7 @@ export function testPull(check: Check): void {
   check('HEAD of a manifest tells its type, size and digest, and sends nothing', async (client) => {
     const name = client.repository();
     const { descriptor } = await client.pushManifest(name, await client.image(name), 'v1');
-    const headers = { accept: descriptor.mediaType };
-    const reply = await client.send('HEAD', `/v2/${name}/manifests/v1`, { headers });
+    const reply = await client.send('HEAD', `/v2/${name}/manifests/v1`);
     assert.equal(reply.status, 200);
     assert.equal(reply.bytes.byteLength, 0);
     assert.equal(reply.headers['content-type'], descriptor.mediaType);
@@ -54,14 +52,10 @@ export function testPull(check: Check): void {
     assert.equal(reply.status, 404);
   });
 
-  check(
-    'a reference that cannot be a tag names nothing',
-    async (client) => {
-      const reply = await client.send('GET', `/v2/${client.repository()}/manifests/.INVALID`);
-      assert.equal(reply.status, 404);
-    },
-    'missing tags are 404',
-  );
+  check('a reference that cannot be a tag names nothing', async (client) => {
+    const reply = await client.send('GET', `/v2/${client.repository()}/manifests/.INVALID`);
+    assert.equal(reply.status, 404);
+  });
 
   check('a blob comes back byte for byte', async (client) => {
     const name = client.repository();
@@ -123,12 +117,16 @@ export function testPull(check: Check): void {
     }
   });
 
-  check('a range beyond the end of a blob is 416', async (client) => {
-    const name = client.repository();
-    const { descriptor } = await client.pushBlob(name, randomBytes(1000));
-    const path = `/v2/${name}/blobs/${descriptor.digest}`;
-    const reply = await client.send('GET', path, { headers: { range: 'bytes=1000-' } });
-    assert.equal(reply.status, 416);
-    assert.equal(reply.headers['content-range'], 'bytes */1000');
-  });
+  check(
+    'a range beyond the end of a blob is 416',
+    async (client) => {
+      const name = client.repository();
+      const { descriptor } = await client.pushBlob(name, randomBytes(1000));
+      const path = `/v2/${name}/blobs/${descriptor.digest}`;
+      const reply = await client.send('GET', path, { headers: { range: 'bytes=1000-' } });
+      assert.equal(reply.status, 416);
+      assert.equal(reply.headers['content-range'], 'bytes */1000');
+    },
+    'answers to unsatisfiable ranges',
+  );
 }

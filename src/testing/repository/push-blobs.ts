@@ -172,17 +172,13 @@ export function testPushBlobs(check: Check): void {
     await stored(client, name, A);
   });
 
-  check(
-    'a blob may be known by its sha512',
-    async (client) => {
-      const name = client.repository();
-      const path = withDigest(await client.startUpload(name), sha512(A));
-      assert.equal((await client.send('PUT', path, { body: A })).status, 201);
-      const reply = await client.send('GET', `/v2/${name}/blobs/${sha512(A)}`);
-      assert.deepEqual(reply.bytes, A);
-    },
-    'sha512',
-  );
+  check('a blob may be known by its sha512', async (client) => {
+    const name = client.repository();
+    const path = withDigest(await client.startUpload(name), sha512(A));
+    assert.equal((await client.send('PUT', path, { body: A })).status, 201);
+    const reply = await client.send('GET', `/v2/${name}/blobs/${sha512(A)}`);
+    assert.deepEqual(reply.bytes, A);
+  });
 }
 
 const rangeOf = (chunk: Buffer, at: number): string => `${at}-${at + chunk.byteLength - 1}`;

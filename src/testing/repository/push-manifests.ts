@@ -55,14 +55,18 @@ export function testPushManifests(check: Check): void {
     assert.equal(head.headers['docker-content-digest'], descriptor.digest);
   });
 
-  check('what is not a manifest is MANIFEST_INVALID', async (client) => {
-    const name = client.repository();
-    for (const text of ['', 'nonsense', '[]', '{}', '{"schemaVersion":2}', 'null']) {
-      const reply = await client.putManifest(name, 'v1', text, OCI_MANIFEST);
-      assert.equal(reply.status, 400, text);
-      assert.deepEqual(codesOf(reply), ['MANIFEST_INVALID'], text);
-    }
-  });
+  check(
+    'what is not a manifest is MANIFEST_INVALID',
+    async (client) => {
+      const name = client.repository();
+      for (const text of ['', 'nonsense', '[]', '{}', '{"schemaVersion":2}', 'null']) {
+        const reply = await client.putManifest(name, 'v1', text, OCI_MANIFEST);
+        assert.equal(reply.status, 400, text);
+        assert.deepEqual(codesOf(reply), ['MANIFEST_INVALID'], text);
+      }
+    },
+    'manifest validation',
+  );
 
   check(
     'a document that is a manifest to some and an index to others is refused',
@@ -79,7 +83,6 @@ export function testPushManifests(check: Check): void {
         assert.equal(reply.status, 400);
       }
     },
-    'document kinds kept apart',
   );
 
   check('a manifest of almost 4 MB is accepted', async (client) => {
@@ -90,7 +93,8 @@ export function testPushManifests(check: Check): void {
     const image = await client.image(name, { annotations });
     const { bytes } = await client.pushManifest(name, image, 'large');
     const reply = await client.send('GET', `/v2/${name}/manifests/large`);
-    assert.deepEqual(reply.bytes, bytes);
+    // Not deepEqual: showing how 4 MB differ takes minutes.
+    assert.ok(reply.bytes.equals(bytes));
   });
 
   check(
@@ -110,9 +114,7 @@ export function testPushManifests(check: Check): void {
     const inner = await client.pushManifest(name, index([image.descriptor]));
     const outer = await client.pushManifest(name, index([inner.descriptor]), 'outer');
     await client.pushManifest(name, index([]), 'empty');
-    const reply = await client.send('GET', `/v2/${name}/manifests/outer`, {
-      headers: { accept: OCI_INDEX },
-    });
+    const reply = await client.send('GET', `/v2/${name}/manifests/outer`);
     assert.equal(reply.headers['content-type'], OCI_INDEX);
     assert.deepEqual(reply.bytes, outer.bytes);
   });
@@ -157,6 +159,6 @@ export function testPushManifests(check: Check): void {
       assert.equal(reply.headers['docker-content-digest'], sha512(bytes));
       assert.deepEqual((await client.send('GET', locationOf(reply.headers))).bytes, bytes);
     },
-    'sha512',
+    'sha512 manifests',
   );
 }
