@@ -1,4 +1,5 @@
 import { MicaError } from '../errors.ts';
+import { DIRENT_SIZE } from './format.ts';
 import type { Index, IndexDirent, Inode } from './index-file.ts';
 import { isOpaque, isWhiteout } from './index-file.ts';
 import { S_IFDIR, S_IFMT } from './node.ts';
@@ -53,9 +54,12 @@ export const isDirectory = (inode: Inode): boolean => (inode.mode & S_IFMT) === 
 class IndexStack implements Stack {
   readonly indexes: readonly Index[];
   readonly root: StackNode | undefined;
+  /** By layer: what was listed so far. */
+  readonly #listed: { readonly directories: Set<number>; entries: number }[];
 
   constructor(indexes: readonly Index[]) {
     this.indexes = indexes;
+    this.#listed = indexes.map(() => ({ directories: new Set<number>(), entries: 0 }));
     const merge = new Merge(this.indexes, undefined);
     for (let layer = indexes.length - 1; layer >= 0 && !merge.complete; layer--)
       merge.add(layer, indexes[layer]!.root);
@@ -102,8 +106,16 @@ class IndexStack implements Stack {
     return entries;
   }
 
+  /** @throws DATA_LOSS when directories have more entries than the index has room for, because they share them */
   #list({ layer, inode }: StackPart): IndexDirent[] {
-    return this.indexes[layer]!.readdir(inode.nid);
+    const entries = this.indexes[layer]!.readdir(inode.nid);
+    const listed = this.#listed[layer]!;
+    if (listed.directories.has(inode.nid)) return entries;
+    listed.directories.add(inode.nid);
+    listed.entries += entries.length;
+    if (listed.entries * (DIRENT_SIZE + 1) > this.indexes[layer]!.size)
+      throw damaged(layer, 'directories share their entries');
+    return entries;
   }
 
   #single(parent: StackNode, dirents: readonly IndexDirent[]): StackEntry[] {
@@ -160,7 +172,8 @@ class Merge {
 function checkParent(index: Index, part: StackPart, parent: StackNode | undefined): void {
   const { layer, inode } = part;
   const above = parent ? parent.parts.find((other) => other.layer === layer)?.inode.nid : inode.nid;
-  if (index.lookup(inode.nid, '..') !== above)
+  const rootBelow = parent !== undefined && inode.nid === index.root;
+  if (rootBelow || index.lookup(inode.nid, '..') !== above)
     throw damaged(layer, `directory ${inode.nid} has two parents`);
 }
 
