@@ -59,10 +59,8 @@ function readEntry(
   const at = bytes.locate(offset, size) + F.XATTR_ENTRY_SIZE;
   const name = prefix + bytes.buffer.toString('latin1', at, at + nameLength);
   if (name.includes('\0')) throw damaged(nid, 'an xattr with NUL in its name');
-  const value = Uint8Array.prototype.slice.call(
-    bytes.buffer,
-    at + nameLength,
-    at + nameLength + valueLength,
+  const value = new Uint8Array(
+    bytes.buffer.subarray(at + nameLength, at + nameLength + valueLength),
   );
   return { xattr: { name, value }, size: (size + 3) & ~3 };
 }
