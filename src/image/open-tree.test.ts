@@ -4,10 +4,14 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import * as fc from 'fast-check';
 import { describeDirectory, describeTree } from '../testing/describe.ts';
 import { BlobFixture } from '../testing/image-fixture.ts';
 import { needs } from '../testing/need.ts';
+import { packLayer } from '../testing/pack.ts';
+import { layerStacks } from '../testing/stacks.ts';
 import * as t from '../testing/tree.ts';
+import { openUnion } from '../union/union.ts';
 import { loadImage } from './load.ts';
 import { openImageTree } from './open-tree.ts';
 
@@ -85,4 +89,18 @@ test('a layer that is not the one the config means is not shown', async () => {
   const [first, second] = image.layers;
   const swapped = { ...image, layers: [{ ...first!, diffId: second!.diffId }] };
   await assert.rejects(openImageTree(swapped), { code: 'DATA_LOSS' });
+});
+
+test('any stack of layers gives the same tree through archives as without them', async () => {
+  await fc.assert(
+    fc.asyncProperty(layerStacks(), async (layers) => {
+      const blobs = new BlobFixture();
+      const { descriptor } = await blobs.image(layers, { compression: 'none' });
+      await using tree = await openImageTree(await loadImage(blobs, descriptor));
+      const packed = openUnion(layers.map(packLayer));
+      const options = { root: false };
+      assert.equal(await describeTree(tree, options), await describeTree(packed, options));
+    }),
+    { numRuns: 60 },
+  );
 });

@@ -24,7 +24,8 @@ export interface OpenTreeOptions extends Abortable {
  * The files of an image that no store has unpacked: from an OCI layout, an archive, a registry.
  *
  * Reads every layer once, verified, and keeps what it learns about names and attributes in memory;
- * reading a file streams its layer again up to there. For more than a look, pull the image.
+ * reading a file streams its layer again up to there. For more than a look, pull the image. The one
+ * thing that cannot be read this way is a sparse file whose pieces are not whole blocks of 512 bytes.
  */
 export async function openImageTree(
   image: Image,

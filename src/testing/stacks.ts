@@ -34,7 +34,7 @@ const leaf = fc.oneof(
   },
   { weight: 2, arbitrary: fc.constant(t.whiteout()) },
   fc.constantFrom('a', '/b', '../c', 'a/b', '/').map((target) => t.link(target)),
-  fc.constantFrom(t.fifo(), t.char(1, 3), t.char(0, 1), t.sparse(5000, { 1024: 'data' })),
+  fc.constantFrom(t.fifo(), t.char(1, 3), t.char(0, 1), t.sparse(5000, { 1024: 'd'.repeat(512) })),
 );
 
 const directory = fc
