@@ -1,0 +1,118 @@
+import { abortable } from './auth/abortable.ts';
+import { OriginAuth } from './auth/authorizer.ts';
+import type { Endpoint } from './hosts/endpoint.ts';
+import type { Client, ClientRequest } from './http/client.ts';
+import type { HttpResponse } from './http/exchange.ts';
+import { isTransient } from './http/failure.ts';
+import { Retries } from './http/retry.ts';
+import type { CredentialStore } from './options.ts';
+import { isCode } from '../errors.ts';
+
+/** What all requests of one `openRegistry` share. */
+export interface Session {
+  readonly client: Client;
+  readonly credentials: CredentialStore | undefined;
+  /** Ends with the registry client. */
+  readonly lifetime: AbortSignal;
+  /** Scheme and address, once known, of endpoints that may speak plain HTTP. */
+  readonly bases: Map<string, Promise<URL>>;
+  /** Until when (by `performance.now()`) a mirror that could not be reached is passed over. */
+  readonly dead: Map<string, number>;
+}
+
+export interface RouteRequest extends Omit<ClientRequest, 'url' | 'authorizer' | 'originHeaders'> {
+  /** Below the repository (`manifests/latest`), or an address that the registry gave. */
+  readonly to: string | URL;
+  readonly query?: Readonly<Record<string, string>> | undefined;
+  /** Default: to pull from the repository. */
+  readonly scopes?: readonly string[] | undefined;
+}
+
+/** One endpoint in use: its requests carry its headers, our credentials, and nobody else's. */
+export class Route {
+  readonly endpoint: Endpoint;
+  readonly #session: Session;
+  readonly #auth: OriginAuth;
+
+  constructor(endpoint: Endpoint, session: Session) {
+    this.endpoint = endpoint;
+    this.#session = session;
+    const { client, credentials, lifetime } = session;
+    const { registry, path } = endpoint;
+    const credential = async (signal?: AbortSignal): ReturnType<CredentialStore['get']> =>
+      credentials?.get(registry, path, { signal });
+    this.#auth = new OriginAuth({ client, registry, credential, lifetime });
+  }
+
+  scope(actions: 'pull' | 'pull,push'): string {
+    return `repository:${this.endpoint.path}:${actions}`;
+  }
+
+  async request(request: RouteRequest): Promise<HttpResponse> {
+    const { to, query, scopes = [this.scope('pull')], ...rest } = request;
+    const { namespace, path, headers } = this.endpoint;
+    const base = await this.base(request.signal);
+    const url = typeof to === 'string' ? new URL(`${trimmed(base)}/${path}/${to}`) : new URL(to);
+    if (namespace !== undefined && typeof to === 'string') url.searchParams.set('ns', namespace);
+    for (const [name, value] of Object.entries(query ?? {})) url.searchParams.set(name, value);
+    const own = url.origin === base.origin;
+    return this.#session.client.request({
+      ...rest,
+      url,
+      ...(own && { originHeaders: headers, authorizer: this.#auth.for(scopes) }),
+    });
+  }
+
+  /** Asks the API's root, as a login does. */
+  async ping(scopes: readonly string[], signal?: AbortSignal): Promise<HttpResponse> {
+    const base = await this.base(signal);
+    return this.#session.client.request({
+      method: 'GET',
+      url: new URL(`${trimmed(base)}/`),
+      originHeaders: this.endpoint.headers,
+      authorizer: this.#auth.for(scopes),
+      signal,
+    });
+  }
+
+  /** The API's root, with the scheme that is spoken there. */
+  async base(signal?: AbortSignal): Promise<URL> {
+    const { base, plainHttp } = this.endpoint;
+    if (!plainHttp) return base;
+    const { bases } = this.#session;
+    let found = bases.get(base.href);
+    if (!found) {
+      found = this.#probe();
+      bases.set(base.href, found);
+      found.catch(() => bases.delete(base.href));
+    }
+    return abortable(found, signal);
+  }
+
+  /** TLS if it is spoken there, whatever the certificate; else plain HTTP. Any answer will do. */
+  async #probe(): Promise<URL> {
+    const { client, lifetime } = this.#session;
+    const secure = this.endpoint.base;
+    const plain = new URL(secure);
+    plain.protocol = 'http:';
+    const { policy, onRetry } = client.options;
+    const retries = new Retries({ policy, onRetry });
+    for (;;) {
+      let failure: unknown;
+      for (const base of [secure, plain])
+        try {
+          const url = new URL(`${trimmed(base)}/`);
+          const allow = [400, 401, 403, 404, 405, 429, 500, 502, 503, 504];
+          const answer = { method: 'GET', url, redirect: false, allow, attempts: 1 } as const;
+          await (await client.request({ ...answer, signal: lifetime })).body.discard();
+          return base;
+        } catch (error) {
+          failure = error;
+          if (!isTransient(error) && !isCode(error, 'FAILED_PRECONDITION')) break;
+        }
+      await retries.after(failure, lifetime);
+    }
+  }
+}
+
+const trimmed = (base: URL): string => base.href.replace(/\/+$/, '');
