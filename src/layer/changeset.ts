@@ -7,7 +7,9 @@ import { directoryMarks, isReservedXattr, markOf, OVERLAY_XATTRS } from './marks
 import { cleanName, MAX_NAME, MAX_PATH, shown } from './member-name.ts';
 import { extentsOf } from './member-data.ts';
 import type { LayerSink } from './sink.ts';
+import { statsOf } from './stats.ts';
 import { describe, type Directory, isDirectoryNode, isWhiteoutNode, LayerTree } from './tree.ts';
+import type { LayerStats } from './unpack-job.ts';
 
 /** Bytes of names, targets and attributes in one layer: they are held in memory until its end. */
 const MAX_TEXT = 256 * 2 ** 20;
@@ -35,7 +37,6 @@ export interface ChangesetOptions {
  * What it does where engines disagree is in docs/layer-format.md.
  */
 export class Changeset implements EntryHandler {
-  readonly #sink: LayerSink;
   readonly #tree: LayerTree;
   readonly #options: ChangesetOptions;
   readonly #devices: IndexDevice[] = [];
@@ -43,7 +44,6 @@ export class Changeset implements EntryHandler {
   #text = 0;
 
   constructor(sink: LayerSink, options: ChangesetOptions) {
-    this.#sink = sink;
     this.#options = options;
     this.#tree = new LayerTree(sink, options.lower);
   }
@@ -52,9 +52,16 @@ export class Changeset implements EntryHandler {
     return this.#tree.root.node;
   }
 
-  /** Whether the tree depends on the layers below. Once true, it stays so. */
+  /**
+   * Whether the tree depends on the layers below. Once true, it stays so; while they are not known
+   * the tree is then a guess, and the sink is not told of it any more.
+   */
   get dependent(): boolean {
     return this.#tree.dependent;
+  }
+
+  get stats(): LayerStats {
+    return statsOf(this.root, this.#tree.opaque);
   }
 
   /** Tars of lower layers that files have their content in: device 2 of the index and up. */
@@ -71,11 +78,11 @@ export class Changeset implements EntryHandler {
   }
 
   data(chunk: Uint8Array): void {
-    if (this.#receiving) this.#sink.data(chunk);
+    if (this.#receiving) this.#tree.sink.data(chunk);
   }
 
   end(): void {
-    if (this.#receiving) this.#sink.end();
+    if (this.#receiving) this.#tree.sink.end();
     this.#receiving = false;
   }
 
@@ -90,7 +97,7 @@ export class Changeset implements EntryHandler {
         root.node,
         lowerRoot.copy(() => 0),
       );
-    this.#sink.finish(root.node, opaque);
+    this.#tree.sink.finish(root.node, opaque);
     markDirectories(root.node, opaque);
   }
 
@@ -114,10 +121,10 @@ export class Changeset implements EntryHandler {
     const node = nodeOf(entry);
     const isNew = this.#tree.put(parent, name, node);
     if (entry.type === 'file') {
-      this.#sink.file(parent.path, name, node);
+      this.#tree.sink.file(parent.path, name, node);
       this.#receiving = true;
-    } else if (entry.type !== 'directory') this.#sink.special(parent.path, name, node);
-    else if (isNew) this.#sink.directory(parent.path, name, node);
+    } else if (entry.type !== 'directory') this.#tree.sink.special(parent.path, name, node);
+    else if (isNew) this.#tree.sink.directory(parent.path, name, node);
   }
 
   /** A hard link: another name of what is there already. The entry's own attributes mean nothing. */
@@ -136,7 +143,7 @@ export class Changeset implements EntryHandler {
     if (`${toParent.path}/`.startsWith(`${place}/`))
       throw refusedLink(place, to, 'lies below the link itself');
     this.#tree.put(parent, name, node);
-    this.#sink.link({ parent: toParent.path, name: toName }, parent.path, name, node);
+    this.#tree.sink.link({ parent: toParent.path, name: toName }, parent.path, name, node);
   }
 
   #linked(parent: Directory, name: string, link: { place: string; to: string }): Node | undefined {
@@ -151,7 +158,7 @@ export class Changeset implements EntryHandler {
     if (lower.kind === 'directory') throw refusedLink(link.place, link.to, 'is a directory');
     const node = lower.copy((device) => this.#deviceOf(device));
     this.#tree.put(parent, name, node);
-    this.#sink.copyUp(parent.path, name, node, lower.layer);
+    this.#tree.sink.copyUp(parent.path, name, node, lower.layer);
     return node;
   }
 

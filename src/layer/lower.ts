@@ -36,24 +36,27 @@ export interface LowerNode {
 /** No layers: the layer is the base. */
 export const nothingBelow: Lower = { find: () => undefined, [Symbol.dispose]() {} };
 
-/** @param sources - paths of `index.erofs`, or the bytes of them, base layer first */
+/**
+ * Nothing is opened before somebody asks: most layers never do.
+ * @param sources - paths of `index.erofs`, or the bytes of them, base layer first
+ */
 export function lowerOf(sources: readonly (string | Uint8Array)[]): Lower {
   if (sources.length === 0) return nothingBelow;
-  using opened = new DisposableStack();
-  const indexes = sources.map((source) => {
-    const index = openIndex(source);
-    opened.defer(() => index.close());
-    return index;
-  });
-  const stack = openStack(indexes);
-  const close = opened.move();
+  const opened = new DisposableStack();
+  const open = (): Stack => {
+    const indexes = sources.map((source) => openIndex(source));
+    for (const index of indexes) opened.defer(() => index.close());
+    return openStack(indexes);
+  };
+  let stack: Stack | undefined;
   return {
     find(names) {
+      stack ??= open();
       const node = stack.lookup(names);
       return node && lowerNode(stack, node);
     },
     [Symbol.dispose]() {
-      close.dispose();
+      opened.dispose();
     },
   };
 }

@@ -2,7 +2,7 @@ import { Node, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } from '../erofs/node.ts';
 import { MicaError } from '../errors.ts';
 import type { Lower, LowerNode } from './lower.ts';
 import { MAX_PATH, shown, splitNames } from './member-name.ts';
-import type { LayerSink } from './sink.ts';
+import { type LayerSink, noSink } from './sink.ts';
 
 /** As many symbolic links as the kernel follows in one path. */
 const MAX_LINKS = 40;
@@ -35,7 +35,8 @@ export class LayerTree {
   readonly opaque: Set<Node> = new Set();
   /** Whether anything had to be asked of the layers below. */
   dependent = false;
-  readonly #sink: LayerSink;
+  /** Told of everything that is done to the tree. Nobody, once the result cannot be used. */
+  sink: LayerSink;
   readonly #lower: Lower | undefined;
   readonly #directories = new Map<Node, Directory>();
   /** Where paths led the last times; emptied when a directory or link goes away. */
@@ -44,7 +45,7 @@ export class LayerTree {
 
   /** @param lower - `undefined` while it is not known what is below */
   constructor(sink: LayerSink, lower: Lower | undefined) {
-    this.#sink = sink;
+    this.sink = sink;
     this.#lower = lower;
     const node = implicitDirectory();
     const root = { node, path: '' } as { node: Node; path: string; parent: Directory };
@@ -96,7 +97,7 @@ export class LayerTree {
     const node = parent.node.children!.get(name);
     if (node === undefined) {
       this.put(parent, name, new Node(S_IFCHR));
-      this.#sink.whiteout(parent.path, name);
+      this.sink.whiteout(parent.path, name);
     } else if (isDirectoryNode(node)) this.hideLower(this.#at(parent, name, node));
   }
 
@@ -104,7 +105,7 @@ export class LayerTree {
   hideLower({ node, path }: Directory): void {
     if (this.opaque.has(node)) return;
     this.opaque.add(node);
-    this.#sink.opaque(path, node);
+    this.sink.opaque(path, node);
   }
 
   /**
@@ -117,7 +118,10 @@ export class LayerTree {
       if (above === this.root) break;
     }
     this.dependent = true;
-    if (this.#lower === undefined) return 'unknown';
+    if (this.#lower === undefined) {
+      this.sink = noSink;
+      return 'unknown';
+    }
     return this.#lower.find([...splitNames(parent.path), name]);
   }
 
@@ -166,7 +170,7 @@ export class LayerTree {
   #make(parent: Directory, name: string, node: Node): Directory {
     this.put(parent, name, node);
     const made = this.#at(parent, name, node);
-    this.#sink.directory(parent.path, name, node);
+    this.sink.directory(parent.path, name, node);
     return made;
   }
 
@@ -182,7 +186,7 @@ export class LayerTree {
   }
 
   #remove(parent: Directory, name: string, old: Node): void {
-    this.#sink.remove(parent.path, name);
+    this.sink.remove(parent.path, name);
     if (isDirectoryNode(old) || typeOf(old) === S_IFLNK) this.#known.clear();
   }
 }

@@ -1,0 +1,51 @@
+import { closeSync, openSync, readSync } from 'node:fs';
+import { MicaError } from '../errors.ts';
+import { fromNode } from '../sys/errno.ts';
+import type { Available } from './available.ts';
+
+const CHUNK = 256 * 1024;
+/** Less is not worth waking up for; enough to tell a compression by its magic bytes. */
+const MIN_CHUNK = 64 * 1024;
+
+/** The work was called off: whoever did it knows why. */
+export class Stopped extends Error {
+  override readonly name = 'Stopped';
+}
+
+/**
+ * The bytes of a file that may still be growing, from its beginning, as far as `available` tells.
+ * Every chunk is the same memory, read anew.
+ * @param size - what the file must have in the end
+ * @throws DATA_LOSS when the file ends before that, or goes on after it; {@link Stopped}
+ */
+export function* follow(
+  path: string,
+  available: Available,
+  size: number,
+): Generator<Buffer, void, void> {
+  const fd = openSync(path, 'r');
+  const buffer = Buffer.allocUnsafeSlow(CHUNK);
+  try {
+    for (let at = 0; ;) {
+      const there = available.waitFor(Math.min(at + MIN_CHUNK, size));
+      if (there === undefined) throw new Stopped();
+      if (there > size) throw wrongSize(path, size, `at least ${there}`);
+      if (there === at) {
+        if (at < size) throw wrongSize(path, size, String(at));
+        return;
+      }
+      const length = Math.min(there - at, CHUNK);
+      const read = readSync(fd, buffer, 0, length, at);
+      if (read === 0) throw wrongSize(path, size, String(at));
+      at += read;
+      yield buffer.subarray(0, read);
+    }
+  } catch (error) {
+    throw fromNode(error);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const wrongSize = (path: string, size: number, got: string): MicaError =>
+  new MicaError('DATA_LOSS', `${path}: expected ${size} bytes, got ${got}`);

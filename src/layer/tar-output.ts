@@ -1,0 +1,53 @@
+import { createHash } from 'node:crypto';
+import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import type { Digest } from '../oci/digest.ts';
+import { fromNode } from '../sys/errno.ts';
+
+/** Where a layer's uncompressed tar goes: hashed, kept as a file if there is one, and read. */
+export class TarOutput implements Disposable {
+  readonly #algorithm: 'sha256' | 'sha512';
+  readonly #hash;
+  readonly #reader: { write(chunk: Uint8Array): void };
+  readonly #file: number | undefined;
+  /** In bytes. */
+  size = 0;
+
+  /** @param path - of the file to be written, replacing what is there */
+  constructor(
+    reader: { write(chunk: Uint8Array): void },
+    algorithm: 'sha256' | 'sha512',
+    path?: string,
+  ) {
+    this.#algorithm = algorithm;
+    this.#hash = createHash(algorithm);
+    this.#reader = reader;
+    // Writing over a large file is slower than writing a new one.
+    if (path !== undefined) rmSync(path, { force: true });
+    this.#file = path === undefined ? undefined : openSync(path, 'wx', 0o600);
+  }
+
+  write(chunk: Uint8Array): void {
+    this.#hash.update(chunk);
+    this.size += chunk.length;
+    if (this.#file !== undefined) writeAll(this.#file, chunk);
+    this.#reader.write(chunk);
+  }
+
+  /** The archive is over. */
+  end(): Digest {
+    return `${this.#algorithm}:${this.#hash.digest('hex')}`;
+  }
+
+  [Symbol.dispose](): void {
+    if (this.#file !== undefined) closeSync(this.#file);
+  }
+}
+
+/** Writes all of `bytes` at the position of `fd`. */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  try {
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
+  } catch (error) {
+    throw fromNode(error);
+  }
+}

@@ -1,0 +1,97 @@
+import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { MicaError } from '../errors.ts';
+import { removeTree } from '../fs/remove.ts';
+import { algorithmOf, type DiffId } from '../oci/digest.ts';
+import { errnoOf, fromNode } from '../sys/errno.ts';
+import { TarReader } from '../tar/read.ts';
+import { Changeset } from './changeset.ts';
+import { Extraction } from './extract.ts';
+import { FILES_DIRECTORY, INDEX_FILE, TAR_FILE, tagOf, writeLayerIndex } from './index-output.ts';
+import { type Lower, lowerOf } from './lower.ts';
+import { readBlob, type ReadBlobOptions } from './read-blob.ts';
+import { type LayerSink, noSink } from './sink.ts';
+import { TarOutput } from './tar-output.ts';
+import type { UnpackJob, UnpackResult } from './unpack-job.ts';
+
+export interface UnpackLayerOptions extends ReadBlobOptions {
+  /** Whether this thread's umask is 0. */
+  readonly exactModes?: boolean;
+}
+
+/**
+ * Does a job, blocking this thread: blob digest, inflate, diffID, tar, index and extraction in one
+ * pass over bytes that may still be arriving.
+ *
+ * @throws DATA_LOSS when the bytes are not what they must be. That is known at the end only: until
+ * this returns nothing in the job's directory may be used, and after an error it must be emptied.
+ */
+export function unpackLayer(job: UnpackJob, options: UnpackLayerOptions): UnpackResult {
+  try {
+    return unpack(job, options);
+  } catch (error) {
+    throw fromNode(error);
+  }
+}
+
+function unpack(job: UnpackJob, options: UnpackLayerOptions): UnpackResult {
+  using work = new DisposableStack();
+  const lower = lowerOfJob(job);
+  work.use(lower);
+  const endApplying = job.form === 'direct' ? beginApplying(job.directory) : undefined;
+  const sink = work.use(openSink(job, options.exactModes ?? false));
+  const changeset = new Changeset(sink, { lower, inheritRoot: job.form === 'direct' });
+  const reader = new TarReader(changeset);
+  const path = job.form === 'tar' ? join(job.directory, TAR_FILE) : undefined;
+  const algorithm = job.diffId === undefined ? 'sha256' : algorithmOf(job.diffId);
+  const tar = work.use(new TarOutput(reader, algorithm, path));
+
+  readBlob({ ...job, path: job.blob }, (chunk) => tar.write(chunk), options);
+  const diffId = tar.end() as DiffId;
+  if (job.diffId !== undefined && diffId !== job.diffId)
+    throw new MicaError(
+      'DATA_LOSS',
+      `layer ${job.digest}: its content has diffID ${diffId}, the image says ${job.diffId}`,
+    );
+  reader.end();
+  changeset.finish();
+  const own = { tag: tagOf(diffId), size: tar.size };
+  const index = writeLayerIndex(changeset.root, job, [own, ...changeset.lowerDevices]);
+  endApplying?.();
+  const { dependent, stats } = changeset;
+  const facts = { digest: job.digest, diffId, tarSize: tar.size, dependent, stats };
+  return { ...facts, indexSize: index.size, indexDigest: index.digest };
+}
+
+function lowerOfJob({ parents }: UnpackJob): Lower | undefined {
+  return parents && lowerOf(parents.map(({ directory }) => join(directory, INDEX_FILE)).reverse());
+}
+
+function openSink({ form, directory, parents }: UnpackJob, exactModes: boolean): LayerSink {
+  if (form === 'tar') return noSink;
+  const files = join(directory, FILES_DIRECTORY);
+  // What an earlier attempt left would mix with this one.
+  if (form !== 'direct') removeTree(files);
+  mkdirSync(files, { recursive: form === 'direct', mode: 0o700 });
+  const lowerFiles = parents?.map((parent) => join(parent.directory, FILES_DIRECTORY)).reverse();
+  return new Extraction(files, { form, exactModes, lowerFiles: lowerFiles ?? [] });
+}
+
+/**
+ * Notes that a layer is being applied onto its parents' files. What a failed attempt did to them
+ * cannot be undone, so a second attempt on the same files is refused.
+ * @returns what to call when it is done
+ */
+function beginApplying(directory: string): () => void {
+  const path = join(directory, 'applying');
+  try {
+    closeSync(openSync(path, 'wx', 0o600));
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+    throw new MicaError(
+      'FAILED_PRECONDITION',
+      `${directory}: a layer was applied in part; begin with a new copy of the layers below`,
+    );
+  }
+  return () => rmSync(path);
+}
