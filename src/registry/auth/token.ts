@@ -17,15 +17,11 @@ export interface Token {
   readonly value: string;
   /** On the clock of `performance.now()`. */
   readonly expires: number;
-  /** An identity token, where one was asked for and granted. */
-  readonly refresh?: string | undefined;
 }
 
 export interface TokenRequest {
   readonly scopes: readonly string[];
   readonly credential: Credential | undefined;
-  /** Ask for an identity token too, as a login does. */
-  readonly offline?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -58,12 +54,11 @@ async function get(
   client: Client,
   realm: URL,
   { service }: TokenServer,
-  { scopes, credential, offline, signal }: TokenRequest,
+  { scopes, credential, signal }: TokenRequest,
 ): ReturnType<Client['request']> {
   const url = new URL(realm);
   if (service !== undefined) url.searchParams.set('service', service);
   for (const scope of scopes) url.searchParams.append('scope', scope);
-  if (offline) url.searchParams.set('offline_token', 'true');
   url.searchParams.set('client_id', CLIENT_ID);
   if (credential?.username) url.searchParams.set('account', credential.username);
   const originHeaders = credential && { authorization: basic(credential) };
@@ -136,10 +131,7 @@ function parseToken(bytes: Uint8Array, realm: URL, started: number): Token {
       cause,
     });
   }
-  const { token, access_token, expires_in, refresh_token } = Object(value) as Record<
-    string,
-    unknown
-  >;
+  const { token, access_token, expires_in } = Object(value) as Record<string, unknown>;
   const text = token || access_token;
   if (typeof text !== 'string' || !/^[\x21-\x7e]+$/.test(text))
     throw new RegistryError(`${shown(realm)} did not answer with a token`, {
@@ -152,6 +144,5 @@ function parseToken(bytes: Uint8Array, realm: URL, started: number): Token {
     value: text,
     // Used up a little early, so that it does not expire on its way.
     expires: started + seconds * 900,
-    refresh: typeof refresh_token === 'string' && refresh_token ? refresh_token : undefined,
   };
 }

@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import * as v from 'valibot';
 import { MicaError } from '../../errors.ts';
 import { readToml } from './toml.ts';
@@ -48,7 +50,7 @@ export interface Place {
  */
 export async function readRegistriesConf(files: readonly string[]): Promise<RegistryRule[]> {
   const rules = new Map<string, RegistryRule>();
-  for (const path of files)
+  for (const path of await expanded(files))
     for (const rule of (await readToml(path, File))?.registry ?? []) {
       const prefix = rule.prefix || rule.location;
       if (prefix === '')
@@ -59,6 +61,18 @@ export async function readRegistriesConf(files: readonly string[]): Promise<Regi
       rules.set(prefix, { ...rule, prefix });
     }
   return [...rules.values()];
+}
+
+/** Directories named `….d` stand for the `.conf` files in them. */
+async function expanded(files: readonly string[]): Promise<string[]> {
+  const paths: string[] = [];
+  for (const path of files) {
+    const names = path.endsWith('.d') ? await readdir(path).catch(() => []) : [];
+    const parts = names.filter((name) => name.endsWith('.conf'));
+    parts.sort((a, b) => (a < b ? -1 : 1));
+    paths.push(...(path.endsWith('.d') ? parts.map((name) => join(path, name)) : [path]));
+  }
+  return paths;
 }
 
 /** The rule with the longest prefix of `name`, which is `domain/path`. */
