@@ -75,7 +75,7 @@ export const SCHEMA = `
     id             integer primary key autoincrement,
     name           text not null unique,
     kind           text not null check (kind in ('active', 'view', 'committed')),
-    state          text not null check (state in ('creating', 'ready', 'committing', 'removing')),
+    state          text not null check (state in ('creating', 'ready', 'committing')),
     parent         integer references snapshot (id),
     layer          integer not null references layer (id),
     target         text unique,

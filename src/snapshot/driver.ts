@@ -1,4 +1,4 @@
-import type { Bytes } from '../io/bytes.ts';
+import type { Abortable, Bytes } from '../io/bytes.ts';
 import type { Mount } from '../sys/mount-data.ts';
 
 /**
@@ -17,12 +17,14 @@ export interface Driver extends AsyncDisposable {
   create(snapshot: Snapshot, options?: CreateOptions): Promise<void>;
   /** Freezes what was written, so that others can build on it. Absent: nothing to do. */
   seal?(snapshot: Snapshot): Promise<void>;
-  /** Frees everything `snapshot` owns. */
+  /** Takes away everything `snapshot` owns, at once; its space may come back only with {@link purge}. */
   remove(snapshot: Snapshot): Promise<void>;
+  /** Frees the space of all that was removed. Absent: {@link remove} has freed it. */
+  purge?(options?: Abortable): Promise<void>;
   /** How to make the tree visible. At least one; in the order they must be performed. */
   mounts(snapshot: Snapshot): Promise<readonly Mount[]>;
   /** Storage owned by `snapshot` alone, parents excluded. */
-  usage(snapshot: Snapshot): Promise<Usage>;
+  usage(snapshot: Snapshot, options?: Abortable): Promise<Usage>;
   /** Docker's `GraphDriver.Data`: low-level facts for people, never for programs. */
   inspect(snapshot: Snapshot): Promise<Readonly<Record<string, string>>>;
 
@@ -46,6 +48,7 @@ export type LayerForm = 'overlay' | 'userxattr' | 'direct' | 'tar';
 /** The physical side of a snapshot. */
 export interface Snapshot {
   readonly id: string;
+  /** `committed`, when it is created: an unpacked layer, whose files somebody else puts in place. */
   readonly kind: SnapshotKind;
   /** Ids of committed snapshots, nearest first. */
   readonly parents: readonly string[];
@@ -59,7 +62,7 @@ export interface Upper {
 
 export type SnapshotKind = 'active' | 'view' | 'committed';
 
-export interface CreateOptions {
+export interface CreateOptions extends Abortable {
   /** Upper bound of the writable layer in bytes. Drivers without quota reject it with `NOT_IMPLEMENTED`. */
   readonly maxSize?: number;
 }

@@ -1,5 +1,7 @@
-import type { SnapshotKind, Usage } from './driver.ts';
+import type { Abortable } from '../io/bytes.ts';
+import type { DiffId } from '../oci/digest.ts';
 import type { Mount } from '../sys/mount-data.ts';
+import type { SnapshotKind, Usage } from './driver.ts';
 
 /**
  * The life of snapshots, verb for verb containerd's `Snapshotter`:
@@ -14,19 +16,28 @@ export interface Snapshotter extends AsyncDisposable {
   prepare(key: string, parent: string, options?: SnapshotOptions): Promise<readonly Mount[]>;
   /** Like {@link prepare}, read-only; it can be removed but not committed. */
   view(key: string, parent: string, options?: SnapshotOptions): Promise<readonly Mount[]>;
-  /** Turns active `key` into committed `name`, atomically; `key` is gone afterwards. */
-  commit(name: string, key: string, options?: SnapshotOptions): Promise<void>;
-  /** @throws FAILED_PRECONDITION while another snapshot is built on it. */
-  remove(key: string): Promise<void>;
+  /**
+   * Turns active `key` into committed `name`, atomically and durably; `key` is gone afterwards.
+   * @throws FAILED_PRECONDITION while it is mounted · ALREADY_EXISTS if `name` is taken
+   */
+  commit(name: string, key: string, options?: CommitOptions): Promise<void>;
+  /** @throws FAILED_PRECONDITION while another snapshot is built on it, or it is mounted. */
+  remove(key: string, options?: Abortable): Promise<void>;
   /** The mounts of an active or view snapshot, again. */
-  mounts(key: string): Promise<readonly Mount[]>;
-  stat(key: string): Promise<SnapshotInfo>;
-  update(key: string, labels: Readonly<Record<string, string>>): Promise<SnapshotInfo>;
-  usage(key: string): Promise<Usage>;
-  list(): AsyncIterable<SnapshotInfo>;
+  mounts(key: string, options?: Abortable): Promise<readonly Mount[]>;
+  stat(key: string, options?: Abortable): Promise<SnapshotInfo>;
+  /** Replaces all labels. */
+  update(
+    key: string,
+    labels: Readonly<Record<string, string>>,
+    options?: Abortable,
+  ): Promise<SnapshotInfo>;
+  usage(key: string, options?: Abortable): Promise<Usage>;
+  list(options?: Abortable): AsyncIterable<SnapshotInfo>;
   /** Docker's `GraphDriver`. Not containerd's: a remote snapshotter answers with its name and no data. */
   inspect(
     key: string,
+    options?: Abortable,
   ): Promise<{ readonly Name: string; readonly Data: Readonly<Record<string, string>> }>;
 }
 
@@ -40,6 +51,16 @@ export interface SnapshotInfo {
   readonly updatedAt: Date;
 }
 
-export interface SnapshotOptions {
+export interface SnapshotOptions extends Abortable {
   readonly labels?: Readonly<Record<string, string>>;
+}
+
+export interface CommitOptions extends SnapshotOptions {
+  /**
+   * Commit onto this parent instead of the one that `key` was prepared on. Only for drivers whose
+   * snapshots hold nothing but their own changes. @throws NOT_IMPLEMENTED elsewhere
+   */
+  readonly parent?: string;
+  /** What the changes are: a driver that shares layers keeps one copy of those with the same diffID. */
+  readonly diffId?: DiffId;
 }

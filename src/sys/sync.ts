@@ -1,4 +1,5 @@
-import { closeSync, fsyncSync, openSync } from 'node:fs';
+import { closeSync, fsyncSync, openSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { hasKernel } from './binding.ts';
 import { fromNode } from './errno.ts';
 import { syncfs } from './file.ts';
@@ -20,9 +21,20 @@ export function syncFileSystem(path: string): boolean {
   return true;
 }
 
-function withOpen(path: string, use: (fd: number) => void): void {
+/** Makes the files in `directory` durable where {@link syncFileSystem} cannot do it later. */
+export function syncFilesIn(directory: string): void {
+  if (hasKernel()) return;
   try {
-    const fd = openSync(path, 'r');
+    for (const entry of readdirSync(directory, { withFileTypes: true }))
+      if (entry.isFile()) withOpen(join(directory, entry.name), fsyncSync, 'r+');
+  } catch (error) {
+    throw fromNode(error);
+  }
+}
+
+function withOpen(path: string, use: (fd: number) => void, flags = 'r'): void {
+  try {
+    const fd = openSync(path, flags);
     try {
       use(fd);
     } finally {

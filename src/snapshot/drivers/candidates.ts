@@ -1,0 +1,85 @@
+import { chownSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { hasKernel } from '../../sys/binding.ts';
+import { overlayRefusal } from '../../sys/features.ts';
+import { performMounts } from '../../sys/mount.ts';
+import { inUserNamespace } from '../../sys/userns.ts';
+import type { Driver, LayerForm } from '../driver.ts';
+
+export type DriverName = 'overlay2' | 'vfs' | 'tar';
+
+/** A driver that a store may have. Its code is loaded only if it is chosen. */
+export interface Candidate {
+  readonly name: DriverName;
+  /** Why one takes it when one can. */
+  readonly merit: string;
+  /** @param directory - where its layers would be @returns why it does not work here */
+  refusal(directory: string): Promise<string | undefined>;
+  load(layers: string, form: LayerForm): Promise<Driver>;
+}
+
+/** Best first. */
+export const CANDIDATES: readonly Candidate[] = [
+  {
+    name: 'overlay2',
+    merit: 'the kernel stacks layers, and each is on the disk and in memory once',
+    refusal: async (directory) =>
+      (await ownerRefusal(directory)) ??
+      (await overlayRefusal(directory, { userxattr: inUserNamespace() })),
+    load: async (layers, form) =>
+      (await import('./overlay2.ts')).overlay2(layers, { userxattr: form === 'userxattr' }),
+  },
+  {
+    name: 'vfs',
+    merit: 'it needs nothing but a directory, at the price of a copy per layer',
+    refusal: async (directory) => (await ownerRefusal(directory)) ?? bindRefusal(directory),
+    load: async (layers) => (await import('./vfs.ts')).vfs(layers),
+  },
+  {
+    name: 'tar',
+    merit: 'it needs no privilege, and cannot mount',
+    refusal: async () => undefined,
+    load: async (layers) => (await import('./tar.ts')).tar(layers),
+  },
+];
+
+export const isDriverName = (name: string): name is DriverName =>
+  CANDIDATES.some((candidate) => candidate.name === name);
+
+/** Files of an image belong to many users: who extracts them must be able to give them away. */
+async function ownerRefusal(directory: string): Promise<string | undefined> {
+  if (!hasKernel()) return `it needs Linux, this is ${process.platform}`;
+  if (process.geteuid?.() !== 0) return 'it needs root, or a user namespace with subordinate ids';
+  return withScratch(directory, (path) => {
+    try {
+      chownSync(path, 1, 1);
+      return undefined;
+    } catch {
+      return 'files cannot be given to other users here; a user namespace needs subordinate ids (/etc/subuid, newuidmap)';
+    }
+  });
+}
+
+const bindRefusal = (directory: string): Promise<string | undefined> =>
+  withScratch(directory, async (path) => {
+    const mount = { type: 'bind', source: path, options: ['rbind', 'ro'] };
+    try {
+      await using _ = await performMounts([mount], path);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  });
+
+/** Runs `trial` on a directory of its own. */
+async function withScratch<T>(
+  directory: string,
+  trial: (path: string) => T | Promise<T>,
+): Promise<T> {
+  const scratch = mkdtempSync(join(directory, '.probe-'));
+  try {
+    return await trial(scratch);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,93 @@
+import { randomBytes } from 'node:crypto';
+import { type Dirent, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
+import { removeTree } from '../../fs/remove.ts';
+import type { Abortable } from '../../io/bytes.ts';
+import { hasKernel } from '../../sys/binding.ts';
+import { errnoOf, fromNode } from '../../sys/errno.ts';
+
+/** One directory for each physical id: what drivers without a volume manager have in common. */
+export class Directories {
+  readonly #root: string;
+  readonly #trash: string;
+
+  /** @param root - the store's `layers` directory */
+  constructor(root: string) {
+    this.#root = root;
+    this.#trash = join(root, '.trash');
+  }
+
+  of(id: string): string {
+    return join(this.#root, id);
+  }
+
+  fs(id: string): string {
+    return join(this.#root, id, 'fs');
+  }
+
+  work(id: string): string {
+    return join(this.#root, id, 'work');
+  }
+
+  make(...paths: readonly string[]): void {
+    try {
+      for (const path of paths) mkdirSync(path, { recursive: true, mode: 0o755 });
+    } catch (error) {
+      throw fromNode(error);
+    }
+  }
+
+  /**
+   * Renames, and leaves the unlinking for later: a file system that has just lost many inodes
+   * creates new ones many times slower (ext4), and nobody wants to wait.
+   */
+  remove(id: string): void {
+    try {
+      renameSync(this.of(id), join(this.#trash, `${id}-${randomBytes(4).toString('hex')}`));
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw fromNode(error);
+      // Nothing to remove, or the first removal of this store.
+      if (!this.#makeTrash()) return;
+      this.remove(id);
+    }
+  }
+
+  async purge(options: Abortable = {}): Promise<void> {
+    for (const { name } of entriesOf(this.#trash))
+      await removeInPieces(join(this.#trash, name), PIECES, options);
+  }
+
+  /** @returns whether it was missing */
+  #makeTrash(): boolean {
+    try {
+      return mkdirSync(this.#trash, { recursive: true, mode: 0o700 }) !== undefined;
+    } catch (error) {
+      throw fromNode(error);
+    }
+  }
+}
+
+/** So many levels down, directories are removed one by one, and others get their turn in between. */
+const PIECES = 6;
+
+async function removeInPieces(path: string, depth: number, options: Abortable): Promise<void> {
+  options.signal?.throwIfAborted();
+  if (depth > 0)
+    for (const entry of entriesOf(path))
+      if (entry.isDirectory()) await removeInPieces(join(path, entry.name), depth - 1, options);
+  if (hasKernel()) removeTree(path);
+  else await rm(path, { recursive: true, force: true });
+  await setImmediate();
+}
+
+/** None where there is no directory (any more). */
+function entriesOf(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return [];
+    throw fromNode(error);
+  }
+}

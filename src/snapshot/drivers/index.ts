@@ -1,0 +1,124 @@
+import { mkdirSync } from 'node:fs';
+import type { Database } from '../../db/database.ts';
+import { getMeta, setMeta } from '../../db/meta.ts';
+import { MicaError } from '../../errors.ts';
+import { fromNode } from '../../sys/errno.ts';
+import { inUserNamespace } from '../../sys/userns.ts';
+import type { Driver, LayerForm } from '../driver.ts';
+import { layersDirectory } from '../layer-rows.ts';
+import { type Candidate, CANDIDATES, isDriverName } from './candidates.ts';
+
+export interface DriverChoice {
+  readonly driver: Driver;
+  /** Why this one, for people. */
+  readonly reason: string;
+  /** Those that would have been taken before it, and why they were not. */
+  readonly rejected: readonly RejectedDriver[];
+}
+
+export interface RejectedDriver {
+  readonly driver: string;
+  readonly reason: string;
+}
+
+/** What the store was made with; `undefined` before its first layer. */
+export interface RememberedDriver {
+  readonly driver: string;
+  readonly form: LayerForm;
+}
+
+export function rememberedDriver(db: Database): RememberedDriver | undefined {
+  const [driver, form] = [getMeta(db, 'driver'), getMeta(db, 'form')];
+  return driver === undefined ? undefined : { driver, form: form as LayerForm };
+}
+
+/**
+ * The driver of the store: the one that it was made with; in a new store `wanted`, else the best
+ * that this machine, user and file system can do. A store keeps what is chosen first.
+ *
+ * @throws INVALID_ARGUMENT for a driver that does not exist · FAILED_PRECONDITION for one that does
+ * not work here, or is not the store's
+ */
+export async function chooseDriver(db: Database, wanted?: string): Promise<DriverChoice> {
+  if (wanted !== undefined && !isDriverName(wanted))
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `there is no storage driver ${wanted}; there are ${CANDIDATES.map(({ name }) => name).join(', ')}`,
+    );
+  const layers = layersDirectory(db.root);
+  const remembered = rememberedDriver(db);
+  if (remembered !== undefined) return open(layers, remembered, wanted);
+  makeDirectory(layers);
+  const choice = await best(layers, wanted);
+  const kept = db.transaction(() => remember(db, choice.driver));
+  return kept.driver === choice.driver.name && kept.form === choice.driver.form
+    ? choice
+    : open(layers, kept, wanted);
+}
+
+/** Each driver, best first, and what speaks against it here. `directory` must exist. */
+export async function probeDrivers(
+  directory: string,
+): Promise<readonly { readonly driver: string; readonly refusal: string | undefined }[]> {
+  const found = [];
+  for (const candidate of CANDIDATES)
+    found.push({ driver: candidate.name, refusal: await candidate.refusal(directory) });
+  return found;
+}
+
+/** The best driver that nothing speaks against, or `wanted` if nothing does. */
+async function best(layers: string, wanted: string | undefined): Promise<DriverChoice> {
+  const rejected: RejectedDriver[] = [];
+  for (const candidate of CANDIDATES) {
+    if (wanted !== undefined && candidate.name !== wanted) continue;
+    const refusal = await candidate.refusal(layers);
+    if (refusal === undefined) {
+      const reason = wanted === undefined ? candidate.merit : 'asked for';
+      return { driver: await load(candidate, layers), reason, rejected };
+    }
+    if (wanted !== undefined)
+      throw new MicaError('FAILED_PRECONDITION', `storage driver ${wanted}: ${refusal}`);
+    rejected.push({ driver: candidate.name, reason: refusal });
+  }
+  throw new MicaError('INTERNAL', 'no storage driver works here');
+}
+
+const load = (candidate: Candidate, layers: string): Promise<Driver> =>
+  candidate.load(layers, inUserNamespace() ? 'userxattr' : 'overlay');
+
+/** What another process chose a moment earlier, if one did. */
+function remember(db: Database, { name, form }: Driver): RememberedDriver {
+  const before = rememberedDriver(db);
+  if (before !== undefined) return before;
+  setMeta(db, 'driver', name);
+  setMeta(db, 'form', form);
+  return { driver: name, form };
+}
+
+async function open(
+  layers: string,
+  { driver, form }: RememberedDriver,
+  wanted: string | undefined,
+): Promise<DriverChoice> {
+  if (wanted !== undefined && wanted !== driver)
+    throw new MicaError(
+      'FAILED_PRECONDITION',
+      `the store has its layers in the form of storage driver ${driver}, not ${wanted}; leave --storage-driver out, or choose another --root for ${wanted}`,
+    );
+  const candidate = CANDIDATES.find(({ name }) => name === driver);
+  if (candidate === undefined)
+    throw new MicaError(
+      'FAILED_PRECONDITION',
+      `the store was made with storage driver ${driver}, which this version of Mica does not have; use a newer version, or another --root`,
+    );
+  const reason = 'the store was made with it';
+  return { driver: await candidate.load(layers, form), reason, rejected: [] };
+}
+
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw fromNode(error);
+  }
+}

@@ -1,0 +1,93 @@
+import { rm } from 'node:fs/promises';
+import { MicaError } from '../../errors.ts';
+import { treeUsage } from '../../fs/usage.ts';
+import type { Abortable } from '../../io/bytes.ts';
+import { fromNode } from '../../sys/errno.ts';
+import { lowerdirOption, type Mount } from '../../sys/mount-data.ts';
+import type { Driver, Snapshot } from '../driver.ts';
+import { Directories } from './directories.ts';
+import { copyRootAttributes } from './root-attributes.ts';
+
+export interface OverlayOptions {
+  /** Marks in `user.` xattrs instead of `trusted.` ones: for user namespaces. */
+  readonly userxattr?: boolean;
+}
+
+/** OVL_MAX_STACK of the kernel. */
+const MAX_LOWERS = 500;
+
+/** Union of directories by the kernel's overlayfs; a snapshot owns only its own changes. */
+export function overlay2(root: string, { userxattr = false }: OverlayOptions = {}): Driver {
+  const dirs = new Directories(root);
+
+  function lowers({ id, parents }: Snapshot): string[] {
+    if (parents.length <= MAX_LOWERS) return parents.map((parent) => dirs.fs(parent));
+    throw new MicaError(
+      'NOT_IMPLEMENTED',
+      `layer ${id} stands on ${parents.length} others, overlayfs stacks ${MAX_LOWERS}; use storage driver vfs`,
+    );
+  }
+
+  return {
+    name: 'overlay2',
+    form: userxattr ? 'userxattr' : 'overlay',
+
+    async create({ id, kind, parents }) {
+      const [nearest] = parents;
+      if (kind === 'view' && nearest !== undefined) return;
+      dirs.make(dirs.fs(id));
+      if (kind !== 'active') return;
+      dirs.make(dirs.work(id));
+      // The root of the union is that of its topmost directory.
+      if (nearest !== undefined) copyRootAttributes(dirs.fs(nearest), dirs.fs(id));
+    },
+
+    async seal({ id }) {
+      await rm(dirs.work(id), { recursive: true, force: true }).catch((error: unknown) => {
+        throw fromNode(error);
+      });
+    },
+
+    remove: async ({ id }) => dirs.remove(id),
+    purge: (options) => dirs.purge(options),
+
+    async mounts(snapshot): Promise<readonly Mount[]> {
+      const { id, kind } = snapshot;
+      const [only, ...others] = lowers(snapshot);
+      if (only === undefined) return [bind(dirs.fs(id), kind)];
+      if (kind === 'view' && others.length === 0) return [bind(only, kind)];
+      const upper =
+        kind === 'active' ? [`upperdir=${dirs.fs(id)}`, `workdir=${dirs.work(id)}`] : ['ro'];
+      const options = [...upper, ...behaviour(userxattr), lowerdirOption([only, ...others])];
+      return [{ type: 'overlay', source: 'overlay', options }];
+    },
+
+    usage: ({ id }, options?: Abortable) => treeUsage(dirs.of(id), options),
+
+    async inspect(snapshot) {
+      const { id, parents } = snapshot;
+      return {
+        ...(parents.length > 0 && { LowerDir: lowers(snapshot).join(':') }),
+        MergedDir: `${dirs.of(id)}/merged`,
+        UpperDir: dirs.fs(id),
+        WorkDir: dirs.work(id),
+      };
+    },
+
+    upper: ({ id }) => ({ path: dirs.fs(id), whiteouts: 'overlay' }),
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+const bind = (source: string, kind: Snapshot['kind']): Mount => ({
+  type: 'bind',
+  source,
+  options: ['rbind', kind === 'active' ? 'rw' : 'ro'],
+});
+
+/**
+ * What a snapshot's directory holds must mean the same in every stack that it becomes part of, and
+ * what a layer says about other directories must mean nothing. (`userxattr` implies as much.)
+ */
+const behaviour = (userxattr: boolean): string[] =>
+  userxattr ? ['userxattr'] : ['redirect_dir=nofollow', 'metacopy=off', 'index=off'];

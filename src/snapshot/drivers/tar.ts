@@ -1,0 +1,45 @@
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { MicaError } from '../../errors.ts';
+import { fromNode } from '../../sys/errno.ts';
+import type { Driver, Usage } from '../driver.ts';
+import { Directories } from './directories.ts';
+
+/**
+ * Layers as their uncompressed tars, each with its index: no root, no mount, any system. What is
+ * in them is read through the union in user space.
+ */
+export function tar(root: string): Driver {
+  const dirs = new Directories(root);
+  return {
+    name: 'tar',
+    form: 'tar',
+    create: async ({ id }) => dirs.make(dirs.of(id)),
+    remove: async ({ id }) => dirs.remove(id),
+    purge: (options) => dirs.purge(options),
+    async mounts() {
+      throw new MicaError(
+        'NOT_IMPLEMENTED',
+        'storage driver tar keeps layers unextracted and mounts nothing; read them with `mica ls`, `cat` and `cp`, or use a store with driver overlay2 (as root, or as a user with subordinate ids)',
+      );
+    },
+    usage: async ({ id }) => usageOf(dirs.of(id)),
+    inspect: async ({ id }) => ({
+      LayerIndex: join(dirs.of(id), 'index.erofs'),
+      LayerTar: join(dirs.of(id), 'layer.tar'),
+    }),
+    async [Symbol.asyncDispose]() {},
+  };
+}
+
+/** Of a directory with files only, by what every system tells. */
+function usageOf(directory: string): Usage {
+  try {
+    const names = ['.', ...readdirSync(directory)];
+    const stats = names.map((name) => statSync(join(directory, name)));
+    const size = stats.reduce((sum, { blocks }) => sum + blocks * 512, 0);
+    return { size, inodes: stats.length };
+  } catch (error) {
+    throw fromNode(error);
+  }
+}

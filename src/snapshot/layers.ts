@@ -1,0 +1,209 @@
+import { setTimeout } from 'node:timers/promises';
+import type { Database } from '../db/database.ts';
+import type { Lease, Leases } from '../db/leases.ts';
+import { MicaError } from '../errors.ts';
+import type { Abortable } from '../io/bytes.ts';
+import type { DiffId } from '../oci/digest.ts';
+import { syncFilesIn } from '../sys/sync.ts';
+import type { Driver } from './driver.ts';
+import {
+  isThisBoot,
+  isUsable,
+  layerDirectory,
+  type LayerFacts,
+  type LayerRecord,
+  type LayerRow,
+  LayerRows,
+  toRecord,
+} from './layer-rows.ts';
+
+export interface OpenLayerOptions extends Abortable {
+  readonly diffId: DiffId;
+  /** The layers below, nearest first: a driver that keeps full trees begins with a copy of them. */
+  readonly parents?: readonly number[] | undefined;
+  /** Whose work it is, if it has to be done. */
+  readonly lease: Lease;
+  /** Another operation builds the layer. Called repeatedly while waiting. */
+  readonly onWait?: (() => void) | undefined;
+}
+
+/** A layer that somebody may put snapshots on, or — `building` — that the caller has to fill. */
+export interface OpenedLayer extends LayerRecord {
+  readonly state: 'building' | 'built' | 'ready';
+}
+
+/** Opens the layers of a store, undoing or finishing what dead processes left. */
+export async function openLayerStore(
+  db: Database,
+  leases: Leases,
+  driver: Driver,
+): Promise<LayerStore> {
+  const layers = new LayerStore(db, leases, driver);
+  if (!db.readonly) await layers.recover();
+  return layers;
+}
+
+/**
+ * Unpacked layers, each kept once.
+ *
+ *     building ──built──▶ built ──ready──▶ ready ──condemn──▶ removing
+ *
+ * *Built*: complete and verified; any process may use it as long as the machine does not stop.
+ * *Ready*: also durable, together with the image that it belongs to.
+ */
+export class LayerStore {
+  readonly #db: Database;
+  readonly #rows: LayerRows;
+  readonly #leases: Leases;
+  readonly #driver: Driver;
+
+  constructor(db: Database, leases: Leases, driver: Driver) {
+    this.#db = db;
+    this.#rows = new LayerRows(db);
+    this.#leases = leases;
+    this.#driver = driver;
+  }
+
+  /**
+   * The layer of this key: one that is there, or an empty directory that the caller alone fills and
+   * then declares {@link built}, or {@link abandon}s. Waits while another living operation builds it.
+   */
+  async open(key: string, options: OpenLayerOptions): Promise<OpenedLayer> {
+    const { signal } = options;
+    for (let pause = 5; ; pause = Math.min(pause * 2, 200)) {
+      signal?.throwIfAborted();
+      const row = this.#db.transaction(() => this.#take(key, options));
+      if (row?.state === 'building') await this.#prepare(row, options);
+      if (row !== undefined) return this.#record(row) as OpenedLayer;
+      options.onWait?.();
+      await setTimeout(pause, undefined, { ...(signal && { signal }) }).catch(() => undefined);
+    }
+  }
+
+  /** The caller has filled the layer: from now on everybody may use it. */
+  built(id: number, facts: LayerFacts): void {
+    syncFilesIn(layerDirectory(this.#db, id));
+    if (!this.#rows.built(id, facts))
+      throw new MicaError('FAILED_PRECONDITION', `layer ${id} is not being built`);
+  }
+
+  /**
+   * Makes built layers ready. Part of the caller's durable transaction, after `syncStore`.
+   * @throws NOT_FOUND when one is not there (any more): then nothing may name it
+   */
+  ready(ids: readonly number[]): void {
+    this.#db.assertTransaction();
+    for (const id of ids)
+      if (!this.#rows.ready(id))
+        throw new MicaError('NOT_FOUND', `layer ${id} is not in the store (any more); try again`);
+  }
+
+  /** Gives up a layer that the caller was building. */
+  async abandon(id: number): Promise<void> {
+    const row = this.#rows.get(id);
+    if (row?.state === 'building' && this.#rows.condemn(row)) await this.#erase(id);
+  }
+
+  get(id: number): LayerRecord | undefined {
+    const row = this.#rows.get(id);
+    return row && this.#record(row);
+  }
+
+  /** The layer of this key, if snapshots can be put on it now. */
+  find(key: string): LayerRecord | undefined {
+    const row = this.#rows.find(this.#driver.name, key);
+    return row && isUsable(row) ? this.#record(row) : undefined;
+  }
+
+  /** All of them, writable ones included. */
+  list(): LayerRecord[] {
+    return this.#rows.all().map((row) => this.#record(row));
+  }
+
+  /** Whether a layer of this diffID was seen that depends on what is below it: a key of its own for each chain. */
+  isDependent(diffId: DiffId): boolean {
+    return this.#rows.knownDependent(diffId);
+  }
+
+  /**
+   * What a collector may take: layers that no snapshot stands on and whose key is not in `used`,
+   * except what was built within the last day. In the transaction that condemns them.
+   */
+  unused(used: ReadonlySet<string>): LayerRecord[] {
+    this.#db.assertTransaction();
+    return this.#rows
+      .unused()
+      .filter(({ key }) => key === null || !used.has(key))
+      .map((row) => this.#record(row));
+  }
+
+  /** Says in the collector's transaction that these layers are going. {@link delete} does the rest. */
+  condemn(ids: readonly number[]): void {
+    this.#db.assertTransaction();
+    for (const id of ids) {
+      const row = this.#rows.get(id);
+      if (row !== undefined) this.#rows.condemn(row);
+    }
+  }
+
+  /** Removes a condemned layer; what is already gone succeeds. */
+  async delete(id: number): Promise<void> {
+    if (this.#rows.get(id)?.state === 'removing') await this.#erase(id);
+  }
+
+  /** Frees the space of what was removed. May take long; nobody waits for it. */
+  async purge(options: Abortable = {}): Promise<void> {
+    await this.#driver.purge?.(options);
+  }
+
+  /**
+   * Undoes what dead processes were building, and finishes what they were removing. What lives is
+   * not touched.
+   */
+  async recover(): Promise<void> {
+    for (const row of this.#rows.unsettled())
+      if (row.state === 'removing' || (isLost(row) && this.#isDead(row) && this.#rows.condemn(row)))
+        await this.#erase(row.id);
+  }
+
+  /** In a transaction. `undefined`: somebody else is at it. */
+  #take(key: string, { lease, diffId }: OpenLayerOptions): LayerRow | undefined {
+    const driver = this.#driver;
+    const row = this.#rows.find(driver.name, key);
+    if (row !== undefined && isUsable(row)) return row;
+    if (row !== undefined && !this.#isDead(row)) return undefined;
+    if (row?.state === 'building' && this.#rows.claim(row, lease.id)) return this.#rows.get(row.id);
+    // Built before the machine stopped: some of it may not have reached the disk.
+    if (row !== undefined) this.#rows.condemn(row);
+    return this.#rows.insert({ driver, state: 'building', lease: lease.id, key, diffId });
+  }
+
+  #isDead({ lease }: LayerRow): boolean {
+    return lease === null || !this.#leases.isAlive(lease);
+  }
+
+  /** Empties what a dead builder left. */
+  async #prepare({ id }: LayerRow, { parents = [], signal }: OpenLayerOptions): Promise<void> {
+    const layer = { id: String(id), kind: 'committed', parents: parents.map(String) } as const;
+    try {
+      await this.#driver.remove(layer);
+      await this.#driver.create(layer, { signal });
+    } catch (error) {
+      await this.abandon(id);
+      throw error;
+    }
+  }
+
+  async #erase(id: number): Promise<void> {
+    await this.#driver.remove({ id: String(id), kind: 'committed', parents: [] });
+    this.#rows.remove(id);
+  }
+
+  #record(row: LayerRow): LayerRecord {
+    return toRecord(row, layerDirectory(this.#db, row.id));
+  }
+}
+
+/** Half done, or done before the machine stopped. */
+const isLost = (row: LayerRow): boolean =>
+  row.state === 'building' || (row.state === 'built' && !isThisBoot(row));

@@ -1,0 +1,293 @@
+import type { Database } from '../db/database.ts';
+import type { Lease, Leases } from '../db/leases.ts';
+import { syncStore } from '../db/sync.ts';
+import { MicaError } from '../errors.ts';
+import type { Abortable } from '../io/bytes.ts';
+import type { Mount } from '../sys/mount-data.ts';
+import type { Driver, Usage } from './driver.ts';
+import { isUsable, layerDirectory, type LayerRecord, LayerRows, toRecord } from './layer-rows.ts';
+import { mountedFrom } from './mounted.ts';
+import { type Labels, type SnapshotRow, SnapshotRows } from './snapshot-rows.ts';
+import type { CommitOptions, SnapshotInfo, SnapshotOptions, Snapshotter } from './snapshotter.ts';
+
+/** The snapshotter of this store, with what the engine needs of it besides. */
+export interface LocalSnapshotter extends Snapshotter {
+  /**
+   * Names a layer as it stands on `parent`: a committed snapshot, without physical work. What is
+   * there under this name stays. In the caller's transaction, in which the layer became ready.
+   */
+  record(name: string, on: { readonly parent: string; readonly layer: number }): void;
+  /** Layers of a committed snapshot and of all below it, base first. @throws NOT_FOUND */
+  layersOf(name: string): LayerRecord[];
+  /**
+   * Forgets committed snapshots, but not their layers, in the collector's transaction. One that
+   * others stand on stays, unless they go, too.
+   * @returns the names that went
+   */
+  forget(names: readonly string[]): string[];
+  /** Undoes or finishes what dead processes left. What lives is not touched. */
+  recover(): Promise<void>;
+}
+
+/** Opens the snapshotter of a store, undoing or finishing what dead processes left. */
+export async function openSnapshotter(
+  db: Database,
+  leases: Leases,
+  driver: Driver,
+): Promise<LocalSnapshotter> {
+  const snapshotter = new DatabaseSnapshotter(db, leases, driver);
+  if (!db.readonly) await snapshotter.recover();
+  return snapshotter;
+}
+
+/**
+ * The one snapshotter; what differs between storage technologies is its {@link Driver}.
+ *
+ * Each operation is intent → physical work → outcome: two short transactions around work that may
+ * take minutes and holds no lock. Rows in between name our lease; once our process is gone,
+ * {@link recover} of any other repeats or undoes the work.
+ */
+class DatabaseSnapshotter implements LocalSnapshotter {
+  readonly #db: Database;
+  readonly #leases: Leases;
+  readonly #driver: Driver;
+  readonly #rows: SnapshotRows;
+  readonly #layers: LayerRows;
+  #lease: Lease | undefined;
+
+  constructor(db: Database, leases: Leases, driver: Driver) {
+    this.#db = db;
+    this.#leases = leases;
+    this.#driver = driver;
+    this.#rows = new SnapshotRows(db);
+    this.#layers = new LayerRows(db);
+  }
+
+  prepare(key: string, parent: string, options?: SnapshotOptions): Promise<readonly Mount[]> {
+    return this.#create('active', key, parent, options);
+  }
+
+  view(key: string, parent: string, options?: SnapshotOptions): Promise<readonly Mount[]> {
+    return this.#create('view', key, parent, options);
+  }
+
+  async commit(name: string, key: string, options: CommitOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted();
+    const lease = this.#mine();
+    const row = this.#db.transaction(() => {
+      const active = this.#rows.get(key, 'active');
+      this.#refuseMounted(active, 'commit');
+      this.#refuseTaken(name);
+      const parent = this.#newParent(active, options.parent);
+      const { diffId, labels } = options;
+      this.#rows.intendCommit(active.id, { target: name, parent, diffId, lease, labels });
+      return this.#rows.byId(active.id)!;
+    });
+    await this.#seal(row);
+  }
+
+  async remove(key: string, { signal }: Abortable = {}): Promise<void> {
+    signal?.throwIfAborted();
+    const row = this.#rows.get(key);
+    const child = this.#rows.childOf(row.id);
+    if (child !== undefined)
+      throw new MicaError(
+        'FAILED_PRECONDITION',
+        `snapshot ${key} has child ${child}; remove that first`,
+      );
+    this.#refuseMounted(row, 'remove');
+    await this.#erase(row);
+  }
+
+  async mounts(key: string, { signal }: Abortable = {}): Promise<readonly Mount[]> {
+    signal?.throwIfAborted();
+    const row = this.#rows.get(key);
+    if (row.kind !== 'committed') return this.#driver.mounts(this.#rows.physical(row));
+    throw new MicaError('FAILED_PRECONDITION', `snapshot ${key} is committed; mount a view of it`);
+  }
+
+  async stat(key: string, { signal }: Abortable = {}): Promise<SnapshotInfo> {
+    signal?.throwIfAborted();
+    return this.#rows.info(this.#rows.get(key));
+  }
+
+  async update(key: string, labels: Labels, { signal }: Abortable = {}): Promise<SnapshotInfo> {
+    signal?.throwIfAborted();
+    return this.#db.transaction(() => {
+      this.#rows.relabel(this.#rows.get(key).id, labels);
+      return this.#rows.info(this.#rows.get(key));
+    });
+  }
+
+  async usage(key: string, options: Abortable = {}): Promise<Usage> {
+    options.signal?.throwIfAborted();
+    return this.#driver.usage(this.#rows.physical(this.#rows.get(key)), options);
+  }
+
+  async inspect(
+    key: string,
+    { signal }: Abortable = {},
+  ): Promise<{ Name: string; Data: Readonly<Record<string, string>> }> {
+    signal?.throwIfAborted();
+    const data = await this.#driver.inspect(this.#rows.physical(this.#rows.get(key)));
+    return { Name: this.#driver.name, Data: data };
+  }
+
+  async *list({ signal }: Abortable = {}): AsyncIterable<SnapshotInfo> {
+    signal?.throwIfAborted();
+    for (const row of this.#rows.list()) yield this.#rows.info(row);
+  }
+
+  record(name: string, { parent, layer }: { parent: string; layer: number }): void {
+    this.#db.assertTransaction();
+    const on = parent === '' ? null : this.#rows.get(parent, 'committed').id;
+    if (this.#rows.find(name) !== undefined) return;
+    const committed = { kind: 'committed', state: 'ready', labels: {}, lease: null } as const;
+    this.#rows.insert({ ...committed, name, parent: on, layer });
+  }
+
+  layersOf(name: string): LayerRecord[] {
+    const ids = this.#rows.chain(this.#rows.get(name, 'committed').id);
+    return ids.reverse().map((id) => toRecord(this.#layers.get(id)!, layerDirectory(this.#db, id)));
+  }
+
+  forget(names: readonly string[]): string[] {
+    this.#db.assertTransaction();
+    const gone: string[] = [];
+    const rows = names.flatMap((name) => this.#rows.find(name) ?? []);
+    // Children were added after their parents.
+    for (const row of rows.sort((a, b) => b.id - a.id)) {
+      if (
+        row.kind !== 'committed' ||
+        row.state !== 'ready' ||
+        this.#rows.childOf(row.id) !== undefined
+      )
+        continue;
+      this.#rows.remove(row.id);
+      gone.push(row.name);
+    }
+    return gone;
+  }
+
+  async recover(): Promise<void> {
+    for (const row of this.#rows.unsettled()) {
+      if (row.lease !== null && this.#leases.isAlive(row.lease)) continue;
+      if (!this.#rows.claim(row, this.#mine())) continue;
+      await (row.state === 'committing' ? this.#seal(row) : this.#erase(row));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#lease?.[Symbol.dispose]();
+    this.#lease = undefined;
+  }
+
+  async #create(
+    kind: 'active' | 'view',
+    key: string,
+    parent: string,
+    { labels = {}, signal }: SnapshotOptions = {},
+  ): Promise<readonly Mount[]> {
+    signal?.throwIfAborted();
+    const lease = this.#mine();
+    const row = this.#db.transaction(() => {
+      const base = parent === '' ? null : this.#rows.get(parent, 'committed').id;
+      this.#refuseTaken(key);
+      const layer = this.#layers.insert({ driver: this.#driver, state: 'active', lease }).id;
+      return this.#rows.insert({
+        name: key,
+        kind,
+        state: 'creating',
+        parent: base,
+        layer,
+        labels,
+        lease,
+      });
+    });
+    try {
+      const snapshot = this.#rows.physical(row);
+      await this.#driver.create(snapshot, { signal });
+      const mounts = await this.#driver.mounts(snapshot);
+      this.#rows.settle(row.id);
+      return mounts;
+    } catch (error) {
+      await this.#erase(row);
+      throw error;
+    }
+  }
+
+  /** Can be repeated: nothing has changed for others until the last transaction. */
+  async #seal(row: SnapshotRow): Promise<void> {
+    await this.#driver.seal?.(this.#rows.physical(row));
+    syncStore(this.#db);
+    const spare = this.#db.transaction(() => this.#publish(row), { durable: true });
+    if (spare !== undefined) await this.#eraseLayer(spare);
+  }
+
+  /** @returns our own layer, when the same one was there already */
+  #publish(row: SnapshotRow): number | undefined {
+    const diffId = row.target_diff_id ?? undefined;
+    const key = diffId && (this.#driver.form === 'direct' ? row.target! : diffId);
+    const same = key === undefined ? undefined : this.#layers.find(this.#driver.name, key);
+    if (same !== undefined && isUsable(same)) {
+      this.#layers.ready(same.id);
+      this.#rows.committed(row.id, same.id);
+      this.#layers.condemn(this.#layers.get(row.layer)!);
+      return row.layer;
+    }
+    // One that is still being built keeps the key: ours then is a copy that nobody else finds.
+    this.#layers.seal(row.layer, same === undefined ? key : undefined, diffId);
+    this.#rows.committed(row.id, row.layer);
+    return undefined;
+  }
+
+  /** Its layer goes with it, unless others stand on that or are about to. */
+  async #erase(row: SnapshotRow): Promise<void> {
+    const gone = this.#db.transaction(() => {
+      if (this.#rows.childOf(row.id) !== undefined)
+        throw new MicaError('FAILED_PRECONDITION', `snapshot ${row.name} has a new child`);
+      this.#rows.remove(row.id);
+      const layer = this.#layers.get(row.layer);
+      if (layer === undefined || this.#layers.isUsed(layer.id)) return false;
+      if (layer.key !== null && this.#leases.held('layer').has(layer.key)) return false;
+      return this.#layers.condemn(layer);
+    });
+    if (gone) await this.#eraseLayer(row.layer);
+  }
+
+  async #eraseLayer(id: number): Promise<void> {
+    await this.#driver.remove({ id: String(id), kind: 'active', parents: [] });
+    this.#layers.remove(id);
+  }
+
+  #refuseTaken(name: string): void {
+    if (this.#rows.find(name) !== undefined)
+      throw new MicaError('ALREADY_EXISTS', `snapshot ${name} already exists`);
+  }
+
+  #refuseMounted({ kind, name, layer }: SnapshotRow, what: string): void {
+    const target = kind === 'active' && mountedFrom(layerDirectory(this.#db, layer))[0];
+    if (target)
+      throw new MicaError(
+        'FAILED_PRECONDITION',
+        `${what} ${name}: it is mounted on ${target}; unmount that first`,
+      );
+  }
+
+  #newParent({ parent }: SnapshotRow, wanted: string | undefined): number | null {
+    if (wanted === undefined) return parent;
+    const id = wanted === '' ? null : this.#rows.get(wanted, 'committed').id;
+    if (id !== parent && this.#driver.upper === undefined)
+      throw new MicaError(
+        'NOT_IMPLEMENTED',
+        `storage driver ${this.#driver.name} keeps whole trees: a snapshot cannot be committed onto another parent`,
+      );
+    return id;
+  }
+
+  /** Opened when there is work for it: who only reads needs none. */
+  #mine(): string {
+    this.#lease ??= this.#leases.open('snapshots');
+    return this.#lease.id;
+  }
+}

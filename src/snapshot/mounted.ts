@@ -1,0 +1,50 @@
+import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { type MountInfo, parseMountinfo } from '../sys/mountinfo.ts';
+
+/**
+ * Mount points through which somebody can write below `directory`: binds of what is in it, and
+ * overlays whose upper layer is in it. In every mount namespace that this process may look into.
+ */
+export function mountedFrom(directory: string): string[] {
+  if (process.platform !== 'linux') return [];
+  let real: string;
+  try {
+    real = realpathSync(directory);
+  } catch {
+    return [];
+  }
+  const targets = new Set<string>();
+  for (const mounts of mountTables())
+    for (const { target } of mountsFrom(real, directory, mounts)) targets.add(target);
+  return [...targets];
+}
+
+function mountsFrom(real: string, named: string, mounts: readonly MountInfo[]): MountInfo[] {
+  const home = mounts.findLast(({ target }) => isWithin(target, real));
+  if (home === undefined) return [];
+  // What a mount shows is told as a path from the root of its file system.
+  const inside = join(home.root, relative(home.target, real));
+  return mounts.filter(
+    (mount) =>
+      (mount !== home && mount.device === home.device && isWithin(inside, mount.root)) ||
+      (mount.type === 'overlay' &&
+        [real, named].some((path) => mount.superOptions.join(',').includes(`upperdir=${path}/`))),
+  );
+}
+
+const isWithin = (directory: string, path: string): boolean =>
+  path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
+
+/** The mounts of each namespace, once. A process that ends meanwhile, or is not ours to see, has none. */
+function* mountTables(): Generator<MountInfo[]> {
+  const seen = new Set<string>();
+  for (const pid of ['self', ...readdirSync('/proc').filter((name) => /^\d+$/.test(name))]) {
+    try {
+      const namespace = readlinkSync(`/proc/${pid}/ns/mnt`);
+      if (seen.has(namespace)) continue;
+      seen.add(namespace);
+      yield parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, 'utf8'));
+    } catch {}
+  }
+}
