@@ -104,20 +104,10 @@ export class LayerStore {
     if (row?.state === 'building' && this.#rows.condemn(row)) await this.#erase(id);
   }
 
-  get(id: number): LayerRecord | undefined {
-    const row = this.#rows.get(id);
-    return row && this.#record(row);
-  }
-
   /** The layer of this key, if snapshots can be put on it now. */
   find(key: string): LayerRecord | undefined {
     const row = this.#rows.find(this.#driver.name, key);
     return row && isUsable(row) ? this.#record(row) : undefined;
-  }
-
-  /** All of them, writable ones included. */
-  list(): LayerRecord[] {
-    return this.#rows.all().map((row) => this.#record(row));
   }
 
   /** Whether a layer of this diffID was seen that depends on what is below it: a key of its own for each chain. */

@@ -5,7 +5,7 @@ import { MicaError } from '../errors.ts';
 import type { Abortable } from '../io/bytes.ts';
 import type { Mount } from '../sys/mount-data.ts';
 import type { Driver, Usage } from './driver.ts';
-import { isUsable, layerDirectory, type LayerRecord, LayerRows, toRecord } from './layer-rows.ts';
+import { isUsable, layerDirectory, LayerRows } from './layer-rows.ts';
 import { mountedFrom } from './mounted.ts';
 import { type Labels, type SnapshotRow, SnapshotRows } from './snapshot-rows.ts';
 import type { CommitOptions, SnapshotInfo, SnapshotOptions, Snapshotter } from './snapshotter.ts';
@@ -17,8 +17,6 @@ export interface LocalSnapshotter extends Snapshotter {
    * there under this name stays. In the caller's transaction, in which the layer became ready.
    */
   record(name: string, on: { readonly parent: string; readonly layer: number }): void;
-  /** Layers of a committed snapshot and of all below it, base first. @throws NOT_FOUND */
-  layersOf(name: string): LayerRecord[];
   /**
    * Forgets committed snapshots, but not their layers, in the collector's transaction. One that
    * others stand on stays, unless they go, too.
@@ -144,11 +142,6 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     if (this.#rows.find(name) !== undefined) return;
     const committed = { kind: 'committed', state: 'ready', labels: {}, lease: null } as const;
     this.#rows.insert({ ...committed, name, parent: on, layer });
-  }
-
-  layersOf(name: string): LayerRecord[] {
-    const ids = this.#rows.chain(this.#rows.get(name, 'committed').id);
-    return ids.reverse().map((id) => toRecord(this.#layers.get(id)!, layerDirectory(this.#db, id)));
   }
 
   forget(names: readonly string[]): string[] {
