@@ -21,6 +21,11 @@ export interface RejectedDriver {
   readonly reason: string;
 }
 
+export interface ChooseDriverOptions {
+  /** Default: the best. */
+  readonly wanted?: string | undefined;
+}
+
 /** What the store was made with; `undefined` before its first layer. */
 export interface RememberedDriver {
   readonly driver: string;
@@ -39,7 +44,10 @@ export function rememberedDriver(db: Database): RememberedDriver | undefined {
  * @throws INVALID_ARGUMENT for a driver that does not exist · FAILED_PRECONDITION for one that does
  * not work here, or is not the store's
  */
-export async function chooseDriver(db: Database, wanted?: string): Promise<DriverChoice> {
+export async function chooseDriver(
+  db: Database,
+  { wanted }: ChooseDriverOptions = {},
+): Promise<DriverChoice> {
   if (wanted !== undefined && !isDriverName(wanted))
     throw new MicaError(
       'INVALID_ARGUMENT',
