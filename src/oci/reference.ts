@@ -49,7 +49,7 @@ export function parseReference(text: string): Reference {
   const [name, tag, digest] = splitSuffixes(text);
   const [domain, path] = splitDomain(name);
   if (!DOMAIN.test(domain)) throw invalid(text, `${quote(domain)} is not a host`);
-  checkPath(text, path);
+  checkPath(text, name, path);
   if (tag !== undefined && !isTag(tag))
     throw invalid(text, `${quote(tag)} is not a tag (up to 128 letters, digits, "_", "." and "-")`);
   if (digest !== undefined && !isDigest(digest))
@@ -113,11 +113,11 @@ function splitDomain(name: string): [domain: string, path: string] {
   return [domain, domain === DOCKER_HUB && !path.includes('/') ? OFFICIAL + path : path];
 }
 
-function checkPath(text: string, path: string): void {
+function checkPath(text: string, name: string, path: string): void {
   if (path !== path.toLowerCase())
     throw invalid(
       text,
-      `a repository is written in lower case; try ${quote(text.replace(path, path.toLowerCase()))}`,
+      `a repository is written in lower case; try ${quote(text.replace(name, name.toLowerCase()))}`,
     );
   if (!PATH.test(path))
     throw invalid(

@@ -61,9 +61,10 @@ export function credentialOf({
   password,
   identitytoken,
 }: Auth): Credential | undefined {
-  const decoded = Buffer.from(auth ?? '', 'base64')
+  // Old versions of docker padded it with NULs.
+  const [decoded = ''] = Buffer.from(auth ?? '', 'base64')
     .toString('utf8')
-    .replace(/\u{0}+$/u, '');
+    .split('\0', 1);
   const colon = decoded.indexOf(':');
   const user = (colon < 0 ? username : decoded.slice(0, colon)) ?? '';
   if (identitytoken) return { username: user, secret: identitytoken, identity: true };
