@@ -10,8 +10,8 @@ import type { UnionTree } from '../union/tree.ts';
 export interface Engine extends AsyncDisposable {
   /** Absolute path of the store. */
   readonly root: string;
-  /** Name of the storage driver in use. */
-  readonly driver: string;
+  /** Name of the storage driver. Opens the store for writing, and makes it where there is none. */
+  driver(): Promise<string>;
 
   /** Pulls, verifies, unpacks and names an image. Nothing of it is visible before all of it is durable. */
   pull(reference: string, options?: PullOptions): Promise<PullResult>;

@@ -1,0 +1,196 @@
+import { createHash } from 'node:crypto';
+import { createReadStream, existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { listImages } from '../db/images.ts';
+import { MicaError } from '../errors.ts';
+import type { Abortable } from '../io/bytes.ts';
+import { algorithmOf, chainIds, type Digest, sha256 } from '../oci/digest.ts';
+import { parseImageConfig } from '../oci/config.ts';
+import { parseManifest } from '../oci/manifest.ts';
+import { layersOf, listLayers } from '../snapshot/chain.ts';
+import type { LayerRecord } from '../snapshot/layer-rows.ts';
+import { storedLayer } from '../union/stored.ts';
+import { openUnion } from '../union/union.ts';
+import { errnoOf } from '../sys/errno.ts';
+import type { Context, Store } from './context.ts';
+import type { CheckOptions, CheckProblem, CheckReport } from './engine.ts';
+import { repair } from './repair.ts';
+import { needsOf } from './roots.ts';
+
+/** What is wrong, before anybody tries to mend it. */
+export type Finding = Omit<CheckProblem, 'repaired'> & {
+  readonly digest?: Digest;
+  readonly layer?: LayerRecord;
+};
+
+/**
+ * Verifies blobs against their digests, layers against their index and tar, images against both,
+ * and looks for what nobody knows.
+ * @see Engine.check
+ */
+export async function check(context: Context, options: CheckOptions = {}): Promise<CheckReport> {
+  const store = await context.store();
+  const blobs = await Array.fromAsync(store.content.list());
+  const layers = listLayers(store.db).filter(({ state }) => state === 'ready' || state === 'built');
+  const images = listImages(store.db);
+  const total = blobs.length + layers.length + images.length;
+  let done = 0;
+  const step = (): void => options.onProgress?.({ done: ++done, total });
+  const findings: Finding[] = [];
+  const add = (found: Finding | undefined): void => {
+    options.signal?.throwIfAborted();
+    if (found !== undefined) findings.push(found);
+    step();
+  };
+  for (const { digest, size } of blobs) add(await checkBlob(store, digest, size, options));
+  for (const layer of layers) add(await checkLayer(layer, options));
+  for (const image of images) {
+    findings.push(...(await checkImage(store, image)));
+    step();
+  }
+  findings.push(...(await strays(store)));
+  const problems = options.repair
+    ? await repair(context, findings, options)
+    : findings.map(({ kind, subject, message }) => ({ kind, subject, message, repaired: false }));
+  return { blobs: blobs.length, layers: layers.length, images: images.length, problems };
+}
+
+async function checkBlob(
+  { content }: Store,
+  digest: Digest,
+  size: number,
+  { signal }: Abortable,
+): Promise<Finding | undefined> {
+  const wrong = (message: string): Finding => ({ kind: 'blob', subject: digest, message, digest });
+  const hash = createHash(algorithmOf(digest));
+  let bytes = 0;
+  try {
+    for await (const chunk of createReadStream(content.path(digest), {
+      highWaterMark: 1 << 20,
+      signal,
+    })) {
+      hash.update(chunk as Buffer);
+      bytes += (chunk as Buffer).length;
+    }
+  } catch (error) {
+    if (errnoOf(error) === undefined) throw error;
+    return wrong(
+      errnoOf(error) === 'ENOENT'
+        ? 'the file is missing'
+        : `the file cannot be read: ${String(error)}`,
+    );
+  }
+  if (bytes !== size) return wrong(`the file has ${bytes} bytes instead of ${size}`);
+  const actual = hash.digest('hex');
+  return digest.endsWith(actual)
+    ? undefined
+    : wrong(`the file hashes to ${algorithmOf(digest)}:${actual}`);
+}
+
+/** The index against its recorded checksum; the tar against its diffID, or every file of the tree against the index. */
+async function checkLayer(layer: LayerRecord, options: Abortable): Promise<Finding | undefined> {
+  const { directory, facts, form } = layer;
+  const wrong = (message: string): Finding => ({
+    kind: 'layer',
+    subject: directory,
+    message,
+    layer,
+  });
+  if (facts === undefined) return undefined;
+  try {
+    const hash = createHash('sha256');
+    for await (const chunk of createReadStream(join(directory, 'index.erofs'), {
+      highWaterMark: 1 << 20,
+    }))
+      hash.update(chunk as Buffer);
+    if (!facts.indexDigest.endsWith(hash.digest('hex')))
+      return wrong('the index is not the one that was written');
+    return form === 'tar' ? await checkTar(layer, wrong) : await checkFiles(layer, wrong, options);
+  } catch (error) {
+    if (options.signal?.aborted) throw error;
+    return wrong(error instanceof Error ? error.message : String(error));
+  }
+}
+
+async function checkTar(
+  { directory, facts }: LayerRecord,
+  wrong: (message: string) => Finding,
+): Promise<Finding | undefined> {
+  const hash = createHash(algorithmOf(facts!.diffId));
+  for await (const chunk of createReadStream(join(directory, 'layer.tar'), {
+    highWaterMark: 1 << 20,
+  }))
+    hash.update(chunk as Buffer);
+  return facts!.diffId.endsWith(hash.digest('hex'))
+    ? undefined
+    : wrong('the tar is not the one that was unpacked');
+}
+
+async function checkFiles(
+  { directory, form }: LayerRecord,
+  wrong: (message: string) => Finding,
+  { signal }: Abortable,
+): Promise<Finding | undefined> {
+  const { compareWithIndex } = await import('./compare-layer.ts');
+  await using tree = openUnion([storedLayer(directory, form)]);
+  const difference = await compareWithIndex(tree, join(directory, 'fs'), signal);
+  return difference === undefined ? undefined : wrong(difference);
+}
+
+async function checkImage(
+  { content, db }: Store,
+  record: Parameters<typeof needsOf>[0],
+): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  const wrong = (message: string): Finding => ({ kind: 'image', subject: record.id, message });
+  try {
+    if (sha256(record.config) !== record.id)
+      findings.push(wrong('its config is not what its ID says'));
+    const { blobs, chain } = needsOf(record);
+    for (const { descriptor, document } of record.manifests) {
+      if (sha256(document) !== descriptor.digest && descriptor.digest.startsWith('sha256:'))
+        findings.push(wrong(`its manifest is not ${descriptor.digest}`));
+      for (const target of parseManifest(document, descriptor.mediaType).layers)
+        if (!(await content.has(target)))
+          findings.push({
+            ...wrong(`the blob ${target.digest} is missing`),
+            digest: target.digest,
+          });
+    }
+    for (const digest of blobs)
+      if (!existsSync(content.path(digest)) && !findings.some((found) => found.digest === digest))
+        findings.push({ ...wrong(`the blob ${digest} is missing`), digest });
+    const top = chain.at(-1);
+    if (
+      top !== undefined &&
+      layersOf(db, top).length !== chainIds(parseImageConfig(record.config).rootfs.diff_ids).length
+    )
+      findings.push(wrong('it has not all of its layers'));
+  } catch (error) {
+    if (!(error instanceof MicaError)) throw error;
+    findings.push(wrong(error.message));
+  }
+  return findings;
+}
+
+/** Files that no row knows, both ways of looking at it. */
+async function strays({ content, db }: Store): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for await (const { digest } of content.orphans())
+    findings.push({
+      kind: 'orphan',
+      subject: content.path(digest),
+      message: 'no image and no row of the database knows this blob',
+      digest,
+    });
+  const known = new Set(listLayers(db).map(({ id }) => String(id)));
+  const directory = join(db.root, 'layers');
+  for (const name of existsSync(directory) ? readdirSync(directory) : [])
+    if (/^\d+$/.test(name) && !known.has(name))
+      findings.push({
+        kind: 'orphan',
+        subject: join(directory, name),
+        message: 'no row of the database knows this layer',
+      });
+  return findings;
+}

@@ -1,0 +1,84 @@
+import type { ContentStore } from '../content/content.ts';
+import { type Database } from '../db/database.ts';
+import type { Leases } from '../db/leases.ts';
+import { openDatabase } from '../db/open.ts';
+import type { Unpacker } from '../layer/unpack.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { RetryEvent } from '../registry/options.ts';
+import type { DriverChoice } from '../snapshot/drivers/index.ts';
+import type { LayerStore } from '../snapshot/layers.ts';
+import type { LocalSnapshotter } from '../snapshot/local.ts';
+import type { EngineConfig } from './config.ts';
+
+/** A store open for writing: recovered, its driver chosen. */
+export interface Store {
+  readonly db: Database;
+  readonly leases: Leases;
+  readonly content: ContentStore;
+  readonly layers: LayerStore;
+  readonly snapshots: LocalSnapshotter;
+  readonly choice: DriverChoice;
+}
+
+/**
+ * What the use cases share. Everything is opened when it is first needed: a command that only reads
+ * takes no lock, creates no store, and loads neither the kernel binding nor the HTTP client.
+ */
+export class Context implements AsyncDisposable {
+  readonly config: EngineConfig;
+  readonly #opened = new AsyncDisposableStack();
+  #reading: Promise<Database> | undefined;
+  #store: Promise<Store> | undefined;
+  #registry: Promise<Registry> | undefined;
+  #unpacker: Promise<Unpacker> | undefined;
+  /** Who hears of requests that are tried again. */
+  readonly onRetry: Set<(event: RetryEvent) => void> = new Set();
+
+  constructor(config: EngineConfig) {
+    this.config = config;
+  }
+
+  /** The database, for reading; empty where there is no store yet. */
+  reading(): Promise<Database> {
+    if (this.#store !== undefined) return this.#store.then(({ db }) => db);
+    return (this.#reading ??= openDatabase(this.config.root, { readonly: true }).then((db) =>
+      this.#opened.use(db),
+    ));
+  }
+
+  store(): Promise<Store> {
+    return (this.#store ??= import('./store.ts').then(({ openStore }) =>
+      openStore(this.config, this.#opened),
+    ));
+  }
+
+  registry(): Promise<Registry> {
+    return (this.#registry ??= this.#openRegistry());
+  }
+
+  unpacker(): Promise<Unpacker> {
+    return (this.#unpacker ??= import('../layer/unpack.ts').then(({ openUnpacker }) =>
+      this.#opened.use(openUnpacker()),
+    ));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#opened.disposeAsync();
+  }
+
+  async #openRegistry(): Promise<Registry> {
+    const { openRegistry } = await import('../registry/registry.ts');
+    const { systemOptions } = await import('../registry/credentials.ts');
+    const { registryMirrors, insecureRegistries } = this.config;
+    const system = systemOptions();
+    const options = {
+      ...system,
+      ...(registryMirrors.length > 0 && { mirrors: { 'docker.io': registryMirrors } }),
+      insecure: insecureRegistries,
+      onRetry: (event: RetryEvent) => {
+        for (const listener of this.onRetry) listener(event);
+      },
+    };
+    return this.#opened.use(openRegistry(options));
+  }
+}

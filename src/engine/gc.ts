@@ -1,0 +1,127 @@
+import { deleteImage, listImages } from '../db/images.ts';
+import { deleteRepoDigest } from '../db/references.ts';
+import { parseImageConfig } from '../oci/config.ts';
+import type { Digest } from '../oci/digest.ts';
+import { directorySize } from './disk.ts';
+import type { Context, Store } from './context.ts';
+import type { GcOptions, GcResult, PruneOptions } from './engine.ts';
+import { reachable } from './roots.ts';
+
+/** Partial downloads are kept this long, in milliseconds: a week. */
+const PARTIALS = 7 * 24 * 60 * 60 * 1000;
+
+/** @see Engine.gc */
+export async function gc(context: Context, options: GcOptions = {}): Promise<GcResult> {
+  return collect(await context.store(), { ...options, images: [], partialsOlderThan: PARTIALS });
+}
+
+/** @see Engine.prune */
+export async function prune(context: Context, options: PruneOptions = {}): Promise<GcResult> {
+  const store = await context.store();
+  const { partialsOlderThan = PARTIALS } = options;
+  return collect(store, { ...options, images: unwanted(store, options), partialsOlderThan });
+}
+
+function unwanted({ db }: Store, { all = false, createdBefore }: PruneOptions): Digest[] {
+  const mounted = new Set(
+    db.all<{ image: string }>('select image from mount').map(({ image }) => image),
+  );
+  return listImages(db)
+    .filter(({ id, references }) => (all || references.length === 0) && !mounted.has(id))
+    .filter(
+      ({ config }) =>
+        createdBefore === undefined ||
+        new Date(parseImageConfig(config).created ?? 0) < createdBefore,
+    )
+    .map(({ id }) => id);
+}
+
+interface Collecting extends GcOptions {
+  readonly images: readonly Digest[];
+  readonly partialsOlderThan: number;
+}
+
+class DryRun extends Error {}
+
+/**
+ * Condemns what nothing reaches in one transaction, then removes it. A pull that runs meanwhile
+ * named what it needs in its lease before it looked, so nothing of it is taken.
+ */
+async function collect(store: Store, options: Collecting): Promise<GcResult> {
+  const { db, content, layers } = store;
+  let found: Condemned | undefined;
+  try {
+    db.transaction(() => {
+      found = condemn(store, options);
+      // What would go is known best by letting it go, and taking that back.
+      if (options.dryRun) throw new DryRun();
+    });
+  } catch (error) {
+    if (!(error instanceof DryRun)) throw error;
+  }
+  const { images, blobs, unused } = found!;
+  const partials = await expired(store, options);
+  let bytes = partials.bytes;
+  for (const { directory } of unused) bytes += await directorySize(directory);
+  bytes += blobs.reduce((sum, { size }) => sum + size, 0);
+  if (!options.dryRun) {
+    for (const { digest } of blobs) await content.delete(digest);
+    for (const { id } of unused) await layers.delete(id);
+    for (const digest of partials.digests) await content.discard(digest);
+    await content.project();
+    await layers.purge(options);
+  }
+  return {
+    images,
+    blobs: blobs.map(({ digest }) => digest),
+    layers: unused.map(({ directory }) => directory),
+    partials: partials.digests,
+    bytes,
+  };
+}
+
+interface Condemned {
+  readonly images: readonly string[];
+  readonly blobs: readonly { readonly digest: Digest; readonly size: number }[];
+  readonly unused: readonly { readonly id: number; readonly directory: string }[];
+}
+
+/** In a transaction. */
+function condemn(
+  { db, leases, content, layers, snapshots }: Store,
+  { images }: Collecting,
+): Condemned {
+  for (const id of images) {
+    const record = listImages(db, [id])[0];
+    if (record === undefined) continue;
+    for (const { name } of record.references) db.run('delete from reference where name = ?', name);
+    for (const digest of record.repoDigests) deleteRepoDigest(db, digest);
+    deleteImage(db, id);
+  }
+  const roots = reachable(db);
+  const blobs = content.unused(new Set([...roots.blobs, ...leases.held('blob')]));
+  content.condemn(blobs.map(({ digest }) => digest));
+  const held = leases.held('layer');
+  const committed = db
+    .all<{ name: string }>(`select name from snapshot where kind = 'committed' and state = 'ready'`)
+    .map(({ name }) => name)
+    .filter((name) => !roots.chains.has(name) && !held.has(name));
+  snapshots.forget(committed);
+  const unused = layers.unused(held);
+  layers.condemn(unused.map(({ id }) => id));
+  return { images, blobs, unused };
+}
+
+async function expired(
+  { content }: Store,
+  { partialsOlderThan }: Collecting,
+): Promise<{ digests: Digest[]; bytes: number }> {
+  const digests: Digest[] = [];
+  let bytes = 0;
+  for await (const { digest, size, updatedAt, active } of content.partials()) {
+    if (active || Date.now() - updatedAt.getTime() < partialsOlderThan) continue;
+    digests.push(digest);
+    bytes += size;
+  }
+  return { digests, bytes };
+}

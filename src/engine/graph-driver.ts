@@ -1,0 +1,19 @@
+import { Leases } from '../db/leases.ts';
+import { MicaError } from '../errors.ts';
+import { chooseDriver, rememberedDriver } from '../snapshot/drivers/index.ts';
+import { openSnapshotter } from '../snapshot/local.ts';
+import type { Context } from './context.ts';
+import type { GraphDriver } from './engine.ts';
+import { findByName, storedImage } from './images.ts';
+
+/** @see Engine.graphDriver */
+export async function graphDriver(context: Context, name: string): Promise<GraphDriver> {
+  const db = await context.reading();
+  const top = storedImage(db, findByName(db, name)).layers.at(-1);
+  const remembered = rememberedDriver(db);
+  if (remembered === undefined || top === undefined)
+    throw new MicaError('FAILED_PRECONDITION', `${name} has no unpacked layers in this store`);
+  const { driver } = await chooseDriver(db);
+  await using snapshots = await openSnapshotter(db, new Leases(db), driver);
+  return snapshots.inspect(top.chainId);
+}

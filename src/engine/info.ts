@@ -1,0 +1,34 @@
+import { arch, release } from 'node:os';
+import { LayerRows } from '../snapshot/layer-rows.ts';
+import { hostPlatform } from '../oci/platform.ts';
+import { features } from '../sys/features.ts';
+import { inUserNamespace } from '../sys/userns.ts';
+import type { Context } from './context.ts';
+import type { EngineInfo } from './engine.ts';
+import { VERSION } from './version.ts';
+
+/** @see Engine.info */
+export async function info(context: Context): Promise<EngineInfo> {
+  const { db, choice } = await context.store();
+  const { kernel, fileSystems, maxUserNamespaces } = features();
+  return {
+    version: VERSION,
+    root: db.root,
+    driver: choice.driver.name,
+    driverReason: choice.reason,
+    rejected: choice.rejected,
+    platform: hostPlatform(),
+    kernel: kernel || `${release()} (${process.platform})`,
+    features: {
+      overlay: fileSystems.has('overlay'),
+      erofs: fileSystems.has('erofs'),
+      userNamespaces: maxUserNamespaces > 0,
+      inUserNamespace: inUserNamespace(),
+      node: process.versions.node,
+      architecture: arch(),
+    },
+    images: db.get<{ count: number }>('select count(*) as count from image')!.count,
+    layers: new LayerRows(db).all().filter(({ state }) => state === 'ready').length,
+    rootless: process.getuid?.() !== 0 || inUserNamespace(),
+  };
+}

@@ -1,0 +1,136 @@
+import { randomBytes } from 'node:crypto';
+import { mkdir, rmdir } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { deleteMount, listMounts, type MountRecord, putMount } from '../db/mounts.ts';
+import { dropMountsOfOtherBoots } from '../db/mounts.ts';
+import { isCode, MicaError } from '../errors.ts';
+import { hexOf } from '../oci/digest.ts';
+import { performMounts, unmount as unmountKernel } from '../sys/mount.ts';
+import type { Mount } from '../sys/mount-data.ts';
+import { readMountinfo } from '../sys/mountinfo.ts';
+import type { Context, Store } from './context.ts';
+import type { MountOptions, MountResult } from './engine.ts';
+import { findByName, storedImage } from './images.ts';
+
+/** @see Engine.mount */
+export async function mount(
+  context: Context,
+  name: string,
+  options: MountOptions = {},
+): Promise<MountResult> {
+  const store = await context.store();
+  await forgetEnded(store);
+  const image = storedImage(store.db, findByName(store.db, name));
+  const layers = options.layers ?? image.layers.length;
+  const top = image.layers[layers - 1];
+  if (top === undefined)
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `mount ${name}: the image has ${image.layers.length} layers, not ${layers}`,
+    );
+  const usual = join(store.db.root, 'run', 'views', `${hexOf(image.id).slice(0, 12)}-${layers}`);
+  const target = options.target === undefined ? usual : resolve(options.target);
+  const known = mountedNow(store).find((one) => one.target === target);
+  if (known?.image === image.id && known.layers === layers)
+    return { target, image: image.id, layers };
+  if (known !== undefined)
+    throw new MicaError('ALREADY_EXISTS', `mount ${name}: something else is mounted on ${target}`);
+  if (options.target === undefined) await mkdir(target, { recursive: true, mode: 0o755 });
+  const snapshot = `view-${randomBytes(8).toString('hex')}`;
+  const mounts = await store.snapshots.view(snapshot, top.chainId);
+  try {
+    await performMounts(mounts.map(harmless), target);
+  } catch (error) {
+    await store.snapshots.remove(snapshot);
+    throw withTarget(error, name, target);
+  }
+  putMount(store.db, { target, snapshot, image: image.id, layers });
+  return { target, image: image.id, layers };
+}
+
+/** What a hostile image holds must neither raise privileges nor open the host's devices. */
+const harmless = (mount: Mount): Mount => ({
+  ...mount,
+  options: [...mount.options, 'nosuid', 'nodev'],
+});
+
+/** @see Engine.unmount */
+export async function unmount(context: Context, target: string): Promise<readonly string[]> {
+  const store = await context.store();
+  await forgetEnded(store);
+  const all = mountedNow(store);
+  const path = resolve(target);
+  const chosen = all.some((one) => one.target === path)
+    ? all.filter((one) => one.target === path)
+    : await viewsOf(store, target, all);
+  if (chosen.length === 0)
+    throw new MicaError(
+      'NOT_FOUND',
+      `${target} is neither a mounted view nor an image that has one`,
+    );
+  for (const view of chosen) {
+    unmountKernel(view.target);
+    await forget(store, view);
+  }
+  return chosen.map((view) => view.target);
+}
+
+/** @see Engine.mounted */
+export async function mounted(context: Context): Promise<readonly MountResult[]> {
+  const db = await context.reading();
+  const kernel = kernelTargets();
+  return listMounts(db)
+    .filter(({ target }) => kernel.has(target))
+    .map(({ target, image, layers }) => ({ target, image, layers }));
+}
+
+async function viewsOf(
+  { db }: Store,
+  name: string,
+  all: readonly MountRecord[],
+): Promise<MountRecord[]> {
+  try {
+    const { record } = findByName(db, name);
+    return all.filter(({ image }) => image === record.id);
+  } catch (error) {
+    if (isCode(error, 'NOT_FOUND') || isCode(error, 'INVALID_ARGUMENT')) return [];
+    throw error;
+  }
+}
+
+const kernelTargets = (): Set<string> =>
+  new Set(process.platform === 'linux' ? readMountinfo().map(({ target }) => target) : []);
+
+function mountedNow({ db }: Store): MountRecord[] {
+  const kernel = kernelTargets();
+  return listMounts(db).filter(({ target }) => kernel.has(target));
+}
+
+/** Views that ended without us: with the machine, or by umount(8). */
+async function forgetEnded(store: Store): Promise<void> {
+  const kernel = kernelTargets();
+  for (const view of listMounts(store.db)) if (!kernel.has(view.target)) await forget(store, view);
+  for (const snapshot of dropMountsOfOtherBoots(store.db)) await removeView(store, snapshot);
+}
+
+async function forget(store: Store, view: MountRecord): Promise<void> {
+  await removeView(store, view.snapshot);
+  deleteMount(store.db, view.target);
+  if (view.target.startsWith(join(store.db.root, 'run', 'views')))
+    await rmdir(view.target).catch(() => undefined);
+}
+
+async function removeView({ snapshots }: Store, key: string): Promise<void> {
+  try {
+    await snapshots.remove(key);
+  } catch (error) {
+    if (!isCode(error, 'NOT_FOUND')) throw error;
+  }
+}
+
+function withTarget(error: unknown, name: string, target: string): unknown {
+  if (!(error instanceof MicaError)) return error;
+  return new MicaError(error.code, `mount ${name} on ${target}: ${error.message}`, {
+    cause: error,
+  });
+}

@@ -1,0 +1,45 @@
+import { parseReference } from '../oci/reference.ts';
+import { type EngineOptions, resolveConfig } from './config.ts';
+import { Context } from './context.ts';
+import type { Engine } from './engine.ts';
+import { allImages, findByName, storedImage } from './images.ts';
+
+/**
+ * Opens the engine on a store. Nothing is touched before the first call: what only reads takes no
+ * lock and makes no store.
+ */
+export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
+  const context = new Context(await resolveConfig(options));
+  const { root } = context.config;
+  return {
+    root,
+    driver: async () => (await context.store()).choice.driver.name,
+    pull: async (reference, rest) => (await import('./pull.ts')).pull(context, reference, rest),
+    plan: async (reference, rest) => (await import('./plan.ts')).plan(context, reference, rest),
+    async *listRemoteTags(reference, rest) {
+      const registry = await context.registry();
+      yield* registry.repository(parseReference(reference)).listTags(rest);
+    },
+    images: async () => allImages(await context.reading()),
+    image: async (name) => {
+      const db = await context.reading();
+      return storedImage(db, findByName(db, name));
+    },
+    tag: async (name, target) => (await import('./names.ts')).tag(context, name, target),
+    remove: async (name, rest) => (await import('./names.ts')).remove(context, name, rest),
+    tree: async (name, rest) => (await import('./tree.ts')).openTree(context, name, rest),
+    graphDriver: async (name) => {
+      const { graphDriver } = await import('./graph-driver.ts');
+      return graphDriver(context, name);
+    },
+    mount: async (name, rest) => (await import('./mounts.ts')).mount(context, name, rest),
+    unmount: async (target) => (await import('./mounts.ts')).unmount(context, target),
+    mounted: async () => (await import('./mounts.ts')).mounted(context),
+    usage: async () => (await import('./usage.ts')).usage(context),
+    gc: async (rest) => (await import('./gc.ts')).gc(context, rest),
+    prune: async (rest) => (await import('./gc.ts')).prune(context, rest),
+    check: async (rest) => (await import('./check.ts')).check(context, rest),
+    info: async () => (await import('./info.ts')).info(context),
+    [Symbol.asyncDispose]: () => context[Symbol.asyncDispose](),
+  };
+}

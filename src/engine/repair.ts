@@ -1,0 +1,182 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
+import { findImage, listImages } from '../db/images.ts';
+import { MicaError } from '../errors.ts';
+import type { Abortable } from '../io/bytes.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import type { Digest } from '../oci/digest.ts';
+import { parseManifest } from '../oci/manifest.ts';
+import { parseReference } from '../oci/reference.ts';
+import type { LayerRecord } from '../snapshot/layer-rows.ts';
+import type { Finding } from './check.ts';
+import type { Context, Store } from './context.ts';
+import type { CheckProblem } from './engine.ts';
+import { physicalLayers } from './images.ts';
+import { needsOf } from './roots.ts';
+
+/**
+ * Mends what can be mended without losing anything: a blob is fetched again from where an image
+ * came from, a layer is unpacked again from its blob. No image is ever removed.
+ */
+export async function repair(
+  context: Context,
+  findings: readonly Finding[],
+  options: Abortable,
+): Promise<CheckProblem[]> {
+  const store = await context.store();
+  const problems: CheckProblem[] = [];
+  const blobs = findings.filter(({ digest, kind }) => digest !== undefined && kind !== 'orphan');
+  const rest = findings.filter((found) => !blobs.includes(found));
+  for (const found of [...blobs, ...rest]) {
+    const { kind, subject, message } = found;
+    try {
+      const repaired = await mend(context, store, found, options);
+      problems.push({ kind, subject, message, repaired });
+    } catch (error) {
+      if (options.signal?.aborted || !(error instanceof MicaError)) throw error;
+      problems.push({
+        kind,
+        subject,
+        message: `${message}; repair failed: ${error.message}`,
+        repaired: false,
+      });
+    }
+  }
+  return problems;
+}
+
+async function mend(
+  context: Context,
+  store: Store,
+  found: Finding,
+  options: Abortable,
+): Promise<boolean> {
+  if (found.kind === 'orphan')
+    return found.digest !== undefined && (await store.content.delete(found.digest)) > 0;
+  if (found.digest !== undefined) return await fetchAgain(context, store, found.digest, options);
+  if (found.layer !== undefined) return await unpackAgain(context, store, found.layer, options);
+  return false;
+}
+
+/** From the repositories that an image with this blob was pulled from, by digest. */
+async function fetchAgain(
+  context: Context,
+  store: Store,
+  digest: Digest,
+  options: Abortable,
+): Promise<boolean> {
+  using lease = store.leases.open(`check --repair ${digest}`);
+  lease.hold('blob', [digest]);
+  const sources = sourcesOf(store, digest);
+  if (sources.length === 0)
+    throw new MicaError('NOT_FOUND', `no image says where ${digest} came from`);
+  store.db.transaction(() => store.content.condemn([digest]));
+  await store.content.delete(digest);
+  const registry = await context.registry();
+  let failure: unknown;
+  for (const { repository, target } of sources)
+    try {
+      const from = registry.repository(parseReference(repository));
+      await store.content.push(
+        target,
+        (offset) => from.fetch(target, { offset, signal: options.signal }),
+        options,
+      );
+      store.db.transaction(() => store.content.ready([digest]), { durable: true });
+      return true;
+    } catch (error) {
+      if (options.signal?.aborted) throw error;
+      failure = error;
+    }
+  throw failure;
+}
+
+interface BlobOrigin {
+  readonly repository: string;
+  readonly target: Descriptor;
+}
+
+function sourcesOf({ db }: Store, digest: Digest): BlobOrigin[] {
+  return listImages(db).flatMap((record) => {
+    const documents = record.manifests.flatMap(({ descriptor, document }) => {
+      const { config, layers } = parseManifest(document, descriptor.mediaType);
+      return [descriptor, config, ...layers];
+    });
+    const targets = [...documents, ...record.repoDigests.map(({ target }) => target)];
+    const target = targets.find((one) => one.digest === digest);
+    return target ? record.repoDigests.map(({ repository }) => ({ repository, target })) : [];
+  });
+}
+
+/** Beside the broken one, and then in its place: what is mounted from the old directory keeps it. */
+async function unpackAgain(
+  context: Context,
+  store: Store,
+  layer: LayerRecord,
+  options: Abortable,
+): Promise<boolean> {
+  const place = placeOf(store, layer);
+  if (place === undefined || layer.facts === undefined || layer.form === 'direct')
+    throw new MicaError(
+      'FAILED_PRECONDITION',
+      `layer ${layer.id} cannot be made again by itself; remove the images that use it and pull them again`,
+    );
+  const trash = join(store.db.root, 'layers', '.trash');
+  const fresh = `${layer.directory}.repair`;
+  mkdirSync(trash, { recursive: true });
+  const discard = (path: string): void =>
+    renameSync(path, join(trash, `repair-${randomBytes(6).toString('hex')}`));
+  mkdirSync(fresh);
+  try {
+    const unpacker = await context.unpacker();
+    const { target, parents } = place;
+    const result = await unpacker.unpack(
+      {
+        blob: store.content.path(target.digest),
+        size: target.size,
+        digest: target.digest,
+        mediaType: target.mediaType,
+        diffId: layer.facts.diffId,
+        form: layer.form,
+        directory: fresh,
+        parents: parents.map(({ directory, form, facts }) => ({
+          directory,
+          form,
+          diffId: facts!.diffId,
+        })),
+      },
+      { signal: options.signal },
+    );
+    if (result.indexDigest !== layer.facts.indexDigest)
+      throw new MicaError(
+        'DATA_LOSS',
+        `layer ${layer.id} comes out differently than it was recorded`,
+      );
+    discard(layer.directory);
+    renameSync(fresh, layer.directory);
+    return true;
+  } catch (error) {
+    discard(fresh);
+    throw error;
+  } finally {
+    await store.layers.purge();
+  }
+}
+
+/** An image that has the layer: its blob, and the layers below, nearest first. */
+function placeOf(
+  { db }: Store,
+  { id }: LayerRecord,
+): { target: Descriptor; parents: LayerRecord[] } | undefined {
+  for (const { id: image } of listImages(db)) {
+    const record = findImage(db, image)!;
+    const chain = physicalLayers(db, needsOf(record).chain.at(-1));
+    const at = chain.findIndex((one) => one.id === id);
+    const [manifest] = record.manifests;
+    if (at < 0 || manifest === undefined) continue;
+    const { layers } = parseManifest(manifest.document, manifest.descriptor.mediaType);
+    return { target: layers[at]!, parents: chain.slice(0, at).toReversed() };
+  }
+  return undefined;
+}

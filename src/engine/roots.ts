@@ -1,0 +1,41 @@
+import type { Database } from '../db/database.ts';
+import { type ImageRecord, listImages } from '../db/images.ts';
+import { parseImageConfig } from '../oci/config.ts';
+import { type ChainId, chainIds, type Digest } from '../oci/digest.ts';
+import { parseManifest } from '../oci/manifest.ts';
+
+/** What an image needs: nothing of it may be collected. */
+export interface Needs {
+  /** Indexes, manifests, configs and layers as stored. */
+  readonly blobs: readonly Digest[];
+  readonly chain: readonly ChainId[];
+}
+
+export function needsOf(record: ImageRecord): Needs {
+  const manifests = record.manifests.map(({ descriptor, document }) => ({
+    digest: descriptor.digest,
+    ...parseManifest(document, descriptor.mediaType),
+  }));
+  const targets = [...record.references, ...record.repoDigests].map(({ target }) => target.digest);
+  const blobs = manifests.flatMap(({ digest, config, layers }) => [
+    digest,
+    config.digest,
+    ...layers.map((layer) => layer.digest),
+  ]);
+  return {
+    blobs: [...new Set([...targets, ...blobs])],
+    chain: chainIds(parseImageConfig(record.config).rootfs.diff_ids),
+  };
+}
+
+/** Everything that some image needs. */
+export function reachable(db: Database): {
+  readonly blobs: Set<string>;
+  readonly chains: Set<string>;
+} {
+  const all = listImages(db).map(needsOf);
+  return {
+    blobs: new Set(all.flatMap(({ blobs }) => blobs)),
+    chains: new Set(all.flatMap(({ chain }) => chain)),
+  };
+}

@@ -1,0 +1,24 @@
+import { openContentStore } from '../content/file-store.ts';
+import { Leases } from '../db/leases.ts';
+import { openDatabase } from '../db/open.ts';
+import { chooseDriver } from '../snapshot/drivers/index.ts';
+import { openLayerStore } from '../snapshot/layers.ts';
+import { openSnapshotter } from '../snapshot/local.ts';
+import type { EngineConfig } from './config.ts';
+import type { Store } from './context.ts';
+
+/**
+ * Opens a store for writing, making it where there is none, and finishes or undoes what dead
+ * processes left. Everything opened belongs to `owner`.
+ */
+export async function openStore(config: EngineConfig, owner: AsyncDisposableStack): Promise<Store> {
+  const db = owner.use(await openDatabase(config.root));
+  const leases = new Leases(db);
+  const choice = await chooseDriver(db, { wanted: config.driver });
+  const driver = owner.use(choice.driver);
+  const layers = await openLayerStore(db, leases, driver);
+  const snapshots = owner.use(await openSnapshotter(db, leases, driver));
+  const content = owner.use(await openContentStore(db));
+  leases.sweep();
+  return { db, leases, content, layers, snapshots, choice };
+}

@@ -1,0 +1,50 @@
+import { join } from 'node:path';
+import type { Database } from '../db/database.ts';
+import { MicaError } from '../errors.ts';
+import { hexOf } from '../oci/digest.ts';
+import { LayerRows, layerDirectory } from '../snapshot/layer-rows.ts';
+import { storedLayer } from '../union/stored.ts';
+import type { UnionTree } from '../union/tree.ts';
+import { openUnion } from '../union/union.ts';
+import type { Context } from './context.ts';
+import type { StoredImage, TreeOptions } from './engine.ts';
+import { findByName, storedImage } from './images.ts';
+
+/** @see Engine.tree */
+export async function openTree(
+  context: Context,
+  name: string,
+  options: TreeOptions = {},
+): Promise<UnionTree> {
+  const db = await context.reading();
+  return unionOf(db, storedImage(db, findByName(db, name)), options);
+}
+
+export function unionOf(db: Database, image: StoredImage, { layers }: TreeOptions = {}): UnionTree {
+  if (layers !== undefined && (layers < 1 || layers > image.layers.length))
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `the image has ${image.layers.length} layers, not ${layers}`,
+    );
+  const chosen = image.layers.slice(0, layers);
+  const missing = chosen.find(({ directory }) => directory === '');
+  if (missing !== undefined)
+    throw new MicaError(
+      'FAILED_PRECONDITION',
+      `layer ${missing.diffId} is not unpacked in this store; pull the image again`,
+    );
+  const rows = new LayerRows(db).all();
+  const forms = new Map(rows.map(({ id, form }) => [layerDirectory(db, id), form]));
+  const tars = new Map(
+    rows.flatMap(({ id, form, diff_id }) =>
+      form === 'tar' && diff_id !== null
+        ? [[hexOf(diff_id), join(layerDirectory(db, id), 'layer.tar')]]
+        : [],
+    ),
+  );
+  return openUnion(
+    chosen.map(({ directory }) =>
+      storedLayer(directory, forms.get(directory)!, (hex) => tars.get(hex)),
+    ),
+  );
+}

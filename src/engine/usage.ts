@@ -1,0 +1,101 @@
+import { existsSync } from 'node:fs';
+import { openContentStore } from '../content/file-store.ts';
+import type { Database } from '../db/database.ts';
+import { listImages } from '../db/images.ts';
+import {
+  type Inventory,
+  type InventoryBlob,
+  type InventoryLayer,
+  ledger,
+} from '../explain/ledger.ts';
+import type { Digest } from '../oci/digest.ts';
+import { parseManifest } from '../oci/manifest.ts';
+import { isIndex } from '../oci/media-type.ts';
+import { layerDirectory, LayerRows } from '../snapshot/layer-rows.ts';
+import { SnapshotRows } from '../snapshot/snapshot-rows.ts';
+import type { Context } from './context.ts';
+import { directorySize, fileSize } from './disk.ts';
+import type { StoreUsage } from './engine.ts';
+import { needsOf } from './roots.ts';
+
+/** @see Engine.usage */
+export async function usage(context: Context): Promise<StoreUsage> {
+  const db = await context.reading();
+  if (!db.exists) return ledger({ images: [], blobs: [], layers: [], partials: [], metadata: 0 });
+  return ledger(await inventory(db));
+}
+
+async function inventory(db: Database): Promise<Inventory> {
+  await using content = await openContentStore(db);
+  const kinds = kindsOf(db);
+  const blobs: InventoryBlob[] = [];
+  for await (const { digest } of content.list())
+    blobs.push({
+      digest,
+      bytes: await fileSize(content.path(digest)),
+      kind: kinds.get(digest) ?? 'other',
+    });
+  for await (const { digest } of content.orphans())
+    blobs.push({ digest, bytes: await fileSize(content.path(digest)), kind: 'other' });
+  const partials: Inventory['partials'][number][] = [];
+  for await (const { digest, size, active } of content.partials())
+    partials.push({ digest, bytes: size, active });
+  const layers: InventoryLayer[] = [];
+  for (const { id, diff_id } of new LayerRows(db).all()) {
+    const directory = layerDirectory(db, id);
+    if (diff_id !== null)
+      layers.push({ diffId: diff_id, directory, bytes: await directorySize(directory) });
+  }
+  const counted = [...blobs, ...layers, ...partials].reduce((sum, { bytes }) => sum + bytes, 0);
+  const total = existsSync(db.root) ? await directorySize(db.root) : 0;
+  return {
+    images: imagesOf(db),
+    blobs,
+    layers,
+    partials,
+    metadata: Math.max(0, total - counted),
+    held: heldBy(db),
+  };
+}
+
+function imagesOf(db: Database): Inventory['images'] {
+  const snapshots = new SnapshotRows(db);
+  return listImages(db).map((record) => {
+    const { blobs, chain } = needsOf(record);
+    const top = chain.at(-1);
+    const row = top && snapshots.find(top);
+    return {
+      id: record.id,
+      references: record.references.map(({ name }) => name),
+      blobs,
+      directories: snapshots.chain(row?.id ?? null).map((id) => layerDirectory(db, id)),
+    };
+  });
+}
+
+function kindsOf(db: Database): Map<Digest, InventoryBlob['kind']> {
+  const kinds = new Map<Digest, InventoryBlob['kind']>();
+  for (const { manifests, references, repoDigests } of listImages(db)) {
+    for (const { descriptor, document } of manifests) {
+      const { config, layers } = parseManifest(document, descriptor.mediaType);
+      for (const layer of layers) kinds.set(layer.digest, 'layer');
+      kinds.set(config.digest, 'config');
+      kinds.set(descriptor.digest, 'manifest');
+    }
+    for (const { target } of [...references, ...repoDigests])
+      if (isIndex(target.mediaType)) kinds.set(target.digest, 'index');
+  }
+  return kinds;
+}
+
+/** What a garbage collection would leave although no image needs it. */
+function heldBy(db: Database): Set<string> {
+  const blobs = db.all<{ key: string }>(`select key from held where kind = 'blob'`);
+  const layers = db.all<{ id: number }>(
+    `select id from layer where state in ('building', 'active') or id in (select layer from snapshot where kind <> 'committed')`,
+  );
+  return new Set([
+    ...blobs.map(({ key }) => key),
+    ...layers.map(({ id }) => layerDirectory(db, id)),
+  ]);
+}
