@@ -54,7 +54,7 @@ test('the kernel shows any tree as it was written', { skip }, async () => {
       const shown = listMounted(directory.path, indexBytes(root, OPTIONS), [DEVICE]);
       assert.deepEqual(shown, listNodes(root, readDevice));
     }),
-    { numRuns: 15, endOnFailure: true },
+    { numRuns: 10, endOnFailure: true },
   );
 });
 
@@ -69,7 +69,7 @@ test('the kernel finds files in 20 devices', { skip }, async () => {
     root.children!.set(`of-${i}`, node);
     assert.equal(content.length, 8192);
   }
-  for (const count of [16, 20]) {
+  for (const count of [2, 20]) {
     const some = new Node(S_IFDIR | 0o755);
     for (const [name, node] of [...root.children!].slice(0, count)) some.children!.set(name, node);
     const devices = contents.slice(0, count);
@@ -82,12 +82,12 @@ test('the kernel finds files in 20 devices', { skip }, async () => {
   }
 });
 
-test('the kernel finds each of 20,000 names, and links of all lengths', { skip }, async () => {
+test('the kernel finds each of 6,000 names, and links of all lengths', { skip }, async () => {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'erofs-'));
   const root = new Node(S_IFDIR | 0o755);
   for (const name of ['a', 'b']) {
     const big = new Node(S_IFDIR | 0o700);
-    for (let i = 0; i < 10_000; i++) {
+    for (let i = 0; i < 3000; i++) {
       const node = new Node(i % 9 === 0 ? S_IFLNK | 0o777 : S_IFREG | 0o644);
       if (i % 9 === 0) node.target = 't'.repeat(1 + (i % 4095));
       big.children!.set(`${'n'.repeat(i % 100)}${i}`, node);

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, lstatSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { basename, dirname } from 'node:path';
 import type { Index } from '../erofs/index-file.ts';
 import type { Extent, Node } from '../erofs/node.ts';
 import { majorOf, minorOf, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../erofs/node.ts';
@@ -79,45 +80,62 @@ const ns = (seconds: number, nanoseconds: number): bigint =>
 /** A directory as the kernel shows it. */
 export function listDirectory(root: string): Listed[] {
   const listing = new Listing();
-  const visit = (path: Buffer, relative: string): void => {
-    const stat = lstatSync(path, { bigint: true });
-    const mode = Number(stat.mode);
-    const type = mode & S_IFMT;
-    const slash = path.lastIndexOf(0x2f);
-    const xattrs = xattrsOf(path.subarray(0, Math.max(1, slash)), path.subarray(slash + 1));
-    listing.add(relative, {
-      mode,
-      uid: Number(stat.uid),
-      gid: Number(stat.gid),
-      size: type === S_IFDIR ? 0 : Number(stat.size),
-      mtime: stat.mtimeNs,
-      nlink: Number(stat.nlink),
-      major: Number((stat.rdev >> 8n) & 0xfffn),
-      minor: Number((stat.rdev & 0xffn) | ((stat.rdev >> 12n) & 0xfff00n)),
-      target:
-        type === S_IFLNK
-          ? readlinkSync(path, { encoding: 'buffer' }).toString('latin1')
-          : undefined,
-      xattrs: hexOf(xattrs),
-      content: type === S_IFREG ? hashOf([readFileSync(path)]) : undefined,
-      identity: stat.ino,
-    });
+  const visit = (place: KernelPlace, relative: string): void => {
+    const { path, type, facts } = factsOf(place);
+    listing.add(relative, facts);
     if (type !== S_IFDIR) return;
-    const names = readdirSync(path, { encoding: 'buffer' }).map((name) => name.toString('latin1'));
-    for (const name of names.sort())
-      visit(Buffer.concat([path, Buffer.from(`/${name}`, 'latin1')]), `${relative}/${name}`);
+    const dirfd = openSync(path, 'r');
+    try {
+      const names = readdirSync(path, { encoding: 'buffer' }).map((name) =>
+        name.toString('latin1'),
+      );
+      for (const name of names.sort())
+        visit({ directory: path, dirfd, name }, `${relative}/${name}`);
+    } finally {
+      closeSync(dirfd);
+    }
   };
-  visit(Buffer.from(root), '');
+  const parent = openSync(dirname(root), 'r');
+  try {
+    const directory = Buffer.from(dirname(root));
+    visit({ directory, dirfd: parent, name: Buffer.from(basename(root)).toString('latin1') }, '');
+  } finally {
+    closeSync(parent);
+  }
   return listing.files();
 }
 
-function xattrsOf(parent: Buffer, name: Buffer): ReturnType<typeof allXattrs> {
-  const dirfd = openSync(parent, 'r');
-  try {
-    return allXattrs({ dirfd, name: name.toString('latin1') });
-  } finally {
-    closeSync(dirfd);
-  }
+interface KernelPlace {
+  readonly directory: Buffer;
+  readonly dirfd: number;
+  readonly name: string;
+}
+
+function factsOf({ directory, dirfd, name }: KernelPlace): {
+  path: Buffer;
+  type: number;
+  facts: Facts;
+} {
+  const path = Buffer.concat([directory, Buffer.from(`/${name}`, 'latin1')]);
+  const stat = lstatSync(path, { bigint: true });
+  const mode = Number(stat.mode);
+  const type = mode & S_IFMT;
+  const facts: Facts = {
+    mode,
+    uid: Number(stat.uid),
+    gid: Number(stat.gid),
+    size: type === S_IFDIR ? 0 : Number(stat.size),
+    mtime: stat.mtimeNs,
+    nlink: Number(stat.nlink),
+    major: Number((stat.rdev >> 8n) & 0xfffn),
+    minor: Number((stat.rdev & 0xffn) | ((stat.rdev >> 12n) & 0xfff00n)),
+    target:
+      type === S_IFLNK ? readlinkSync(path, { encoding: 'buffer' }).toString('latin1') : undefined,
+    xattrs: hexOf(allXattrs({ dirfd, name })),
+    content: type === S_IFREG ? hashOf([readFileSync(path)]) : undefined,
+    identity: stat.ino,
+  };
+  return { path, type, facts };
 }
 
 /** A directory as our reader shows it in an index. */
