@@ -14,7 +14,7 @@ export function checkBrowser({ headers }: IncomingMessage, hosts: readonly strin
   const host = hostOf(headers.host);
   if (host === undefined)
     throw new Refusal(400, 'UNSUPPORTED', 'the request has no valid Host header');
-  if (!isIP(host) && host !== 'localhost' && !hosts.includes(host))
+  if (!isIP(host) && host !== 'localhost' && !hosts.some((name) => name.toLowerCase() === host))
     throw new Refusal(403, 'DENIED', `this registry does not answer to the name ${host}`);
   const site = headers['sec-fetch-site'] ?? 'none';
   if (headers.origin !== undefined || site === 'cross-site' || site === 'same-site')
@@ -57,7 +57,8 @@ function secretOf(authorization: string | undefined): string | undefined {
       return value;
     case 'basic': {
       const pair = Buffer.from(value!, 'base64').toString();
-      return pair.slice(pair.indexOf(':') + 1);
+      // What skopeo and podman send, once asked, when they have no credentials.
+      return pair === ':' ? undefined : pair.slice(pair.indexOf(':') + 1);
     }
     default:
       return authorization === undefined ? undefined : '';
