@@ -35,10 +35,12 @@ export class BlobRows {
   }
 
   list(): StoredBlob[] {
-    return this.#db.all<BlobRow>(
-      `select digest, size from blob where state = 'ready' or (state = 'arrived' and boot = ?) order by digest`,
-      bootId(),
-    );
+    return this.#db
+      .all<BlobRow>(
+        `select digest, size from blob where state = 'ready' or (state = 'arrived' and boot = ?) order by digest`,
+        bootId(),
+      )
+      .map(toBlob);
   }
 
   arrive({ digest, size }: StoredBlob): void {
@@ -84,7 +86,8 @@ export class BlobRows {
         Date.now() - LIMBO,
         bootId(),
       )
-      .filter(({ digest }) => !used.has(digest));
+      .filter(({ digest }) => !used.has(digest))
+      .map(toBlob);
   }
 
   remove(digest: Digest): void {
@@ -96,3 +99,5 @@ export class BlobRows {
     this.#db.run(`delete from blob where state = 'arrived' and boot <> ?`, bootId());
   }
 }
+
+const toBlob = ({ digest, size }: BlobRow): StoredBlob => ({ digest, size });

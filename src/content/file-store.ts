@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database } from '../db/database.ts';
 import { MicaError } from '../errors.ts';
@@ -43,7 +43,9 @@ function makeLayout(directory: string): void {
   try {
     mkdirSync(join(directory, 'blobs', 'sha256'), { recursive: true });
     const marker = join(directory, LAYOUT_FILE);
-    if (!existsSync(marker)) writeAtomic(marker, LAYOUT_VERSION);
+    // Every program can write it again: no need to wait for the disk.
+    if (sizeOf(marker) !== LAYOUT_VERSION.length)
+      writeAtomic(marker, LAYOUT_VERSION, { durable: false });
   } catch (error) {
     throw fromNode(error);
   }
@@ -72,6 +74,7 @@ class FileStore implements ContentStore {
   }
 
   async *fetch(target: Descriptor, options: FetchOptions = {}): Bytes {
+    options.signal?.throwIfAborted();
     if (!this.#has(target))
       throw new MicaError(
         'NOT_FOUND',

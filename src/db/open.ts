@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { fromNode } from '../sys/errno.ts';
-import { syncDirectory } from '../sys/sync.ts';
+import { syncDirectory, syncFile } from '../sys/sync.ts';
 import { Database } from './database.ts';
 import { checkFormat, createFormat } from './format.ts';
 import { checkRoot, makeRoot, RootLock } from './root-directory.ts';
@@ -92,9 +92,10 @@ async function create(path: string, lock: RootLock): Promise<void> {
   const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
   try {
     const db = new DatabaseSync(temporary);
-    db.exec('pragma journal_mode = wal');
+    db.exec('pragma synchronous = off; pragma journal_mode = wal');
     createFormat(db);
     db.close();
+    syncFile(temporary);
     renameSync(temporary, path);
     syncDirectory(join(path, '..'));
   } catch (error) {

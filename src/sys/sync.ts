@@ -5,6 +5,9 @@ import { fromNode } from './errno.ts';
 import { syncfs } from './file.ts';
 import { toBytes } from './byte-string.ts';
 
+/** Makes the content of a file durable, by whomever it was written. */
+export const syncFile = (path: string): void => withOpen(path, fsyncSync, 'r+');
+
 /** Makes names in `directory` durable: what was created, renamed or removed there. */
 export function syncDirectory(directory: string): void {
   // Windows opens no directories, and writes names through anyway.
@@ -26,7 +29,7 @@ export function syncFilesIn(directory: string): void {
   if (hasKernel()) return;
   try {
     for (const entry of readdirSync(directory, { withFileTypes: true }))
-      if (entry.isFile()) withOpen(join(directory, entry.name), fsyncSync, 'r+');
+      if (entry.isFile()) syncFile(join(directory, entry.name));
   } catch (error) {
     throw fromNode(error);
   }
