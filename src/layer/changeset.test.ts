@@ -196,6 +196,14 @@ const ALONE: readonly Case[] = [
     gives: ['/ implicit', 'a/', 'a/up -> ../../../../b', 'b/', 'b/f 0', 'c -> /a/up'],
   },
   {
+    title: 'a deletion below a file deletes nothing',
+    layer: [
+      ['a', t.file()],
+      ['a/b/.wh.c', t.file()],
+    ],
+    gives: ['/ implicit', 'a 0'],
+  },
+  {
     title: 'a whiteout through a symbolic link deletes where the link leads',
     layer: [
       ['b', t.dir()],
@@ -282,9 +290,12 @@ const DEPENDENT: readonly Case[] = [
     gives: ['/ implicit', 'a/', 'a/f 0'],
   },
   {
-    title: 'an opaque mark may come without its directory',
-    layer: [['a/.wh..wh..opq', t.file()]],
-    gives: ['/ implicit', 'a/ implicit opaque'],
+    title: 'a deletion in a directory that is not there makes no directory',
+    layer: [
+      ['a/.wh..wh..opq', t.file()],
+      ['b/x', t.whiteout()],
+    ],
+    gives: ['/ implicit'],
   },
   {
     title: 'a link into a directory that is not there makes the directory',
@@ -293,6 +304,15 @@ const DEPENDENT: readonly Case[] = [
       ['a/f', t.file()],
     ],
     gives: ['/ implicit', 'a -> b/c', 'b/ implicit', 'b/c/ implicit', 'b/c/f 0'],
+  },
+  {
+    title: 'a link through a directory that is not there, and up again, makes no directory',
+    layer: [
+      ['a', t.link('none/../b')],
+      ['b', t.dir()],
+      ['a/f', t.file()],
+    ],
+    gives: ['/ implicit', 'a -> none/../b', 'b/', 'b/f 0'],
   },
   {
     title: 'an opaque root hides everything below',
@@ -384,6 +404,11 @@ const ON_BASE: readonly Case[] = [
     ],
     gives: ['/ implicit', 'lib/ implicit opaque', 'lib/b 0'],
     dependent: false,
+  },
+  {
+    title: 'a deletion in a lower directory brings the directory up',
+    layer: [['lib/so', t.whiteout()]],
+    gives: ['/', 'usr/ implicit', 'usr/lib/ implicit', 'usr/lib/so gone'],
   },
   {
     title: 'a hard link to a lower file brings that file up',

@@ -3,7 +3,7 @@ import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from '../erofs/n
 import { MicaError } from '../errors.ts';
 import type { Entry, EntryHandler } from '../tar/entry.ts';
 import type { Lower } from './lower.ts';
-import { directoryMarks, isReservedXattr, markOf, OVERLAY_XATTRS } from './marks.ts';
+import { directoryMarks, isReservedXattr, type Mark, markOf, OVERLAY_XATTRS } from './marks.ts';
 import { cleanName, MAX_NAME, MAX_PATH, shown } from './member-name.ts';
 import { extentsOf } from './member-data.ts';
 import type { LayerSink } from './sink.ts';
@@ -52,12 +52,14 @@ export class Changeset implements EntryHandler {
     return this.#tree.root.node;
   }
 
-  /**
-   * Whether the tree depends on the layers below. Once true, it stays so; while they are not known
-   * the tree is then a guess, and the sink is not told of it any more.
-   */
+  /** Whether the tree depends on the layers below. Once true, it stays so. */
   get dependent(): boolean {
     return this.#tree.dependent;
+  }
+
+  /** Whether it depends on layers that are not known: then nothing was done with the rest of the archive. */
+  get incomplete(): boolean {
+    return this.dependent && this.#options.lower === undefined;
   }
 
   get stats(): LayerStats {
@@ -71,6 +73,8 @@ export class Changeset implements EntryHandler {
 
   entry(entry: Entry): void {
     this.#receiving = false;
+    // What comes next would be judged by a guess.
+    if (this.incomplete) return;
     const path = cleanName(entry.name);
     this.#weigh(entry);
     if (path === '') this.#describeRoot(entry);
@@ -90,6 +94,7 @@ export class Changeset implements EntryHandler {
   finish(): void {
     const { root, opaque } = this.#tree;
     if (opaque.has(root.node)) this.#spellOutOpaqueRoot();
+    if (this.incomplete) return;
     const inherits = this.dependent || this.#options.inheritRoot === true;
     const lowerRoot = inherits && root.node.implicit ? this.#options.lower?.find([]) : undefined;
     if (lowerRoot)
@@ -109,12 +114,20 @@ export class Changeset implements EntryHandler {
         'INVALID_ARGUMENT',
         `${shown(path)}: a name has at most ${MAX_NAME} bytes, not ${name.length}`,
       );
+    const parentPath = slash < 0 ? '' : path.slice(0, slash);
     const mark = markOf(name, path);
-    const parent = this.#tree.directory(slash < 0 ? '' : path.slice(0, slash));
+    if (mark.kind !== 'none') return this.#mark(mark, parentPath);
+    const parent = this.#tree.directory(parentPath);
+    if (entry.type === 'link') this.#link(entry, parent, name);
+    else this.#put(entry, parent, name);
+  }
+
+  /** A deletion in a directory that does not exist deletes nothing, and makes no directory. */
+  #mark(mark: Mark, parentPath: string): void {
+    const parent = this.#tree.existing(parentPath);
+    if (parent === undefined) return;
     if (mark.kind === 'whiteout') this.#tree.whiteout(parent, mark.name);
     else if (mark.kind === 'opaque') this.#tree.hideLower(parent);
-    else if (entry.type === 'link') this.#link(entry, parent, name);
-    else this.#put(entry, parent, name);
   }
 
   #put(entry: Entry, parent: Directory, name: string): void {

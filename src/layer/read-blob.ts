@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { MicaError } from '../errors.ts';
-import { sniffCompression } from '../io/compression.ts';
+import { SNIFF_LENGTH, sniffCompression } from '../io/compression.ts';
 import { type Inflate, openInflate } from '../io/inflate.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { errnoOf } from '../sys/errno.ts';
@@ -12,6 +12,7 @@ export interface Blob {
   readonly path: string;
   readonly size: number;
   readonly digest: Digest;
+  readonly mediaType: string;
 }
 
 export interface ReadBlobOptions {
@@ -32,13 +33,13 @@ const REPORT = 2 ** 20;
  * @throws DATA_LOSS for other bytes than the digest stands for; what `sink` throws
  */
 export function readBlob(
-  { path, size, digest }: Blob,
+  { path, size, digest, mediaType }: Blob,
   sink: (chunk: Uint8Array) => void,
   { available, onProgress }: ReadBlobOptions,
 ): void {
   const hash = createHash(algorithmOf(digest));
   let [done, reported] = [0, 0];
-  using content = new Content(sink);
+  using content = new Content(mediaType, sink);
   for (const chunk of follow(path, available, size)) {
     hash.update(chunk);
     content.write(chunk);
@@ -57,17 +58,22 @@ export function readBlob(
 
 /** The compressed stream, kept from failing before all of it was seen. */
 class Content implements Disposable {
+  readonly #mediaType: string;
   readonly #sink: (chunk: Uint8Array) => void;
   #inflate: Inflate | undefined;
   error: MicaError | undefined;
 
-  constructor(sink: (chunk: Uint8Array) => void) {
+  constructor(mediaType: string, sink: (chunk: Uint8Array) => void) {
+    this.#mediaType = mediaType;
     this.#sink = sink;
   }
 
   write(chunk: Uint8Array): void {
     this.#try(() => {
-      this.#inflate ??= openInflate(sniffCompression(chunk), this.#sink);
+      this.#inflate ??= openInflate(
+        sniffCompression(chunk.subarray(0, SNIFF_LENGTH), this.#mediaType),
+        this.#sink,
+      );
       this.#inflate.write(chunk);
     });
   }

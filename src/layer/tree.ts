@@ -20,6 +20,13 @@ export interface Directory {
   readonly parent: Directory;
 }
 
+/** A symbolic link on the way. */
+interface Link {
+  readonly target: string;
+  /** Whether a lower layer has it. */
+  readonly lower: boolean;
+}
+
 export const typeOf = (node: Node): number => node.mode & S_IFMT;
 export const isDirectoryNode = (node: Node): boolean => typeOf(node) === S_IFDIR;
 export const isWhiteoutNode = (node: Node): boolean => typeOf(node) === S_IFCHR && node.rdev === 0;
@@ -59,14 +66,12 @@ export class LayerTree {
    * layers have it or, where they have nothing, 0755 of root.
    */
   directory(path: string): Directory {
-    const known = this.#known.get(path);
-    if (known !== undefined) return known;
-    const { directory, followedLower } = this.#walk(path);
-    // A link of the layers below may be replaced by an entry to come, which removes nothing here.
-    if (followedLower) return directory;
-    if (this.#known.size >= CACHED_PATHS) this.#known.clear();
-    this.#known.set(path, directory);
-    return directory;
+    return this.#find(path, true)!;
+  }
+
+  /** Like {@link directory} for what must be there already, in this layer or below: else `undefined`. */
+  existing(path: string): Directory | undefined {
+    return this.#find(path, false);
   }
 
   /**
@@ -125,49 +130,65 @@ export class LayerTree {
     return this.#lower.find([...splitNames(parent.path), name]);
   }
 
-  #walk(path: string): { directory: Directory; followedLower: boolean } {
+  #find(path: string, create: boolean): Directory | undefined {
+    const known = this.#known.get(path);
+    if (known !== undefined) return known;
+    const { directory, followedLower } = this.#walk(path, create);
+    // A link of the layers below may be replaced by an entry to come, which removes nothing here.
+    if (followedLower || directory === undefined) return directory;
+    if (this.#known.size >= CACHED_PATHS) this.#known.clear();
+    this.#known.set(path, directory);
+    return directory;
+  }
+
+  #walk(path: string, create: boolean): { directory?: Directory; followedLower: boolean } {
     let [at, links, steps, followedLower] = [this.root, 0, 0, false];
     const names = splitNames(path).reverse();
+    /** Names below `at` that lead to nothing: made at the end, unless a `..` takes them back. */
+    const missing: string[] = [];
     for (let name = names.pop(); name !== undefined; name = names.pop()) {
       if (++steps > MAX_STEPS) throw tooManyLinks(path);
       if (name === '..') {
-        at = at.parent;
+        if (missing.pop() === undefined) at = at.parent;
         continue;
       }
-      const next = this.#step(at, name, path);
-      if ('node' in next) {
-        at = next;
-        continue;
+      const next = missing.length > 0 ? undefined : this.#step(at, name);
+      if (next === undefined) missing.push(name);
+      else if ('node' in next) at = next;
+      else {
+        followedLower ||= next.lower;
+        if (++links > MAX_LINKS) throw tooManyLinks(path);
+        if (next.target.startsWith('/')) at = this.root;
+        names.push(...splitNames(next.target).reverse());
       }
-      followedLower ||= next.lower;
-      if (++links > MAX_LINKS) throw tooManyLinks(path);
-      if (next.target.startsWith('/')) at = this.root;
-      names.push(...splitNames(next.target).reverse());
     }
+    if (missing.length > 0 && !create) return { followedLower };
+    for (const name of missing) at = this.#make(at, name, implicitDirectory());
     return { directory: at, followedLower };
   }
 
-  #step(at: Directory, name: string, path: string): Directory | { target: string; lower: boolean } {
+  /** Where one name leads; `undefined` when no directory is there. */
+  #step(at: Directory, name: string): Directory | Link | undefined {
     const child = at.node.children!.get(name);
-    if (child !== undefined && !isWhiteoutNode(child)) {
-      if (isDirectoryNode(child)) return this.#at(at, name, child);
-      if (typeOf(child) === S_IFLNK) return { target: child.target!, lower: false };
-      const below = shown(at.path === '' ? name : `${at.path}/${name}`);
-      throw new MicaError(
-        'INVALID_ARGUMENT',
-        `${shown(path)} leads through ${below}, which is no directory`,
-      );
-    }
+    if (child !== undefined && isDirectoryNode(child)) return this.#at(at, name, child);
+    if (child !== undefined && typeOf(child) === S_IFLNK)
+      return { target: child.target!, lower: false };
     const lower = child === undefined ? this.below(at, name) : undefined;
-    if (lower === undefined || lower === 'unknown' || lower.kind === 'other')
-      return this.#make(at, name, implicitDirectory());
+    if (lower === undefined || lower === 'unknown' || lower.kind === 'other') return undefined;
     if (lower.kind === 'symlink') return { target: lower.target!, lower: true };
     const node = lower.copy(() => 0);
     node.implicit = true;
     return this.#make(at, name, node);
   }
 
+  /** A directory where this layer has nothing, or has deleted what was there. */
   #make(parent: Directory, name: string, node: Node): Directory {
+    const child = parent.node.children!.get(name);
+    if (child !== undefined && !isWhiteoutNode(child))
+      throw new MicaError(
+        'INVALID_ARGUMENT',
+        `a member lies below ${shown(pathOf(parent, name))}, which is no directory`,
+      );
     this.put(parent, name, node);
     const made = this.#at(parent, name, node);
     this.sink.directory(parent.path, name, node);
@@ -177,7 +198,7 @@ export class LayerTree {
   #at(parent: Directory, name: string, node: Node): Directory {
     const known = this.#directories.get(node);
     if (known !== undefined) return known;
-    const path = parent.path === '' ? name : `${parent.path}/${name}`;
+    const path = pathOf(parent, name);
     if (path.length > MAX_PATH)
       throw new MicaError('INVALID_ARGUMENT', `directories too deep: ${shown(path)}`);
     const directory = { node, path, parent };
@@ -190,6 +211,9 @@ export class LayerTree {
     if (isDirectoryNode(old) || typeOf(old) === S_IFLNK) this.#known.clear();
   }
 }
+
+const pathOf = ({ path }: Directory, name: string): string =>
+  path === '' ? name : `${path}/${name}`;
 
 /** Gives `node` the attributes of `from`. */
 export function describe(node: Node, from: Node): void {

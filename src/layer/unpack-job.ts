@@ -15,7 +15,10 @@ export interface UnpackJob {
   readonly form: LayerForm;
   /** Existing directory of the layer: gets `index.erofs`, and `fs/` or `layer.tar`. */
   readonly directory: string;
-  /** Lower layers, nearest first; needed by `direct`, and by a layer that depends on its parents. */
+  /**
+   * Lower layers, nearest first; none: this is the base; `undefined`: not known yet. Needed by
+   * `direct`, and by a layer that depends on them.
+   */
   readonly parents: readonly ParentLayer[] | undefined;
 }
 
@@ -36,8 +39,10 @@ export interface UnpackResult {
   /** sha256 of `index.erofs`. */
   readonly indexDigest: Digest;
   /**
-   * The layer omits parent directories, writes through a lower symlink, or hard-links a lower file:
-   * its tree depends on what is below it (DESIGN decision 1). Known whether or not `parents` were given.
+   * The layer omits parent directories, writes through a lower symlink, hard-links a lower file, or
+   * hides all of the root: its tree depends on what is below it (docs/layer-format.md). Known whether
+   * or not `parents` were given; if they were not, the directory holds nothing of use (no index
+   * either), and the layer must be unpacked again when they are there.
    */
   readonly dependent: boolean;
   readonly stats: LayerStats;

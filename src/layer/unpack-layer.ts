@@ -2,7 +2,7 @@ import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MicaError } from '../errors.ts';
 import { removeTree } from '../fs/remove.ts';
-import { algorithmOf, type DiffId } from '../oci/digest.ts';
+import { algorithmOf, type DiffId, sha256 } from '../oci/digest.ts';
 import { errnoOf, fromNode } from '../sys/errno.ts';
 import { TarReader } from '../tar/read.ts';
 import { Changeset } from './changeset.ts';
@@ -56,12 +56,17 @@ function unpack(job: UnpackJob, options: UnpackLayerOptions): UnpackResult {
   reader.end();
   changeset.finish();
   const own = { tag: tagOf(diffId), size: tar.size };
-  const index = writeLayerIndex(changeset.root, job, [own, ...changeset.lowerDevices]);
+  const index = changeset.incomplete
+    ? NO_INDEX
+    : writeLayerIndex(changeset.root, job, [own, ...changeset.lowerDevices]);
   endApplying?.();
   const { dependent, stats } = changeset;
   const facts = { digest: job.digest, diffId, tarSize: tar.size, dependent, stats };
   return { ...facts, indexSize: index.size, indexDigest: index.digest };
 }
+
+/** Nobody can use half a tree by mistake. */
+const NO_INDEX = { size: 0, digest: sha256('') };
 
 function lowerOfJob({ parents }: UnpackJob): Lower | undefined {
   return parents && lowerOf(parents.map(({ directory }) => join(directory, INDEX_FILE)).reverse());

@@ -1,0 +1,198 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { performMounts } from '../sys/mount.ts';
+import { describeDirectory, type DescribeOptions, describeTree } from '../testing/describe.ts';
+import { BlobFixture } from '../testing/image-fixture.ts';
+import { needs } from '../testing/need.ts';
+import { layerStacks } from '../testing/stacks.ts';
+import * as t from '../testing/tree.ts';
+import { overlayOf, unpackStack } from '../testing/unpack-stack.ts';
+import { storedLayer } from '../union/stored.ts';
+import { openUnion } from '../union/union.ts';
+import { TAR_FILE } from './index-output.ts';
+
+/** The same layers, seen through everything that can show them. */
+class Views {
+  readonly #tars: readonly Buffer[];
+  readonly #work: string;
+  readonly #options: DescribeOptions;
+
+  constructor(layers: readonly t.Tree[], work: string, options: DescribeOptions) {
+    this.#tars = layers.map(t.tarOf);
+    this.#work = work;
+    this.#options = options;
+    mkdirSync(work);
+  }
+
+  async overlay(): Promise<string> {
+    const work = this.#make('overlay');
+    const layers = await unpackStack(this.#tars, 'overlay', work);
+    const [target, bottom] = [this.#make('merged'), this.#make('bottom')];
+    await using _ = await performMounts([overlayOf(layers, bottom)], target);
+    return describeDirectory(target, this.#options);
+  }
+
+  async direct(): Promise<string> {
+    const layers = await unpackStack(this.#tars, 'direct', this.#make('direct'));
+    return describeDirectory(join(layers.at(-1)!.directory, 'fs'), this.#options);
+  }
+
+  async union(form: 'overlay' | 'tar'): Promise<string> {
+    const layers = await unpackStack(this.#tars, form, this.#make(`union-${form}`));
+    const tars = new Map(
+      layers.map(({ diffId, directory }) => [diffId.slice(7), join(directory, TAR_FILE)]),
+    );
+    const tarOf = (hex: string): string | undefined => tars.get(hex);
+    const union = openUnion(layers.map(({ directory }) => storedLayer(directory, form, tarOf)));
+    await using _ = union;
+    return await describeTree(union, this.#options);
+  }
+
+  async umoci(layers: readonly t.Tree[]): Promise<string> {
+    const [layout, target] = [this.#make('layout'), join(this.#work, 'umoci')];
+    const fixture = new BlobFixture();
+    const image = await fixture.image(layers);
+    await fixture.writeLayout(layout, { it: image.descriptor });
+    execFileSync('umoci', ['raw', 'unpack', '--image', `${layout}:it`, target], { stdio: 'pipe' });
+    return describeDirectory(target, this.#options);
+  }
+
+  #make(name: string): string {
+    const path = join(this.#work, name);
+    mkdirSync(path);
+    return path;
+  }
+}
+
+const VIEWS = [
+  'union of extracted layers',
+  'union of kept tars',
+  'copied parents',
+  'umoci',
+] as const;
+
+async function view(
+  views: Views,
+  name: (typeof VIEWS)[number],
+  layers: readonly t.Tree[],
+): Promise<string> {
+  if (name === 'umoci') return views.umoci(layers);
+  if (name === 'copied parents') return views.direct();
+  return views.union(name === 'union of kept tars' ? 'tar' : 'overlay');
+}
+
+/** Random stacks, all views. The root's own line differs where no layer describes it. */
+test(
+  'random layers look the same through overlayfs, the union, copies, and as umoci unpacks them',
+  { skip: needs('overlay', 'umoci') },
+  async () => {
+    await using work = await mkdtempDisposable(join(tmpdir(), 'stacks-'));
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(layerStacks(), async (layers) => {
+        const views = new Views(layers, join(work.path, String(run++)), { root: false });
+        const overlay = await views.overlay();
+        for (const name of VIEWS) assert.equal(await view(views, name, layers), overlay, name);
+      }),
+      { numRuns: 25 },
+    );
+  },
+);
+
+const NAME = fc.constantFrom('a', 'b', 'c');
+const PATH = fc.array(NAME, { minLength: 1, maxLength: 3 }).map((names) => names.join('/'));
+const TARGET = fc.constantFrom('a', 'b', '/c', '../a', 'a/b', '/b/c', './c', 'c/..');
+const MODE = fc.constantFrom(0o700, 0o755, 0o1777, 0o4711);
+
+/** One member, wherever it comes and whatever is there. */
+const pair = fc.oneof(
+  {
+    weight: 5,
+    arbitrary: fc.tuple(
+      PATH,
+      fc.tuple(fc.constantFrom('', 'x', 'yy'), MODE).map(([text, mode]) => t.file(text, { mode })),
+    ),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.tuple(
+      PATH,
+      MODE.map((mode) => t.dir({ mode, uid: 7 })),
+    ),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.tuple(
+      PATH,
+      TARGET.map((target) => t.link(target)),
+    ),
+  },
+  fc.tuple(
+    PATH,
+    PATH.map((target) => t.hardlink(target)),
+  ),
+  { weight: 2, arbitrary: fc.tuple(PATH, fc.constant(t.whiteout())) },
+  fc.tuple(
+    PATH,
+    MODE.map((mode) => t.dir({ opaque: true, mode })),
+  ),
+  fc.tuple(PATH, fc.constantFrom(t.fifo(), t.char(1, 3))),
+);
+const unruly = fc.array(fc.array(pair, { minLength: 1, maxLength: 8 }), {
+  minLength: 1,
+  maxLength: 3,
+});
+
+async function orRefusal(view: () => Promise<string>): Promise<string> {
+  try {
+    return await view();
+  } catch (error) {
+    return `refused: ${(error as { code?: string }).code}`;
+  }
+}
+
+test(
+  'layers that come in any order, through links and over each other, still look the same everywhere',
+  { skip: needs('overlay') },
+  async () => {
+    await using work = await mkdtempDisposable(join(tmpdir(), 'stacks-'));
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(unruly, async (stack) => {
+        const layers = stack.map((pairs) => t.tree(pairs, { parents: 'omit' }));
+        const views = new Views(layers, join(work.path, String(run++)), { root: false });
+        const overlay = await orRefusal(() => views.overlay());
+        assert.equal(await orRefusal(() => views.direct()), overlay, 'copied parents');
+        assert.equal(await orRefusal(() => views.union('overlay')), overlay, 'union of files');
+        assert.equal(await orRefusal(() => views.union('tar')), overlay, 'union of tars');
+      }),
+      { numRuns: 60 },
+    );
+  },
+);
+
+test(
+  'unruly layers that umoci accepts look as umoci unpacks them',
+  { skip: needs('overlay', 'umoci') },
+  async () => {
+    await using work = await mkdtempDisposable(join(tmpdir(), 'stacks-'));
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(unruly, async (stack) => {
+        const layers = stack.map((pairs) => t.tree(pairs, { parents: 'omit' }));
+        // Directories that no member describes get the present time from umoci.
+        const options = { root: false, directoryTimes: false };
+        const views = new Views(layers, join(work.path, String(run++)), options);
+        const umoci = await orRefusal(() => views.umoci(layers));
+        if (!umoci.startsWith('refused')) assert.equal(await views.overlay(), umoci);
+      }),
+      { numRuns: 20 },
+    );
+  },
+);

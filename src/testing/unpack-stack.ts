@@ -1,0 +1,55 @@
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { copyTree } from '../fs/copy.ts';
+import { Available } from '../layer/available.ts';
+import type { ParentLayer, UnpackJob, UnpackResult } from '../layer/unpack-job.ts';
+import { unpackLayer } from '../layer/unpack-layer.ts';
+import { sha256 } from '../oci/digest.ts';
+import type { LayerForm } from '../snapshot/driver.ts';
+import { lowerdirOption, type Mount } from '../sys/mount-data.ts';
+
+/** A layer of a stack, unpacked. */
+export interface UnpackedLayer extends ParentLayer {
+  readonly result: UnpackResult;
+}
+
+/**
+ * Unpacks layers, base first, each into a directory of its own below `work`, as an engine does:
+ * without knowing what is below where that suffices, else a second time on its parents.
+ */
+export async function unpackStack(
+  tars: readonly Uint8Array[],
+  form: LayerForm,
+  work: string,
+): Promise<UnpackedLayer[]> {
+  const layers: UnpackedLayer[] = [];
+  for (const [at, tar] of tars.entries()) {
+    const directory = join(work, `layer${at}`);
+    mkdirSync(join(directory, 'fs'), { recursive: true });
+    const parents = layers.toReversed();
+    if (form === 'direct' && at > 0)
+      await copyTree(join(parents[0]!.directory, 'fs'), join(directory, 'fs'));
+    const job = jobOf(tar, form, directory);
+    const options = { available: Available.complete(tar.length) };
+    const alone = form === 'direct' ? undefined : unpackLayer(job, options);
+    const result = alone && !alone.dependent ? alone : unpackLayer({ ...job, parents }, options);
+    layers.push({ directory, diffId: result.diffId, form, result });
+  }
+  return layers;
+}
+
+/** A job for an uncompressed layer; the blob is written beside the directory. */
+export function jobOf(tar: Uint8Array, form: LayerForm, directory: string): UnpackJob {
+  const blob = `${directory}.blob`;
+  writeFileSync(blob, tar);
+  const { size } = statSync(blob);
+  const mediaType = 'application/vnd.oci.image.layer.v1.tar';
+  const facts = { blob, size, digest: sha256(tar), mediaType, diffId: undefined };
+  return { ...facts, form, directory, parents: undefined };
+}
+
+/** The overlay of unpacked layers; the empty directory `bottom` lies below all. */
+export function overlayOf(layers: readonly ParentLayer[], bottom: string): Mount {
+  const lower = layers.map(({ directory }) => join(directory, 'fs')).toReversed();
+  return { type: 'overlay', source: 'overlay', options: [lowerdirOption([...lower, bottom])] };
+}
