@@ -1,65 +1,104 @@
-import { PassThrough, Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { constants, createGzip, createZstdCompress } from 'node:zlib';
-import type { Bytes } from './bytes.ts';
+import type { Abortable, Bytes } from './bytes.ts';
 import { type Compression, SNIFF_LENGTH, sniffCompression } from './compression.ts';
-import { openInflate } from './inflate.ts';
+import { Inflation } from './inflate.ts';
 
-/** Inflates `stored`, told by its first bytes or as `compression` says. */
-export async function* decompress(stored: Bytes, compression?: Compression): Bytes {
-  const ready: Uint8Array[] = [];
-  let start = Buffer.alloc(0);
-  let kind = compression;
+export interface DecompressOptions extends Abortable {
+  /** Default: what the first bytes say. */
+  readonly compression?: Compression | undefined;
+  /** A hint, see {@link sniffCompression}. */
+  readonly mediaType?: string | undefined;
+}
+
+/**
+ * Inflates `stored`. Holds one piece of 256 KiB at a time, however well the bytes are compressed.
+ * @throws DATA_LOSS when they are damaged or cut, see `openInflate`
+ */
+export async function* decompress(stored: Bytes, options: DecompressOptions = {}): Bytes {
+  const { signal, mediaType } = options;
+  let { compression } = options;
   using stack = new DisposableStack();
-  const open = (found: Compression) =>
-    stack.use(openInflate(found, (chunk) => ready.push(Uint8Array.from(chunk))));
-  let inflate = kind && open(kind);
-  for await (const chunk of stored) {
-    let input = chunk;
-    if (inflate === undefined) {
-      start = Buffer.concat([start, chunk]);
-      if (start.length < SNIFF_LENGTH) continue;
-      [kind, input] = [sniffCompression(start), start];
-      inflate = open(kind);
+  let inflation: Inflation | undefined;
+  for await (const chunk of withStart(stored, SNIFF_LENGTH)) {
+    signal?.throwIfAborted();
+    compression ??= sniffCompression(chunk, mediaType);
+    if (compression === 'none') {
+      if (chunk.length > 0) yield chunk;
+      continue;
     }
-    inflate.write(input);
-    yield* ready.splice(0);
+    inflation ??= stack.use(new Inflation(compression));
+    for (const piece of inflation.pieces(chunk)) {
+      yield Buffer.from(piece);
+      signal?.throwIfAborted();
+    }
   }
-  if (inflate === undefined) {
-    inflate = open(sniffCompression(start));
-    inflate.write(start);
-  }
-  inflate.end();
-  yield* ready.splice(0);
+  inflation?.end();
 }
 
-export interface CompressOptions {
+/** The same bytes; the first chunk exists and is at least `length` long, if there are as many. */
+async function* withStart(bytes: Bytes, length: number): Bytes {
+  let start: Uint8Array | undefined = new Uint8Array();
+  for await (const chunk of bytes) {
+    if (start === undefined) yield chunk;
+    else {
+      start = start.length === 0 ? chunk : Buffer.concat([start, chunk]);
+      if (start.length < length) continue;
+      yield start;
+      start = undefined;
+    }
+  }
+  if (start !== undefined) yield start;
+}
+
+export interface CompressOptions extends Abortable {
   /** Of gzip 1 to 9, default 6; of zstd 1 to 19, default 3. */
-  readonly level?: number;
+  readonly level?: number | undefined;
 }
 
-/** Compresses `plain`. The same bytes give the same bytes, on the same version of zlib or zstd. */
+/** In bytes. */
+const CHUNK = 256 * 1024;
+/** Where gzip says which system it ran on, and what it says if that is nobody's business (RFC 1952). */
+const [OS, UNKNOWN] = [9, 0xff];
+
+/**
+ * Compresses `plain`. The same bytes give the same bytes with the same version of zlib or zstd:
+ * no time, name or system is written down. Zstd frames carry a checksum, as gzip members do.
+ */
 export async function* compress(
   plain: Bytes,
   compression: Compression,
-  { level }: CompressOptions = {},
+  { level, signal }: CompressOptions = {},
 ): Bytes {
   if (compression === 'none') {
     yield* plain;
     return;
   }
-  const packer =
-    compression === 'gzip'
-      ? createGzip({ level: level ?? 6, chunkSize: 256 * 1024 })
-      : createZstdCompress({
-          params: {
-            [constants.ZSTD_c_compressionLevel]: level ?? 3,
-            [constants.ZSTD_c_checksumFlag]: 1,
-          },
-        });
-  const out = new PassThrough({ highWaterMark: 2 ** 20 });
-  const done = pipeline(Readable.from(plain, { objectMode: false }), packer, out);
-  done.catch(() => undefined);
-  yield* out;
-  await done;
+  const packer = compression === 'gzip' ? gzip(level) : zstd(level);
+  const source = Readable.from(plain, { objectMode: false });
+  const done = pipeline(source, packer).catch(() => {}); // the iteration below throws it
+  try {
+    let isFirst = compression === 'gzip';
+    for await (const chunk of packer as AsyncIterable<Buffer>) {
+      signal?.throwIfAborted();
+      if (isFirst) chunk[OS] = UNKNOWN;
+      isFirst = false;
+      yield chunk;
+    }
+  } finally {
+    packer.destroy();
+    await done;
+  }
 }
+
+const gzip = (level = 6) => createGzip({ level, chunkSize: CHUNK });
+
+const zstd = (level = 3) =>
+  createZstdCompress({
+    chunkSize: CHUNK,
+    params: {
+      [constants.ZSTD_c_compressionLevel]: level,
+      [constants.ZSTD_c_checksumFlag]: 1,
+    },
+  });

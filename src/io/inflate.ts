@@ -1,6 +1,8 @@
 import { MicaError } from '../errors.ts';
 import type { Compression } from './compression.ts';
-import { type Inflatable, type Inflater, openInflater } from './inflate-handle.ts';
+import { handleInflater, handleWorks } from './inflate-handle.ts';
+import { threadInflater } from './inflate-thread.ts';
+import { type Inflatable, type Inflater, OUTPUT_SIZE } from './inflater.ts';
 
 /** Takes stored bytes, hands out what they inflate to. Synchronous. */
 export interface Inflate extends Disposable {
@@ -10,54 +12,61 @@ export interface Inflate extends Disposable {
   end(): void;
 }
 
-/** Output is handed out in pieces of at most this, in bytes. */
-export const OUTPUT_SIZE: number = 256 * 1024;
-
 /**
- * Opens an inflater that calls `sink` with what it makes. The buffer belongs to it again when `sink` returns.
+ * Opens an inflater that calls `sink` with what it makes, in pieces of at most 256 KiB. Their
+ * buffer is used again when `sink` returns. After an error it can only be disposed of.
  *
- * Gzip may have several members, followed by zeros (as `gzip -d` allows); anything else after them
- * is damage. Zstd may have several frames, skippable ones included (zstd:chunked, RFC 8878).
+ * Gzip may have several members, followed by zeros up to some block's end (`gzip -d` allows both,
+ * Go's readers the first); anything else after them is damage, as it is for Go. Zstd may have
+ * several frames, skippable ones included (zstd:chunked).
  */
 export function openInflate(compression: Compression, sink: (chunk: Uint8Array) => void): Inflate {
-  if (compression !== 'none') return new Stream(compression, sink);
-  return { write: sink, end() {}, [Symbol.dispose]() {} };
+  if (compression === 'none') return { write: sink, end() {}, [Symbol.dispose]() {} };
+  const inflation = new Inflation(compression);
+  return {
+    write(chunk) {
+      for (const piece of inflation.pieces(chunk)) sink(piece);
+    },
+    end: () => inflation.end(),
+    [Symbol.dispose]: () => inflation[Symbol.dispose](),
+  };
 }
 
-class Stream implements Inflate {
+/** The fastest inflater that works on this Node. */
+const openInflater = (kind: Inflatable): Inflater =>
+  handleWorks() ? handleInflater(kind) : threadInflater(kind);
+
+/** The same, for who wants to pause between pieces. */
+export class Inflation implements Disposable {
   readonly #kind: Inflatable;
-  readonly #sink: (chunk: Uint8Array) => void;
   readonly #inflater: Inflater;
   readonly #output: Buffer = Buffer.allocUnsafeSlow(OUTPUT_SIZE);
   #started = false;
+  /** Zeros have been seen after a member of gzip: nothing else may come. */
+  #over = false;
   #closed = false;
 
-  constructor(kind: Inflatable, sink: (chunk: Uint8Array) => void) {
+  constructor(kind: Inflatable, inflater: Inflater = openInflater(kind)) {
     this.#kind = kind;
-    this.#sink = sink;
-    this.#inflater = openInflater(kind);
+    this.#inflater = inflater;
   }
 
-  write(chunk: Uint8Array): void {
+  /** What can be made once `chunk` is there, each piece valid until the next. All must be taken. */
+  *pieces(chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
     let input = chunk;
-    for (;;) {
+    while (!this.#over) {
       const { used, made } = this.#try(() => this.#inflater.step(input, this.#output));
-      this.#started ||= used > 0;
+      if (used === 0 && made === 0) break;
+      this.#started = true;
       input = input.subarray(used);
-      if (made > 0)
-        this.#sink(made === OUTPUT_SIZE ? this.#output : this.#output.subarray(0, made));
-      if (made === OUTPUT_SIZE) continue;
-      if (input.length === 0) return;
-      if (used > 0 || made > 0) continue;
-      // The handle stops at a zero byte after a member of gzip.
-      if (this.#kind === 'gzip' && input.every((byte) => byte === 0)) return;
-      throw this.#damaged('there is something after its end');
+      if (made > 0) yield made === OUTPUT_SIZE ? this.#output : this.#output.subarray(0, made);
     }
+    if (input.length > 0) this.#rest(input);
   }
 
   end(): void {
-    if (!this.#started) throw this.#damaged('it is empty');
-    this.#try(() => this.#inflater.finish(this.#output));
+    if (!this.#started) throw this.#damaged('there are none');
+    if (!this.#over) this.#try(() => this.#inflater.finish());
   }
 
   [Symbol.dispose](): void {
@@ -65,7 +74,15 @@ class Stream implements Inflate {
     this.#closed = true;
   }
 
+  /** The library stops by itself at a zero byte after a member of gzip. */
+  #rest(input: Uint8Array): void {
+    this.#over = true;
+    if (this.#kind !== 'gzip' || input.some((byte) => byte !== 0))
+      throw this.#damaged('something else follows their end');
+  }
+
   #try<T>(step: () => T): T {
+    if (this.#closed) throw new TypeError('an inflater that is closed');
     try {
       return step();
     } catch (error) {
