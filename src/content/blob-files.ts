@@ -14,6 +14,10 @@ import { algorithmOf, type Digest, hexOf, isDigest } from '../oci/digest.ts';
 import { fromNode } from '../sys/errno.ts';
 import type { FetchOptions } from './content.ts';
 
+/** The file that says that a directory is an OCI image layout, and what it says. */
+export const LAYOUT_FILE = 'oci-layout';
+export const LAYOUT_VERSION = '{"imageLayoutVersion":"1.0.0"}';
+
 /** Where an OCI image layout keeps what. */
 export class BlobFiles {
   readonly directory: string;
@@ -43,6 +47,7 @@ export class BlobFiles {
 
   /** A layout by somebody else may hold links and pipes, which could lead anywhere or never end. */
   async *read(digest: Digest, options: FetchOptions = {}): Bytes {
+    options.signal?.throwIfAborted();
     const path = this.path(digest);
     const stats = lstat(path);
     if (stats === undefined)

@@ -8,7 +8,7 @@ import { writeAtomic } from '../io/atomic.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
 import { fromNode } from '../sys/errno.ts';
-import { BlobFiles, sizeOf } from './blob-files.ts';
+import { BlobFiles, LAYOUT_FILE, LAYOUT_VERSION, sizeOf } from './blob-files.ts';
 import { BlobRows } from './blob-rows.ts';
 import type {
   ContentStore,
@@ -21,7 +21,6 @@ import type {
 import { fill, spool } from './fill.ts';
 import { Flight, ingestDirectory, poll } from './flight.ts';
 import { FileIngest } from './ingest.ts';
-import { LAYOUT_FILE, LAYOUT_VERSION } from './layout.ts';
 import { dropDeadIngests, listPartials } from './partials.ts';
 import { project } from './projection.ts';
 

@@ -7,13 +7,13 @@ import { writeAtomic } from '../io/atomic.ts';
 import type { Abortable, Bytes, Reopenable } from '../io/bytes.ts';
 import { REF_NAME } from '../oci/annotations.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { type Index, MAX_MANIFEST_SIZE, parseIndex } from '../oci/manifest.ts';
+import { type Index, parseIndex } from '../oci/manifest.ts';
 import { OCI_INDEX } from '../oci/media-type.ts';
 import { holdWhenFree } from '../sys/alive.ts';
 import { fromNode } from '../sys/errno.ts';
-import { BlobFiles, sizeOf } from './blob-files.ts';
+import { BlobFiles, LAYOUT_FILE, LAYOUT_VERSION, sizeOf } from './blob-files.ts';
 import type { FetchOptions, Sink, Source, Tags } from './content.ts';
-import { verified } from './verify.ts';
+import { DOCUMENT_LIMIT, verified } from './verify.ts';
 
 /**
  * A directory in the form of the OCI image layout, by whatever program.
@@ -24,9 +24,6 @@ export interface Layout extends Source, Sink, Tags {
   /** What `index.json` lists; names are in the annotation `org.opencontainers.image.ref.name`. */
   list(): readonly Descriptor[];
 }
-
-export const LAYOUT_FILE = 'oci-layout';
-export const LAYOUT_VERSION = '{"imageLayoutVersion":"1.0.0"}';
 
 export interface OpenLayoutOptions {
   /** Make it if there is none. */
@@ -118,8 +115,8 @@ const nameOf = ({ annotations }: Descriptor): string | undefined => annotations?
 function readIndex(directory: string): Index {
   const path = join(directory, 'index.json');
   try {
-    if ((sizeOf(path) ?? 0) > MAX_MANIFEST_SIZE)
-      throw new MicaError('INVALID_ARGUMENT', `larger than ${MAX_MANIFEST_SIZE} bytes`);
+    if ((sizeOf(path) ?? 0) > DOCUMENT_LIMIT)
+      throw new MicaError('INVALID_ARGUMENT', `larger than ${DOCUMENT_LIMIT} bytes`);
     return parseIndex(readFileSync(path), OCI_INDEX);
   } catch (error) {
     const cause = fromNode(error);

@@ -3,7 +3,6 @@ import { MicaError } from '../errors.ts';
 import type { Abortable, Bytes } from '../io/bytes.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
-import { MAX_MANIFEST_SIZE } from '../oci/manifest.ts';
 import type { Source } from './content.ts';
 
 /** Compares what arrives with what a descriptor promises. */
@@ -49,6 +48,9 @@ export async function* verified(content: Bytes, target: Descriptor): Bytes {
   verifier.end();
 }
 
+/** In bytes. The distribution specification asks clients to support manifests of at least 4 MB. */
+export const DOCUMENT_LIMIT: number = 4 * 1024 * 1024;
+
 /**
  * Reads a whole small document, verified.
  * @throws RESOURCE_EXHAUSTED when the descriptor announces more than 4 MiB, DATA_LOSS
@@ -58,7 +60,7 @@ export async function fetchAll(
   target: Descriptor,
   options: Abortable = {},
 ): Promise<Buffer> {
-  if (target.size > MAX_MANIFEST_SIZE)
+  if (target.size > DOCUMENT_LIMIT)
     throw new MicaError(
       'RESOURCE_EXHAUSTED',
       `${target.digest}: ${target.size} bytes is too large for a document of type ${target.mediaType}`,
