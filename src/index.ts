@@ -54,7 +54,7 @@ export type { Why } from './explain/why.ts';
 
 export { loadImage } from './image/load.ts';
 export type { Image } from './image/image.ts';
-export { openImageTree } from './image/tree.ts';
+export { openImageTree } from './image/open-tree.ts';
 export { validateImage } from './image/validate.ts';
 
 export { openRegistry } from './registry/registry.ts';
@@ -63,7 +63,8 @@ export type { RegistryOptions } from './registry/options.ts';
 export { systemOptions } from './registry/credentials.ts';
 export { copy } from './content/copy.ts';
 export type { ContentStore, Sink, Source, Tags } from './content/content.ts';
-export { memoryStore } from './content/memory-store.ts';
+export { openLayout } from './content/layout.ts';
+export { MemoryStore } from './content/memory-store.ts';
 
 export { chainIds, isDigest, parseDigest } from './oci/digest.ts';
 export type { ChainId, DiffId, Digest } from './oci/digest.ts';
