@@ -127,13 +127,16 @@ const tag = fc.stringMatching(/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$/);
 const digest = fc.constantFrom(DIGEST, `sha512:${'0a'.repeat(64)}` as const);
 
 const references: fc.Arbitrary<Reference> = fc
-  .tuple(domain, path, fc.option(tag), fc.option(digest))
-  .map(([host, name, someTag, someDigest]) => ({
-    domain: host,
-    path: host === 'docker.io' && !name.includes('/') ? `library/${name}` : name,
-    ...(someTag !== null && { tag: someTag }),
-    ...(someDigest !== null && { digest: someDigest }),
-  }));
+  .tuple(domain, path, fc.option(tag, { nil: undefined }), fc.option(digest, { nil: undefined }))
+  .map(([host, name, someTag, someDigest]) => {
+    const reference: { -readonly [Key in keyof Reference]: Reference[Key] } = {
+      domain: host,
+      path: host === 'docker.io' && !name.includes('/') ? `library/${name}` : name,
+    };
+    if (someTag !== undefined) reference.tag = someTag;
+    if (someDigest !== undefined) reference.digest = someDigest;
+    return reference;
+  });
 
 test('parsing what was formatted gives the reference back', () => {
   fc.assert(

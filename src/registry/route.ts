@@ -1,10 +1,10 @@
-import { abortable } from './auth/abortable.ts';
 import { OriginAuth } from './auth/authorizer.ts';
 import type { Endpoint } from './hosts/endpoint.ts';
 import type { Client, ClientRequest } from './http/client.ts';
 import type { HttpResponse } from './http/exchange.ts';
 import { isTransient } from './http/failure.ts';
 import { Retries } from './http/retry.ts';
+import { Shared } from './http/shared.ts';
 import type { CredentialStore } from './options.ts';
 import { isCode } from '../errors.ts';
 
@@ -15,7 +15,7 @@ export interface Session {
   /** Ends with the registry client. */
   readonly lifetime: AbortSignal;
   /** Scheme and address, once known, of endpoints that may speak plain HTTP. */
-  readonly bases: Map<string, Promise<URL>>;
+  readonly bases: Map<string, Shared<URL>>;
   /** Until when (by `performance.now()`) a mirror that could not be reached is passed over. */
   readonly dead: Map<string, number>;
 }
@@ -79,19 +79,22 @@ export class Route {
   async base(signal?: AbortSignal): Promise<URL> {
     const { base, plainHttp } = this.endpoint;
     if (!plainHttp) return base;
-    const { bases } = this.#session;
-    let found = bases.get(base.href);
-    if (!found) {
-      found = this.#probe();
-      bases.set(base.href, found);
-      found.catch(() => bases.delete(base.href));
+    const { bases, lifetime } = this.#session;
+    const known = bases.get(base.href);
+    const probe =
+      known && !known.abandoned ? known : new Shared(lifetime, (stop) => this.#probe(stop));
+    bases.set(base.href, probe);
+    try {
+      return await probe.wait(signal);
+    } catch (error) {
+      if (bases.get(base.href) === probe && !signal?.aborted) bases.delete(base.href);
+      throw error;
     }
-    return abortable(found, signal);
   }
 
   /** TLS if it is spoken there, whatever the certificate; else plain HTTP. Any answer will do. */
-  async #probe(): Promise<URL> {
-    const { client, lifetime } = this.#session;
+  async #probe(signal: AbortSignal): Promise<URL> {
+    const { client } = this.#session;
     const secure = this.endpoint.base;
     const plain = new URL(secure);
     plain.protocol = 'http:';
@@ -102,15 +105,15 @@ export class Route {
       for (const base of [secure, plain])
         try {
           const url = new URL(`${trimmed(base)}/`);
-          const allow = [400, 401, 403, 404, 405, 429, 500, 502, 503, 504];
-          const answer = { method: 'GET', url, redirect: false, allow, attempts: 1 } as const;
-          await (await client.request({ ...answer, signal: lifetime })).body.discard();
+          const request = { method: 'GET', url, allow: 'any', attempts: 1 } as const;
+          const response = await client.request({ ...request, signal });
+          await response.body.discard();
           return base;
         } catch (error) {
           failure = error;
           if (!isTransient(error) && !isCode(error, 'FAILED_PRECONDITION')) break;
         }
-      await retries.after(failure, lifetime);
+      await retries.after(failure, signal);
     }
   }
 }

@@ -2,8 +2,8 @@ import { MicaError } from '../../errors.ts';
 import type { Authorizer, Client } from '../http/client.ts';
 import type { HttpResponse } from '../http/exchange.ts';
 import { isTransient } from '../http/failure.ts';
+import { Shared } from '../http/shared.ts';
 import type { Credential } from '../options.ts';
-import { abortable } from './abortable.ts';
 import { type Challenge, parseChallenges } from './challenge.ts';
 import { basic, fetchToken, type Token } from './token.ts';
 
@@ -19,7 +19,7 @@ export interface OriginAuthOptions {
 /** What one origin wants to see, and the tokens it has given us, one per set of scopes. */
 export class OriginAuth {
   readonly #options: OriginAuthOptions;
-  readonly #tokens = new Map<string, Promise<Token>>();
+  readonly #tokens = new Map<string, Shared<Token>>();
   /** The way in that its last 401 offered and we took. */
   #challenge: { readonly use: Challenge; readonly registry: URL } | undefined;
 
@@ -39,7 +39,7 @@ export class OriginAuth {
           offered.find(({ scheme }) => scheme === 'basic');
         if (!use) throw this.#refusal(response, 'it offers no way to log in that Mica knows');
         this.#challenge = { use, registry: response.url };
-        if (use.scheme === 'bearer') await this.#forget(scopes, sent);
+        if (use.scheme === 'bearer') await this.#forget(scopes, sent, signal);
         const wanted = use.parameters.get('scope')?.split(' ') ?? [];
         const header = await this.#header(scopes, [...new Set([...wanted, ...scopes])], signal);
         if (header === undefined) throw this.#refusal(response, 'it asks for a login');
@@ -55,36 +55,49 @@ export class OriginAuth {
     signal: AbortSignal | undefined,
   ): Promise<string | undefined> {
     if (this.#challenge?.use.scheme === 'bearer') {
-      const token = await abortable(this.#token(scopes, ask), signal);
+      const token = await this.#token(scopes, ask, signal);
       return `Bearer ${token.value}`;
     }
     const credential = this.#challenge && (await this.#options.credential(signal));
     return credential && basic(credential);
   }
 
-  async #token(scopes: readonly string[], ask: readonly string[]): Promise<Token> {
+  async #token(
+    scopes: readonly string[],
+    ask: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<Token> {
     const key = scopes.join(' ');
     const known = this.#tokens.get(key);
-    if (known) {
-      const token = await known;
+    if (known && !known.abandoned) {
+      const token = await known.wait(signal);
       if (token.expires > performance.now()) return token;
-      if (this.#tokens.get(key) === known) this.#tokens.delete(key);
-      return this.#token(scopes, ask);
+      this.#drop(key, known);
+      return this.#token(scopes, ask, signal);
     }
-    const token = this.#fetch(ask);
-    this.#tokens.set(key, token);
-    token.catch(() => this.#tokens.delete(key));
-    return token;
+    const fresh = new Shared(this.#options.lifetime, (stop) => this.#fetch(ask, stop));
+    this.#tokens.set(key, fresh);
+    try {
+      // Even one that has expired on its way: a clock is wrong, and the registry may take it.
+      return await fresh.wait(signal);
+    } catch (error) {
+      if (!signal?.aborted) this.#drop(key, fresh);
+      throw error;
+    }
   }
 
-  async #fetch(scopes: readonly string[]): Promise<Token> {
-    const { client, lifetime, registry } = this.#options;
+  #drop(key: string, token: Shared<Token>): void {
+    if (this.#tokens.get(key) === token) this.#tokens.delete(key);
+  }
+
+  async #fetch(scopes: readonly string[], signal: AbortSignal): Promise<Token> {
+    const { client, registry } = this.#options;
     const { use, registry: url } = this.#challenge!;
-    const credential = await this.#options.credential(lifetime);
+    const credential = await this.#options.credential(signal);
     const realm = use.parameters.get('realm') ?? '';
     const server = { realm, service: use.parameters.get('service'), registry: url };
     try {
-      return await fetchToken(client, server, { scopes, credential, signal: lifetime });
+      return await fetchToken(client, server, { scopes, credential, signal });
     } catch (cause) {
       if (!(cause instanceof MicaError) || isTransient(cause)) throw cause;
       const who = credential?.username ? ` as ${credential.username}` : '';
@@ -95,12 +108,15 @@ export class OriginAuth {
   }
 
   /** Drops the token that was refused, unless another request has replaced it. */
-  async #forget(scopes: readonly string[], sent: string | undefined): Promise<void> {
+  async #forget(
+    scopes: readonly string[],
+    sent: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const key = scopes.join(' ');
     const known = this.#tokens.get(key);
-    const token = await known?.catch(() => undefined);
-    if (token && sent === `Bearer ${token.value}` && this.#tokens.get(key) === known)
-      this.#tokens.delete(key);
+    const token = await known?.wait(signal).catch(() => undefined);
+    if (known && token && sent === `Bearer ${token.value}`) this.#drop(key, known);
   }
 
   #refusal(response: HttpResponse, reason: string): MicaError {

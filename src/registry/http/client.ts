@@ -24,9 +24,9 @@ export interface ClientRequest extends Omit<HttpRequest, 'headers'> {
   /** Sent to the origin of `url`, never to what it redirects to. */
   readonly originHeaders?: Readonly<Record<string, string>> | undefined;
   readonly authorizer?: Authorizer | undefined;
-  /** Statuses of 400 and above that are answers to the caller, not errors. */
-  readonly allow?: readonly number[] | undefined;
-  /** Default true. */
+  /** Statuses of 400 and above that are answers to the caller, not errors; with `any` redirects too. */
+  readonly allow?: readonly number[] | 'any' | undefined;
+  /** Whether redirects are followed. Default true. */
   readonly redirect?: boolean | undefined;
   /** Default: the client's policy. */
   readonly attempts?: number | undefined;
@@ -71,16 +71,9 @@ export class Client {
     let { url } = request;
     for (let hop = 0; hop <= MAX_REDIRECTS; hop++) {
       const response = await this.#authorized(request, url);
-      const { status } = response;
-      if (!REDIRECTS.has(status) || request.redirect === false) {
-        if (
-          status < 300 ||
-          (status < 400 && request.redirect !== false) ||
-          request.allow?.includes(status)
-        )
-          return response;
+      if (isAnswer(request, response)) return response;
+      if (!REDIRECTS.has(response.status) || request.redirect === false)
         throw await refusal(request.method, response);
-      }
       await response.body.discard();
       url = redirected(request, response);
     }
@@ -112,6 +105,11 @@ export class Client {
     const better = await authorizer.refused(response, sent, signal);
     return better === undefined ? response : send(better);
   }
+}
+
+function isAnswer({ allow }: ClientRequest, { status }: HttpResponse): boolean {
+  if (status < 400 && !REDIRECTS.has(status)) return true;
+  return allow === 'any' || allow?.includes(status) === true;
 }
 
 /** Where a redirect leads. Secrets stay behind because their headers are added per origin. */
