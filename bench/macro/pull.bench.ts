@@ -49,7 +49,10 @@ try {
   for (const name of values.images.split(',')) {
     const reference = `${values.registry}/${name}:latest`;
     const contenders = [
-      ...values.drivers.split(',').filter(Boolean).map((driver) => pullWithMica(driver, reference)),
+      ...values.drivers
+        .split(',')
+        .filter(Boolean)
+        .map((driver) => pullWithMica(driver, reference)),
       ...peers.pull(reference, name.endsWith('zstd')),
     ];
     const rows = alternate(contenders, Number(values.runs), work);
