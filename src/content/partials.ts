@@ -2,7 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDigest } from '../oci/digest.ts';
 import { isHeld } from '../sys/alive.ts';
-import { namesIn } from './blob-files.ts';
+import { namesIn, sizeOf } from './blob-files.ts';
 import type { PartialDownload } from './content.ts';
 import { Flight } from './flight.ts';
 
@@ -23,11 +23,12 @@ export async function* listPartials(content: string): AsyncIterable<PartialDownl
   }
 }
 
-/** Removes what cannot be resumed: bytes whose digest was not known when their process died. */
+/** Removes what cannot be resumed: downloads without a byte, and bytes whose digest nobody knows. */
 export function dropDeadIngests(content: string): void {
   for (const name of namesIn(join(content, 'ingest'))) {
-    if (!name.startsWith('new-')) continue;
-    using flight = Flight.tryTake(join(content, 'ingest', name));
-    flight?.removeData();
+    const directory = join(content, 'ingest', name);
+    if (!name.startsWith('new-') && sizeOf(join(directory, 'data')) !== undefined) continue;
+    using flight = Flight.tryTake(directory);
+    if (name.startsWith('new-')) flight?.removeData();
   }
 }

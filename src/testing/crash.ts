@@ -1,0 +1,71 @@
+import { spawn } from 'node:child_process';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import assert from 'node:assert/strict';
+
+/** Statements of a program that come before what it does: from now on it counts its steps. */
+const preamble = (step: number): string => `
+  import fs from 'node:fs';
+  import { DatabaseSync, StatementSync } from 'node:sqlite';
+  import { enableCompileCache, syncBuiltinESMExports } from 'node:module';
+  enableCompileCache();
+  let steps = -Infinity;
+  const counted = (holder, name, counts = () => true) => {
+    const original = holder[name];
+    holder[name] = function (...parameters) {
+      if (counts(this, ...parameters) && ++steps === ${step}) process.kill(process.pid, 'SIGKILL');
+      return original.apply(this, parameters);
+    };
+  };
+  for (const name of ['mkdirSync', 'openSync', 'writeSync', 'writeFileSync', 'renameSync', 'rmSync', 'rmdirSync'])
+    counted(fs, name);
+  counted(DatabaseSync.prototype, 'exec', (_, sql) => sql === 'commit');
+  counted(StatementSync.prototype, 'run');
+  counted(StatementSync.prototype, 'get', ({ sourceSQL }) => /^\\s*(?:insert|update|delete)/.test(sourceSQL));
+  syncBuiltinESMExports();
+  const beginCounting = () => { steps = 0; };
+`;
+
+export interface CrashTest {
+  /** The program's own statements; they call `beginCounting()` when it gets interesting. */
+  readonly program: (root: string) => string;
+  /** What must hold after the program was killed, or ended. */
+  readonly check: (root: string) => Promise<void>;
+}
+
+/** Programs that run at once: they mostly wait for starting. */
+const PARALLEL = 4;
+
+/**
+ * Runs a program on an empty root again and again, killed (-9) before its first, second, … step
+ * that touches files or the database, until one run ends by itself. Checks after each.
+ * @returns how many steps there are
+ */
+export async function killAtEveryStep(test: CrashTest): Promise<number> {
+  for (let first = 1; ; first += PARALLEL) {
+    const steps = Array.from({ length: PARALLEL }, (_, index) => first + index);
+    const killed = await Promise.all(steps.map((step) => killAt(step, test)));
+    const ended = killed.indexOf(false);
+    if (ended >= 0) return first + ended - 1;
+  }
+}
+
+async function killAt(step: number, { program, check }: CrashTest): Promise<boolean> {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-crash-'));
+  const root = join(dir.path, 'store');
+  const source = preamble(step) + program(root);
+  const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const { promise, resolve } = Promise.withResolvers<string | number | null>();
+  child.once('exit', (code, signal) => resolve(signal ?? code));
+  const how = await promise;
+  assert.ok(how === 'SIGKILL' || how === 0, `step ${step}: the program ended with ${how}`);
+  try {
+    await check(root);
+  } catch (error) {
+    throw new Error(`after being killed at step ${step}: ${String(error)}`, { cause: error });
+  }
+  return how === 'SIGKILL';
+}
