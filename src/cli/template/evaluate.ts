@@ -1,6 +1,6 @@
 import { MicaError } from '../../errors.ts';
 import { FunctionError } from './function-error.ts';
-import { FUNCTIONS, type Parameter, type TemplateFunction } from './functions.ts';
+import type { Functions, Parameter, TemplateFunction } from './functions.ts';
 import {
   type Command,
   type Operand,
@@ -30,9 +30,16 @@ type Flow = 'on' | 'break' | 'continue';
 /** A range over more than this is nobody's template. */
 const MAX_STEPS = 10_000_000;
 
+/** A parsed template. */
+export interface Program {
+  readonly text: string;
+  readonly statements: readonly Statement[];
+  readonly functions: Functions;
+}
+
 /** The text of a parsed template for `data`. @throws INVALID_ARGUMENT in docker's words */
-export function evaluate(text: string, statements: readonly Statement[], data: Value): string {
-  const run = new Run(text, data);
+export function evaluate({ text, statements, functions }: Program, data: Value): string {
+  const run = new Run(text, functions, data);
   run.all(statements, data);
   return run.output;
 }
@@ -40,12 +47,14 @@ export function evaluate(text: string, statements: readonly Statement[], data: V
 class Run {
   output = '';
   readonly #text: string;
+  readonly #functions: Functions;
   /** Innermost last. */
   readonly #variables: { readonly name: string; value: Value }[];
   #steps = 0;
 
-  constructor(text: string, data: Value) {
+  constructor(text: string, functions: Functions, data: Value) {
     this.#text = text;
+    this.#functions = functions;
     this.#variables = [{ name: '$', value: data }];
   }
 
@@ -79,12 +88,12 @@ class Run {
   #branch(branch: Statement & { kind: 'if' | 'with' | 'range' }, dot: Value): Flow {
     const value = this.#pipe(branch.pipe, dot, branch.kind === 'range');
     if (branch.kind === 'range') return this.#range(branch, value, dot);
-    if (!isEmpty(value)) return this.all(branch.then, branch.kind === 'with' ? value : dot);
+    if (!isEmpty(value)) return this.all(branch.body, branch.kind === 'with' ? value : dot);
     return this.all(branch.otherwise, dot);
   }
 
   #range(branch: Statement & { kind: 'if' | 'with' | 'range' }, over: Value, dot: Value): Flow {
-    const { pipe, then, otherwise } = branch;
+    const { pipe, body, otherwise } = branch;
     let empty = true;
     for (const [key, item] of this.#items(over, pipe)) {
       empty = false;
@@ -93,7 +102,7 @@ class Run {
         const [first, second] = pipe.variables;
         if (first !== undefined) this.#set(first, second === undefined ? item : key, pipe.assigns);
         if (second !== undefined) this.#set(second, item, pipe.assigns);
-        return this.all(then, item);
+        return this.all(body, item);
       });
       if (flow === 'break') break;
     }
@@ -198,7 +207,7 @@ class Run {
   #call(called: Operand & { kind: 'function' }, command: Command, dot: Value, piped: Piped): Value {
     const { name } = called;
     const operands = command.operands.slice(1);
-    const fn = FUNCTIONS.get(name)!;
+    const fn = this.#functions.get(name)!;
     this.#checkCount(called, fn, operands.length + (piped === NOTHING ? 0 : 1));
     if (name === 'and' || name === 'or') return this.#shortCircuit(name, operands, dot, piped);
     const parameterOf = (index: number): Parameter => fn.parameters[index] ?? fn.parameters.at(-1)!;

@@ -15,8 +15,10 @@ export interface TemplateFunction {
   readonly call: (...args: never[]) => Value;
 }
 
+export type Functions = ReadonlyMap<string, TemplateFunction>;
+
 /** `and` and `or` are here for their names only: they evaluate no more arguments than they must. */
-export const FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map(
+export const FUNCTIONS: Functions = new Map(
   Object.entries<TemplateFunction>({
     and: { parameters: ['any', 'any'], variadic: true, call: () => undefined },
     or: { parameters: ['any', 'any'], variadic: true, call: () => undefined },
@@ -65,6 +67,21 @@ export const FUNCTIONS: ReadonlyMap<string, TemplateFunction> = new Map(
     },
   }),
 );
+
+const asIs = (value: Value): Value => value;
+
+/** For the heading of a table: what is done to a column's text is not done to its name. */
+export const HEADING_FUNCTIONS: Functions = new Map([
+  ...FUNCTIONS,
+  ...['json', 'lower', 'upper', 'title'].map((name): [string, TemplateFunction] => [
+    name,
+    { parameters: ['any'], call: asIs },
+  ]),
+  ...['join', 'split', 'truncate'].map((name): [string, TemplateFunction] => [
+    name,
+    { parameters: ['any', 'any'], call: asIs },
+  ]),
+]);
 
 const spaces = (count: number): string => ' '.repeat(Math.min(Math.max(0, count), 1000));
 

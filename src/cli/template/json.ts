@@ -1,3 +1,4 @@
+import { escapeJson } from '../render/json.ts';
 import {
   Duration,
   isList,
@@ -9,15 +10,7 @@ import {
   type Value,
 } from './value.ts';
 
-/** What a terminal might obey, besides the C0 controls that `JSON.stringify` escapes: as valid in JSON when escaped. */
-// oxlint-disable-next-line no-control-regex
-const UNSAFE = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-
-export const jsonString = (text: string): string =>
-  JSON.stringify(text).replace(
-    UNSAFE,
-    (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+export const jsonString = (text: string): string => escapeJson(JSON.stringify(text));
 
 /** JSON as docker writes it: fields in their order, map keys sorted, nothing escaped for HTML. */
 export function toJson(value: Value, indent = ''): string {

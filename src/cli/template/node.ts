@@ -8,7 +8,7 @@ export type Statement =
 export interface Branch {
   readonly kind: 'if' | 'with' | 'range';
   readonly pipe: Pipe;
-  readonly then: readonly Statement[];
+  readonly body: readonly Statement[];
   readonly otherwise: readonly Statement[];
 }
 

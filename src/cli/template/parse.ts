@@ -98,13 +98,13 @@ class Parser {
     this.#variables = [...outer];
     const pipe = this.#pipe(kind, 'close');
     if (kind === 'range') this.#ranges++;
-    const { statements: then, stop } = this.#statements();
+    const { statements: body, stop } = this.#statements();
     if (kind === 'range') this.#ranges--;
     if (!stop) this.#fail('unexpected EOF');
     const otherwise = stop === 'else' ? this.#otherwise(kind) : [];
     this.#variables = outer;
     this.#depth--;
-    return { kind, pipe, then, otherwise };
+    return { kind, pipe, body, otherwise };
   }
 
   #otherwise(kind: Branch['kind']): Statement[] {

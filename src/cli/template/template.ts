@@ -1,4 +1,5 @@
 import { evaluate } from './evaluate.ts';
+import { FUNCTIONS, type Functions } from './functions.ts';
 import { parse } from './parse.ts';
 import type { Value } from './value.ts';
 
@@ -11,7 +12,7 @@ export type Template = (data: Value) => string;
  * `define`, `template`, `block`, `call`, `html`, `js`, `urlquery`, complex numbers.
  * @throws INVALID_ARGUMENT in docker's words, here or when the template is used
  */
-export function compileTemplate(text: string): Template {
+export function compileTemplate(text: string, functions: Functions = FUNCTIONS): Template {
   const statements = parse(text);
-  return (data) => evaluate(text, statements, data);
+  return (data) => evaluate({ text, statements, functions }, data);
 }

@@ -1,0 +1,154 @@
+import type { Command } from 'commander';
+import type { Cli } from './cli.ts';
+
+/** Adds arguments, options and the action of one command. */
+export type Define = (command: Command, cli: Cli) => void;
+
+export interface Verb {
+  /** As it is typed: `pull`, `image inspect`. */
+  readonly name: string;
+  readonly summary: string;
+  readonly group: string;
+  /** Not for people. */
+  readonly hidden?: boolean;
+  /** Loads the command's code; what is not asked for is not loaded. */
+  readonly load: () => Promise<Define>;
+}
+
+/** Words that only hold other words. */
+export const FAMILIES: ReadonlyMap<string, string> = new Map([
+  ['image', 'Commands on images, as docker spells them'],
+  ['system', 'Commands on the store, as docker spells them'],
+]);
+
+const IMAGES = 'Images:';
+const LAYERS = 'Layers and files:';
+const STORE = 'Store:';
+const OTHER = 'Other:';
+
+const images: Verb['load'] = async () => (await import('./commands/images.ts')).images;
+const inspect: Verb['load'] = async () => (await import('./commands/inspect.ts')).inspect;
+const history: Verb['load'] = async () => (await import('./commands/history.ts')).history;
+const pull: Verb['load'] = async () => (await import('./commands/pull.ts')).pull;
+const rmi: Verb['load'] = async () => (await import('./commands/rmi.ts')).rmi;
+const tag: Verb['load'] = async () => (await import('./commands/tag.ts')).tag;
+const df: Verb['load'] = async () => (await import('./commands/df.ts')).df;
+const info: Verb['load'] = async () => (await import('./commands/info.ts')).info;
+const imagePrune: Verb['load'] = async () => (await import('./commands/prune.ts')).imagePrune;
+const prune: Verb['load'] = async () => (await import('./commands/prune.ts')).prune;
+
+/** Every command there is, in the order of `mica --help`. Completion and help come from it. */
+export const VERBS: readonly Verb[] = [
+  verb('pull', 'Download an image and unpack its layers', IMAGES, pull),
+  verb('images', 'List images', IMAGES, images),
+  verb('inspect', 'Show all details of images, as docker does', IMAGES, inspect),
+  verb('history', 'Show the steps that made an image', IMAGES, history),
+  verb('tag', 'Give an image another name', IMAGES, tag),
+  verb('rmi', 'Remove images', IMAGES, rmi),
+  verb(
+    'login',
+    'Log in to a registry',
+    IMAGES,
+    async () => (await import('./commands/login.ts')).login,
+  ),
+  verb(
+    'logout',
+    'Log out from a registry',
+    IMAGES,
+    async () => (await import('./commands/logout.ts')).logout,
+  ),
+
+  verb(
+    'layers',
+    'Show what each layer of an image adds, hides and shares',
+    LAYERS,
+    async () => (await import('./commands/layers.ts')).layers,
+  ),
+  verb(
+    'tree',
+    'Draw all images as a forest of shared layers',
+    LAYERS,
+    async () => (await import('./commands/tree.ts')).tree,
+  ),
+  verb(
+    'why',
+    'Explain which layer gives a path, and what that hides',
+    LAYERS,
+    async () => (await import('./commands/why.ts')).why,
+  ),
+  verb('ls', 'List files of an image', LAYERS, async () => (await import('./commands/ls.ts')).ls),
+  verb(
+    'cat',
+    'Print files of an image',
+    LAYERS,
+    async () => (await import('./commands/cat.ts')).cat,
+  ),
+  verb(
+    'cp',
+    'Copy files out of an image',
+    LAYERS,
+    async () => (await import('./commands/cp.ts')).cp,
+  ),
+  verb(
+    'mount',
+    'Mount a read-only view of an image',
+    LAYERS,
+    async () => (await import('./commands/mount.ts')).mount,
+  ),
+  verb(
+    'umount',
+    'Unmount views',
+    LAYERS,
+    async () => (await import('./commands/umount.ts')).umount,
+  ),
+
+  verb('df', 'Show what every byte of the store is used for', STORE, df),
+  verb('prune', 'Remove dangling images and stale downloads', STORE, prune),
+  verb('gc', 'Delete what no image uses', STORE, async () => (await import('./commands/gc.ts')).gc),
+  verb(
+    'check',
+    'Verify the store, and repair it',
+    STORE,
+    async () => (await import('./commands/check.ts')).check,
+  ),
+  verb('info', 'Show the store, its driver, and what this machine can do', STORE, info),
+
+  verb(
+    'registry',
+    'Serve the images of the store to other tools',
+    OTHER,
+    async () => (await import('./commands/registry.ts')).registry,
+  ),
+  verb(
+    'version',
+    'Show the version',
+    OTHER,
+    async () => (await import('./commands/version.ts')).version,
+  ),
+  verb(
+    'completion',
+    'Print a completion script for bash, zsh or fish',
+    OTHER,
+    async () => (await import('./commands/completion.ts')).completion,
+  ),
+
+  {
+    ...verb('__complete', '', OTHER, async () => (await import('./commands/complete.ts')).complete),
+    hidden: true,
+  },
+
+  verb('image ls', 'List images', IMAGES, images),
+  verb('image pull', 'Download an image and unpack its layers', IMAGES, pull),
+  verb('image inspect', 'Show all details of images', IMAGES, inspect),
+  verb('image history', 'Show the steps that made an image', IMAGES, history),
+  verb('image tag', 'Give an image another name', IMAGES, tag),
+  verb('image rm', 'Remove images', IMAGES, rmi),
+  verb('image prune', 'Remove unused images', IMAGES, imagePrune),
+  verb('system df', 'Show what every byte of the store is used for', STORE, df),
+  verb('system prune', 'Remove dangling images and stale downloads', STORE, prune),
+  verb('system info', 'Show the store, its driver, and what this machine can do', STORE, info),
+];
+
+function verb(name: string, summary: string, group: string, load: Verb['load']): Verb {
+  return { name, summary, group, load };
+}
