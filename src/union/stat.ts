@@ -41,6 +41,7 @@ const isMark = (name: string): boolean =>
 /** @param merged how many layers' directories merge in it */
 export function statOf(index: Index, layer: number, inode: Inode, merged = 1): TreeStat {
   const type = typeOf(inode.mode);
+  const link = type === 'symlink' ? index.readlink(inode.nid) : undefined;
   const xattrs = inode.hasXattrs ? index.xattrs(inode.nid) : [];
   return {
     type,
@@ -54,7 +55,8 @@ export function statOf(index: Index, layer: number, inode: Inode, merged = 1): T
     ino: inoOf(layer, inode.nid),
     major: majorOf(inode.rdev),
     minor: minorOf(inode.rdev),
-    target: type === 'symlink' ? decode(index.readlink(inode.nid)) : undefined,
+    target: link === undefined ? undefined : decode(link),
+    rawTarget: link === undefined ? undefined : Buffer.from(link, 'latin1'),
     xattrs: xattrs
       .filter(({ name }) => !isMark(name))
       .map(({ name, value }) => ({ name: decode(name), value })),

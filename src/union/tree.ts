@@ -108,7 +108,9 @@ export interface TreeStat {
   readonly ino: string;
   readonly major: number;
   readonly minor: number;
+  /** Of a symbolic link, decoded as UTF-8; `rawTarget` is exact. */
   readonly target?: string | undefined;
+  readonly rawTarget?: Uint8Array | undefined;
   readonly xattrs: readonly { readonly name: string; readonly value: Uint8Array }[];
   /** Which layer provides it, 0 is the base. */
   readonly layer: number;
