@@ -140,7 +140,8 @@ export async function openFaultProxy(options: FaultProxyOptions): Promise<FaultP
     requests,
     sent: (digest) =>
       requests
-        .filter(({ method, target }) => method === 'GET' && target.includes(`/blobs/${digest}`))
+        .filter(({ method, status }) => method === 'GET' && (status === 200 || status === 206))
+        .filter(({ target }) => target.includes(`/blobs/${digest}`))
         .reduce((sum, { sent }) => sum + sent, 0),
     async [Symbol.asyncDispose]() {
       closing.abort();
@@ -173,6 +174,8 @@ interface Exchange {
 
 async function proxy(exchange: Exchange, faults: readonly Fault[]): Promise<void> {
   const { request, response, signal } = exchange;
+  // Node takes it from the request when the answer is out.
+  const { socket } = request;
   try {
     for (const fault of faults) await fault.before?.({ signal, start: 0 });
     const [answer] = faults.flatMap((fault) => fault.answer?.(request) ?? []);
@@ -185,9 +188,8 @@ async function proxy(exchange: Exchange, faults: readonly Fault[]): Promise<void
       : await ask(exchange, faults);
     await reply(exchange, faults, head, body);
   } catch (error) {
-    if (error instanceof Cut && error.reset) request.socket.resetAndDestroy();
-    else if (error instanceof Cut || signal.aborted || response.headersSent)
-      request.socket.destroy();
+    if (error instanceof Cut && error.reset) socket.resetAndDestroy();
+    else if (error instanceof Cut || signal.aborted || response.headersSent) socket.destroy();
     else response.writeHead(502).end(`fault proxy: ${String(error)}`);
   }
 }

@@ -2,6 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bytes } from '../io/bytes.ts';
 import { type Answer, Cut, type Fault } from './fault-proxy.ts';
 
+export type { Fault };
+
 /** The connection ends after `bytes` bytes of the answer's body. */
 export const cut = (bytes: number, reset = false): Fault => ({
   name: 'cut',
