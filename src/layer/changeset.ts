@@ -11,7 +11,6 @@ import { statsOf } from './stats.ts';
 import { describe, type Directory, isDirectoryNode, isWhiteoutNode, LayerTree } from './tree.ts';
 import type { LayerStats } from './unpack-job.ts';
 
-/** Bytes of names, targets and attributes in one layer: they are held in memory until its end. */
 const MAX_TEXT = 256 * 2 ** 20;
 /** The kernel reads it as "do not change". */
 const NO_ID = 0xffff_ffff;
@@ -30,6 +29,15 @@ export interface ChangesetOptions {
   readonly lower: Lower | undefined;
   /** Whether a root that no entry describes is the lower layers' even if nothing else depends on them. */
   readonly inheritRoot?: boolean;
+  readonly limits?: ChangesetLimits;
+}
+
+/** What one layer may take of this process' memory. */
+export interface ChangesetLimits {
+  /** Files and directories, those that are replaced later included. Default 2,000,000. */
+  readonly nodes?: number;
+  /** Bytes of names, targets and attributes. Default 256 MiB. */
+  readonly text?: number;
 }
 
 /**
@@ -45,7 +53,7 @@ export class Changeset implements EntryHandler {
 
   constructor(sink: LayerSink, options: ChangesetOptions) {
     this.#options = options;
-    this.#tree = new LayerTree(sink, options.lower);
+    this.#tree = new LayerTree(sink, options.lower, options.limits?.nodes);
   }
 
   get root(): Node {
@@ -200,10 +208,11 @@ export class Changeset implements EntryHandler {
   #weigh({ name, linkName, xattrs }: Entry): void {
     this.#text += name.length + linkName.length;
     for (const xattr of xattrs ?? []) this.#text += xattr.name.length + xattr.value.length;
-    if (this.#text > MAX_TEXT)
+    const limit = this.#options.limits?.text ?? MAX_TEXT;
+    if (this.#text > limit)
       throw new MicaError(
         'RESOURCE_EXHAUSTED',
-        `a layer with more than ${MAX_TEXT} bytes of names and attributes`,
+        `a layer with more than ${limit} bytes of names and attributes`,
       );
   }
 }

@@ -100,7 +100,7 @@ test(
         const overlay = await views.overlay();
         for (const name of VIEWS) assert.equal(await view(views, name, layers), overlay, name);
       }),
-      { numRuns: 25 },
+      { numRuns: 15 },
     );
   },
 );
@@ -149,9 +149,9 @@ const unruly = fc.array(fc.array(pair, { minLength: 1, maxLength: 8 }), {
   maxLength: 3,
 });
 
-async function orRefusal(view: () => Promise<string>): Promise<string> {
+async function orRefusal(look: () => Promise<string>): Promise<string> {
   try {
-    return await view();
+    return await look();
   } catch (error) {
     return `refused: ${(error as { code?: string }).code}`;
   }
@@ -172,7 +172,7 @@ test(
         assert.equal(await orRefusal(() => views.union('overlay')), overlay, 'union of files');
         assert.equal(await orRefusal(() => views.union('tar')), overlay, 'union of tars');
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   },
 );
@@ -192,7 +192,7 @@ test(
         const umoci = await orRefusal(() => views.umoci(layers));
         if (!umoci.startsWith('refused')) assert.equal(await views.overlay(), umoci);
       }),
-      { numRuns: 20 },
+      { numRuns: 12 },
     );
   },
 );

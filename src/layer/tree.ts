@@ -8,7 +8,7 @@ import { type LayerSink, noSink } from './sink.ts';
 const MAX_LINKS = 40;
 /** Names walked for one path, those in followed links included. */
 const MAX_STEPS = MAX_PATH;
-/** Files in one layer. What a tree of so many takes is what a worker's memory is limited to. */
+/** Files made for one layer, those replaced later included. What a tree of so many takes is what a worker's memory is limited to. */
 const MAX_NODES = 2_000_000;
 const CACHED_PATHS = 4096;
 
@@ -48,12 +48,14 @@ export class LayerTree {
   readonly #directories = new Map<Node, Directory>();
   /** Where paths led the last times; emptied when a directory or link goes away. */
   readonly #known = new Map<string, Directory>();
+  readonly #maxNodes: number;
   #nodes = 0;
 
   /** @param lower - `undefined` while it is not known what is below */
-  constructor(sink: LayerSink, lower: Lower | undefined) {
+  constructor(sink: LayerSink, lower: Lower | undefined, maxNodes: number = MAX_NODES) {
     this.sink = sink;
     this.#lower = lower;
+    this.#maxNodes = maxNodes;
     const node = implicitDirectory();
     const root = { node, path: '' } as { node: Node; path: string; parent: Directory };
     root.parent = root;
@@ -91,8 +93,8 @@ export class LayerTree {
       // Whatever the layers below have there went away with the first entry of this name.
       if (isDirectoryNode(node)) this.opaque.add(node);
     }
-    if (++this.#nodes > MAX_NODES)
-      throw new MicaError('RESOURCE_EXHAUSTED', `a layer of more than ${MAX_NODES} files`);
+    if (++this.#nodes > this.#maxNodes)
+      throw new MicaError('RESOURCE_EXHAUSTED', `a layer of more than ${this.#maxNodes} files`);
     children!.set(name, node);
     return true;
   }
