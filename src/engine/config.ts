@@ -3,6 +3,7 @@ import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { MicaError } from '../errors.ts';
+import type { RetryPolicy, Timeouts } from '../registry/options.ts';
 
 /** How an engine is opened. Everything is optional; two engines on two roots live in one process. */
 export interface EngineOptions {
@@ -18,6 +19,10 @@ export interface EngineOptions {
   readonly registryMirrors?: readonly string[] | undefined;
   /** `host[:port]` spoken to over plain HTTP or with an unknown certificate. Loopback needs no entry. */
   readonly insecureRegistries?: readonly string[] | undefined;
+  /** How long registries may take. */
+  readonly timeouts?: Timeouts | undefined;
+  /** How often registries are asked again. */
+  readonly retry?: RetryPolicy | undefined;
 }
 
 export interface EngineConfig {
@@ -27,6 +32,8 @@ export interface EngineConfig {
   readonly maxConcurrentDownloads: number;
   readonly registryMirrors: readonly string[];
   readonly insecureRegistries: readonly string[];
+  readonly timeouts: Timeouts | undefined;
+  readonly retry: RetryPolicy | undefined;
 }
 
 /** Docker downloads 3 at once; with unpacking beside it, a fourth keeps the wire busy while small layers settle. */
@@ -63,6 +70,8 @@ export async function resolveConfig(
       MAX_CONCURRENT_DOWNLOADS,
     registryMirrors: options.registryMirrors ?? file['registry-mirrors'] ?? [],
     insecureRegistries: options.insecureRegistries ?? file['insecure-registries'] ?? [],
+    timeouts: options.timeouts,
+    retry: options.retry,
   };
 }
 

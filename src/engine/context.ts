@@ -69,12 +69,14 @@ export class Context implements AsyncDisposable {
   async #openRegistry(): Promise<Registry> {
     const { openRegistry } = await import('../registry/registry.ts');
     const { systemOptions } = await import('../registry/credentials.ts');
-    const { registryMirrors, insecureRegistries } = this.config;
+    const { registryMirrors, insecureRegistries, timeouts, retry } = this.config;
     const system = systemOptions();
     const options = {
       ...system,
       ...(registryMirrors.length > 0 && { mirrors: { 'docker.io': registryMirrors } }),
       insecure: insecureRegistries,
+      timeouts,
+      retry,
       onRetry: (event: RetryEvent) => {
         for (const listener of this.onRetry) listener(event);
       },

@@ -79,9 +79,11 @@ async function downloadAndUnpack(task: LayerTask, ingest: Ingest): Promise<Unpac
     available.end();
     emit({ type: 'downloaded', target });
   } catch (error) {
+    // Now, because a worker that hears of the failure fails, too.
+    const reason: unknown = stop.signal.aborted ? stop.signal.reason : error;
     available.fail();
     await unpacking.catch(() => undefined);
-    throw stop.signal.aborted ? stop.signal.reason : error;
+    throw reason;
   }
   const result = await unpacking;
   ingest.complete();
