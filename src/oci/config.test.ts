@@ -72,6 +72,8 @@ const WRONG: readonly (readonly [string, unknown])[] = [
   ['another kind of rootfs', { rootfs: { type: 'layers+base', diff_ids: [] } }],
   ['diff ids that are null', { rootfs: { type: 'layers', diff_ids: null } }],
   ['diff ids that are no digests', { rootfs: { type: 'layers', diff_ids: ['sha256:x'] } }],
+  ['a list for defaults', { rootfs, config: [] }],
+  ['a list in its history', { rootfs, history: [[]] }],
   ['an environment that is no list', { rootfs, config: { Env: { A: '1' } } }],
   ['labels that are not text', { rootfs, config: { Labels: { a: 1 } } }],
   ['volumes that are a list', { rootfs, config: { Volumes: ['/data'] } }],

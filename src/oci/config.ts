@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { DigestSchema } from './descriptor.ts';
 import type { DiffId } from './digest.ts';
-import { check, MapSchema, optional, parseObject, StringsSchema } from './json.ts';
+import { check, MapSchema, objectOf, optional, parseObject, StringsSchema } from './json.ts';
 
 /**
  * What an image is besides its layers: defaults for containers, and how it came to be. Fields that
@@ -113,7 +113,7 @@ const set = optional(
   ),
 );
 
-const ContainerDefaultsSchema: v.GenericSchema<unknown, ContainerDefaults> = v.looseObject({
+const ContainerDefaultsSchema: v.GenericSchema<unknown, ContainerDefaults> = objectOf({
   User: text,
   ExposedPorts: set,
   Env: optional(strings),
@@ -126,7 +126,7 @@ const ContainerDefaultsSchema: v.GenericSchema<unknown, ContainerDefaults> = v.l
   StopTimeout: number,
   Shell: list,
   Healthcheck: optional(
-    v.looseObject({
+    objectOf({
       Test: optional(strings),
       Interval: number,
       Timeout: number,
@@ -150,7 +150,7 @@ const ContainerDefaultsSchema: v.GenericSchema<unknown, ContainerDefaults> = v.l
   NetworkDisabled: flag,
 });
 
-const HistorySchema: v.GenericSchema<unknown, History> = v.looseObject({
+const HistorySchema: v.GenericSchema<unknown, History> = objectOf({
   created: text,
   created_by: text,
   author: text,
@@ -158,7 +158,7 @@ const HistorySchema: v.GenericSchema<unknown, History> = v.looseObject({
   empty_layer: flag,
 });
 
-const ImageConfigSchema: v.GenericSchema<unknown, ImageConfig> = v.looseObject({
+const ImageConfigSchema: v.GenericSchema<unknown, ImageConfig> = objectOf({
   created: text,
   author: text,
   architecture: v.optional(v.string(), ''),
@@ -170,7 +170,7 @@ const ImageConfigSchema: v.GenericSchema<unknown, ImageConfig> = v.looseObject({
   'os.version': text,
   'os.features': optional(strings),
   config: optional(ContainerDefaultsSchema),
-  rootfs: v.looseObject({
+  rootfs: objectOf({
     type: v.literal('layers', 'is not "layers"'),
     diff_ids: v.array(DigestSchema as v.GenericSchema<unknown, DiffId>),
   }),

@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { type Digest, isDigest } from './digest.ts';
-import { optional, StringsSchema } from './json.ts';
+import { objectOf, optional, StringsSchema } from './json.ts';
 import { type Platform, PlatformSchema } from './platform.ts';
 
 /**
@@ -24,7 +24,7 @@ export const DigestSchema: v.GenericSchema<unknown, Digest> = v.custom<Digest>(
 );
 
 /** Unknown fields are kept. */
-export const DescriptorSchema: v.GenericSchema<unknown, Descriptor> = v.looseObject({
+export const DescriptorSchema: v.GenericSchema<unknown, Descriptor> = objectOf({
   mediaType: v.pipe(v.string(), v.nonEmpty('is empty'), v.maxLength(255, 'is too long')),
   digest: DigestSchema,
   size: v.custom<number>(

@@ -70,6 +70,16 @@ export const MapSchema: v.GenericSchema<unknown, Record<string, unknown>> = v.pi
   v.transform((value) => value as Record<string, unknown>),
 );
 
+/** An object with these fields, unknown ones kept. Unlike `v.looseObject` alone it takes no array for one. */
+export const objectOf = <Entries extends v.ObjectEntries>(
+  entries: Entries,
+): v.SchemaWithPipe<
+  readonly [
+    v.GenericSchema<unknown, Record<string, unknown>>,
+    v.LooseObjectSchema<Entries, undefined>,
+  ]
+> => v.pipe(MapSchema, v.looseObject(entries));
+
 /** A map of strings, as it came. */
 export const StringsSchema: v.GenericSchema<unknown, Record<string, string>> = v.pipe(
   MapSchema,

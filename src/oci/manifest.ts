@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { MicaError } from '../errors.ts';
 import { type Descriptor, DescriptorSchema } from './descriptor.ts';
-import { check, optional, parseObject, StringsSchema } from './json.ts';
+import { check, objectOf, optional, parseObject, StringsSchema } from './json.ts';
 import * as mediaTypes from './media-type.ts';
 
 /** @see https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md */
@@ -39,13 +39,13 @@ const COMMON = {
   annotations: optional(StringsSchema),
 };
 
-const ManifestSchema: v.GenericSchema<unknown, Omit<Manifest, 'mediaType'>> = v.looseObject({
+const ManifestSchema: v.GenericSchema<unknown, Omit<Manifest, 'mediaType'>> = objectOf({
   ...COMMON,
   config: DescriptorSchema,
   layers: v.array(DescriptorSchema),
 });
 
-const IndexSchema: v.GenericSchema<unknown, Omit<Index, 'mediaType'>> = v.looseObject({
+const IndexSchema: v.GenericSchema<unknown, Omit<Index, 'mediaType'>> = objectOf({
   ...COMMON,
   manifests: v.array(DescriptorSchema),
 });

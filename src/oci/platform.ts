@@ -1,6 +1,6 @@
 import * as v from 'valibot';
 import { MicaError } from '../errors.ts';
-import { optional } from './json.ts';
+import { objectOf, optional } from './json.ts';
 
 /** @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-index.md#image-index-property-descriptions */
 export interface Platform {
@@ -12,7 +12,7 @@ export interface Platform {
 }
 
 /** Unknown fields are kept. */
-export const PlatformSchema: v.GenericSchema<unknown, Platform> = v.looseObject({
+export const PlatformSchema: v.GenericSchema<unknown, Platform> = objectOf({
   os: v.string(),
   architecture: v.string(),
   variant: optional(v.string()),

@@ -49,8 +49,8 @@ export async function readAuthFile(path: string): Promise<AuthFile | undefined> 
     throw new MicaError('FAILED_PRECONDITION', `${path} is not JSON; repair or remove it`);
   }
   const parsed = v.safeParse(File, value, { abortEarly: true });
-  if (parsed.success) return parsed.output;
-  const field = v.getDotPath(parsed.issues[0]) ?? 'file';
+  if (parsed.success && !Array.isArray(value)) return parsed.output;
+  const field = (parsed.issues && v.getDotPath(parsed.issues[0])) ?? 'file';
   throw new MicaError('FAILED_PRECONDITION', `${path}: ${field} is not what it should be`);
 }
 
@@ -87,18 +87,17 @@ export function findKey(
   registry: string,
   path?: string,
 ): string | undefined {
-  if (Object.hasOwn(entries, keyOf(registry))) return keyOf(registry);
-  const keys = Object.keys(entries);
   const names = path === undefined ? [] : path.split('/');
   for (let length = names.length; length >= 0; length--) {
     const name = [registry, ...names.slice(0, length)].join('/');
     if (Object.hasOwn(entries, name)) return name;
   }
+  if (Object.hasOwn(entries, keyOf(registry))) return keyOf(registry);
   const aliases =
     registry === 'docker.io'
       ? ['docker.io', 'index.docker.io', 'registry-1.docker.io']
       : [registry];
-  return keys.find((key) => aliases.includes(hostOf(key)));
+  return Object.keys(entries).find((key) => aliases.includes(hostOf(key)));
 }
 
 const hostOf = (key: string): string => key.replace(/^https?:\/\//, '').split('/', 1)[0]!;
