@@ -103,10 +103,13 @@ for (const text of [
     });
   });
 
+const helpers = new AsyncDisposableStack();
+after(() => helpers.disposeAsync());
+
 /** A directory on PATH with a helper that answers as the tests want, by the server it is asked for. */
 before(async () => {
   const root = await mkdtempDisposable(join(tmpdir(), 'mica-helper-'));
-  after(() => root.remove());
+  helpers.use(root);
   const helper = `#!/bin/sh
 server=$(cat)
 case "$1 $server" in
