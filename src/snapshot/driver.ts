@@ -21,8 +21,11 @@ export interface Driver extends AsyncDisposable {
   remove(snapshot: Snapshot): Promise<void>;
   /** Frees the space of all that was removed. Absent: {@link remove} has freed it. */
   purge?(options?: Abortable): Promise<void>;
-  /** How to make the tree visible. At least one; in the order they must be performed. */
-  mounts(snapshot: Snapshot): Promise<readonly Mount[]>;
+  /**
+   * How to make the tree visible. At least one; in the order they must be performed. Absent: it
+   * cannot be mounted, only read through the union in user space.
+   */
+  mounts?(snapshot: Snapshot): Promise<readonly Mount[]>;
   /** Storage owned by `snapshot` alone, parents excluded. */
   usage(snapshot: Snapshot, options?: Abortable): Promise<Usage>;
   /** Docker's `GraphDriver.Data`: low-level facts for people, never for programs. */

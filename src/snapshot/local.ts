@@ -100,7 +100,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
   async mounts(key: string, { signal }: Abortable = {}): Promise<readonly Mount[]> {
     signal?.throwIfAborted();
     const row = this.#rows.get(key);
-    if (row.kind !== 'committed') return this.#driver.mounts(this.#rows.physical(row));
+    if (row.kind !== 'committed') return this.#mountsOf(row);
     throw new MicaError('FAILED_PRECONDITION', `snapshot ${key} is committed; mount a view of it`);
   }
 
@@ -182,6 +182,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     { labels = {}, signal }: SnapshotOptions = {},
   ): Promise<readonly Mount[]> {
     signal?.throwIfAborted();
+    this.#refuseMountless();
     const lease = this.#mine();
     const row = this.#db.transaction(() => {
       const base = parent === '' ? null : this.#rows.get(parent, 'committed').id;
@@ -200,7 +201,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     try {
       const snapshot = this.#rows.physical(row);
       await this.#driver.create(snapshot, { signal });
-      const mounts = await this.#driver.mounts(snapshot);
+      const mounts = await this.#mountsOf(row);
       this.#rows.settle(row.id);
       return mounts;
     } catch (error) {
@@ -265,6 +266,18 @@ class DatabaseSnapshotter implements LocalSnapshotter {
         'FAILED_PRECONDITION',
         `${what} ${name}: it is mounted on ${target}; unmount that first`,
       );
+  }
+
+  #refuseMountless(): void {
+    if (this.#driver.mounts === undefined)
+      throw new MicaError(
+        'NOT_IMPLEMENTED',
+        `storage driver ${this.#driver.name} keeps layers unextracted and mounts nothing; read images with mica ls, cat and cp, or use a store of driver overlay2 (as root, or as a user with subordinate ids)`,
+      );
+  }
+
+  async #mountsOf(row: SnapshotRow): Promise<readonly Mount[]> {
+    return (await this.#driver.mounts?.(this.#rows.physical(row))) ?? [];
   }
 
   #newParent({ parent }: SnapshotRow, wanted: string | undefined): number | null {

@@ -4,9 +4,11 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { removeTree } from '../../fs/remove.ts';
+import { treeUsage } from '../../fs/usage.ts';
 import type { Abortable } from '../../io/bytes.ts';
 import { hasKernel } from '../../sys/binding.ts';
 import { errnoOf, fromNode } from '../../sys/errno.ts';
+import type { Snapshot, Usage } from '../driver.ts';
 
 /** One directory for each physical id: what drivers without a volume manager have in common. */
 export class Directories {
@@ -52,6 +54,12 @@ export class Directories {
       if (!this.#makeTrash()) return;
       this.remove(id);
     }
+  }
+
+  /** Of a view nothing: it shows what others own. */
+  async usage({ id, kind, parents }: Snapshot, options: Abortable = {}): Promise<Usage> {
+    if (kind === 'view' && parents.length > 0) return { size: 0, inodes: 0 };
+    return treeUsage(this.of(id), options);
   }
 
   async purge(options: Abortable = {}): Promise<void> {

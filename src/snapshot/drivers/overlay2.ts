@@ -1,7 +1,5 @@
 import { rm } from 'node:fs/promises';
 import { MicaError } from '../../errors.ts';
-import { treeUsage } from '../../fs/usage.ts';
-import type { Abortable } from '../../io/bytes.ts';
 import { fromNode } from '../../sys/errno.ts';
 import { lowerdirOption, type Mount } from '../../sys/mount-data.ts';
 import type { Driver, Snapshot } from '../driver.ts';
@@ -62,7 +60,7 @@ export function overlay2(root: string, { userxattr = false }: OverlayOptions = {
       return [{ type: 'overlay', source: 'overlay', options }];
     },
 
-    usage: ({ id }, options?: Abortable) => treeUsage(dirs.of(id), options),
+    usage: (snapshot, options) => dirs.usage(snapshot, options),
 
     async inspect(snapshot) {
       const { id, parents } = snapshot;

@@ -1,6 +1,5 @@
 import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { MicaError } from '../../errors.ts';
 import { fromNode } from '../../sys/errno.ts';
 import type { Driver, Usage } from '../driver.ts';
 import { Directories } from './directories.ts';
@@ -17,12 +16,6 @@ export function tar(root: string): Driver {
     create: async ({ id }) => dirs.make(dirs.of(id)),
     remove: async ({ id }) => dirs.remove(id),
     purge: (options) => dirs.purge(options),
-    async mounts() {
-      throw new MicaError(
-        'NOT_IMPLEMENTED',
-        'storage driver tar keeps layers unextracted and mounts nothing; read them with `mica ls`, `cat` and `cp`, or use a store with driver overlay2 (as root, or as a user with subordinate ids)',
-      );
-    },
     usage: async ({ id }) => usageOf(dirs.of(id)),
     inspect: async ({ id }) => ({
       LayerIndex: join(dirs.of(id), 'index.erofs'),

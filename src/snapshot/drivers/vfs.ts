@@ -1,5 +1,4 @@
 import { copyTree } from '../../fs/copy.ts';
-import { treeUsage } from '../../fs/usage.ts';
 import type { Driver, Snapshot } from '../driver.ts';
 import { Directories } from './directories.ts';
 
@@ -32,7 +31,7 @@ export function vfs(root: string): Driver {
       return [{ type: 'bind', source: source(snapshot), options: ['rbind', access] }];
     },
 
-    usage: ({ id }, options) => treeUsage(dirs.of(id), options),
+    usage: (snapshot, options) => dirs.usage(snapshot, options),
     inspect: async (snapshot) => ({ SourceDir: source(snapshot) }),
     async [Symbol.asyncDispose]() {},
   };
