@@ -5,12 +5,12 @@ import { removeTree } from '../fs/remove.ts';
 import { algorithmOf, type DiffId, sha256 } from '../oci/digest.ts';
 import { errnoOf, fromNode } from '../sys/errno.ts';
 import { TarReader } from '../tar/read.ts';
-import { Changeset } from './changeset.ts';
-import { Extraction } from './extract.ts';
+import { Changeset } from './changeset/changeset.ts';
+import { Extraction } from './extract/extract.ts';
 import { FILES_DIRECTORY, INDEX_FILE, TAR_FILE, tagOf, writeLayerIndex } from './index-output.ts';
-import { type Lower, lowerOf } from './lower.ts';
+import { type Lower, lowerOf } from './changeset/lower.ts';
 import { readBlob, type ReadBlobOptions } from './read-blob.ts';
-import { type LayerSink, noSink } from './sink.ts';
+import { type LayerSink, noSink } from './changeset/sink.ts';
 import { TarOutput } from './tar-output.ts';
 import type { UnpackJob, UnpackResult } from './unpack-job.ts';
 

@@ -1,8 +1,8 @@
-import type { Node } from '../erofs/node.ts';
-import { removeTreeAt } from '../fs/remove.ts';
-import * as at from '../sys/at.ts';
-import { readNames } from '../sys/dirents.ts';
-import { isDirectoryNode, isWhiteoutNode } from './tree.ts';
+import type { Node } from '../../erofs/node.ts';
+import { removeTreeAt } from '../../fs/remove.ts';
+import * as at from '../../sys/at.ts';
+import { readNames } from '../../sys/dirents.ts';
+import { isDirectoryNode, isWhiteoutNode } from '../changeset/tree.ts';
 
 /** Removes what lies in the directory `dirfd` and is not `directory`'s own, at every level. */
 export function pruneLower(dirfd: number, directory: Node): void {

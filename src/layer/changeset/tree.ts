@@ -1,5 +1,5 @@
-import { Node, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } from '../erofs/node.ts';
-import { MicaError } from '../errors.ts';
+import { Node, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } from '../../erofs/node.ts';
+import { MicaError } from '../../errors.ts';
 import type { Lower, LowerNode } from './lower.ts';
 import { MAX_PATH, shown, splitNames } from './member-name.ts';
 import { type LayerSink, noSink } from './sink.ts';
@@ -97,6 +97,14 @@ export class LayerTree {
       throw new MicaError('RESOURCE_EXHAUSTED', `a layer of more than ${this.#maxNodes} files`);
     children!.set(name, node);
     return true;
+  }
+
+  /** Takes away what this layer has as `name`; lower layers' files stay as they are. */
+  remove(parent: Directory, name: string): void {
+    const old = parent.node.children!.get(name);
+    if (old === undefined) return;
+    this.#remove(parent, name, old);
+    parent.node.children!.delete(name);
   }
 
   /** Deletes what lower layers have as `name`; what this layer has there stays. */

@@ -1,5 +1,5 @@
-import { close, O_DIRECTORY, O_PATH, opendirat } from '../sys/at.ts';
-import { Root } from '../fs/root.ts';
+import { close, O_DIRECTORY, O_PATH, opendirat } from '../../sys/at.ts';
+import { Root } from '../../fs/root.ts';
 
 const MAX_OPEN = 256;
 

@@ -1,18 +1,18 @@
-import { type Node, S_IFBLK, S_IFCHR, S_IFLNK, S_IFREG } from '../erofs/node.ts';
-import { copyData } from '../fs/data.ts';
-import { removeTreeAt } from '../fs/remove.ts';
-import { Root } from '../fs/root.ts';
-import type { LayerForm } from '../snapshot/driver.ts';
-import * as at from '../sys/at.ts';
-import { errnoOf } from '../sys/errno.ts';
-import { fchmod, fchown } from '../sys/file.ts';
+import { type Node, S_IFBLK, S_IFCHR, S_IFLNK, S_IFREG } from '../../erofs/node.ts';
+import { copyData } from '../../fs/data.ts';
+import { removeTreeAt } from '../../fs/remove.ts';
+import { Root } from '../../fs/root.ts';
+import type { LayerForm } from '../../snapshot/driver.ts';
+import * as at from '../../sys/at.ts';
+import { errnoOf } from '../../sys/errno.ts';
+import { fchmod, fchown } from '../../sys/file.ts';
 import { Attributes, clearXattrs, setOrLeave } from './attributes.ts';
 import { DirectoryFds } from './directory-fds.ts';
 import { FileWriter } from './file-writer.ts';
-import { directoryMarks, OVERLAY_XATTRS } from './marks.ts';
+import { directoryMarks, OVERLAY_XATTRS } from '../changeset/marks.ts';
 import { pruneLower } from './prune.ts';
-import type { LayerSink, Place } from './sink.ts';
-import { isDirectoryNode, isWhiteoutNode, typeOf } from './tree.ts';
+import type { LayerSink, Place } from '../changeset/sink.ts';
+import { isDirectoryNode, isWhiteoutNode, typeOf } from '../changeset/tree.ts';
 
 export interface ExtractOptions {
   readonly form: Exclude<LayerForm, 'tar'>;

@@ -1,5 +1,5 @@
-import { type Node, S_IFLNK, S_IFREG } from '../erofs/node.ts';
-import type { LayerStats } from './unpack-job.ts';
+import { type Node, S_IFLNK, S_IFREG } from '../../erofs/node.ts';
+import type { LayerStats } from '../unpack-job.ts';
 import { isDirectoryNode, isWhiteoutNode, typeOf } from './tree.ts';
 
 /** Counts what a layer's tree holds. */

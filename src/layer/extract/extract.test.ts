@@ -5,16 +5,16 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import type { LayerForm } from '../snapshot/driver.ts';
-import * as at from '../sys/at.ts';
-import { toBytes } from '../sys/byte-string.ts';
-import { setXattr } from '../sys/xattr.ts';
-import { describeDirectory } from '../testing/describe.ts';
-import { needs } from '../testing/need.ts';
-import * as t from '../testing/tree.ts';
-import { jobOf, unpackStack } from '../testing/unpack-stack.ts';
-import { Available } from './available.ts';
-import { unpackLayer } from './unpack-layer.ts';
+import type { LayerForm } from '../../snapshot/driver.ts';
+import * as at from '../../sys/at.ts';
+import { toBytes } from '../../sys/byte-string.ts';
+import { setXattr } from '../../sys/xattr.ts';
+import { describeDirectory } from '../../testing/describe.ts';
+import { needs } from '../../testing/need.ts';
+import * as t from '../../testing/tree.ts';
+import { jobOf, unpackStack } from '../../testing/unpack-stack.ts';
+import { Available } from '../available.ts';
+import { unpackLayer } from '../unpack-layer.ts';
 
 const skip = needs('root');
 const scratch = (): ReturnType<typeof mkdtempDisposable> =>

@@ -1,28 +1,16 @@
-import { type IndexDevice, makeDevice, Node } from '../erofs/node.ts';
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from '../erofs/node.ts';
-import { MicaError } from '../errors.ts';
-import type { Entry, EntryHandler } from '../tar/entry.ts';
+import type { IndexDevice, Node } from '../../erofs/node.ts';
+import { MicaError } from '../../errors.ts';
+import type { Entry, EntryHandler } from '../../tar/entry.ts';
+import type { LayerStats } from '../unpack-job.ts';
 import type { Lower } from './lower.ts';
-import { directoryMarks, isReservedXattr, type Mark, markOf, OVERLAY_XATTRS } from './marks.ts';
-import { cleanName, MAX_NAME, MAX_PATH, shown } from './member-name.ts';
-import { extentsOf } from './member-data.ts';
+import { directoryMarks, type Mark, markOf, OVERLAY_XATTRS } from './marks.ts';
+import { cleanName, MAX_NAME, shown } from './member-name.ts';
+import { nodeOf } from './member.ts';
 import type { LayerSink } from './sink.ts';
 import { statsOf } from './stats.ts';
 import { describe, type Directory, isDirectoryNode, isWhiteoutNode, LayerTree } from './tree.ts';
-import type { LayerStats } from './unpack-job.ts';
 
 const MAX_TEXT = 256 * 2 ** 20;
-/** The kernel reads it as "do not change". */
-const NO_ID = 0xffff_ffff;
-
-const TYPES: Readonly<Record<Exclude<Entry['type'], 'link'>, number>> = {
-  file: S_IFREG,
-  directory: S_IFDIR,
-  symlink: S_IFLNK,
-  char: S_IFCHR,
-  block: S_IFBLK,
-  fifo: S_IFIFO,
-};
 
 export interface ChangesetOptions {
   /** The layers below; `undefined` while they are not known. */
@@ -100,9 +88,10 @@ export class Changeset implements EntryHandler {
 
   /** The archive is over: the tree is complete, the sink finished, and overlay's marks are in place. */
   finish(): void {
-    const { root, opaque } = this.#tree;
-    if (opaque.has(root.node)) this.#spellOutOpaqueRoot();
     if (this.incomplete) return;
+    const { root, opaque } = this.#tree;
+    this.#tree.remove(root, AUFS_LINKS);
+    if (opaque.has(root.node)) this.#spellOutOpaqueRoot();
     const inherits = this.dependent || this.#options.inheritRoot === true;
     const lowerRoot = inherits && root.node.implicit ? this.#options.lower?.find([]) : undefined;
     if (lowerRoot)
@@ -124,7 +113,7 @@ export class Changeset implements EntryHandler {
       );
     const parentPath = slash < 0 ? '' : path.slice(0, slash);
     const mark = markOf(name, path);
-    if (mark.kind !== 'none') return this.#mark(mark, parentPath);
+    if (mark.kind !== 'none' && !isLinkStore(path)) return this.#mark(mark, parentPath);
     const parent = this.#tree.directory(parentPath);
     if (entry.type === 'link') this.#link(entry, parent, name);
     else this.#put(entry, parent, name);
@@ -217,68 +206,12 @@ export class Changeset implements EntryHandler {
   }
 }
 
-function nodeOf(entry: Entry): Node {
-  const { type, uid, gid, mtime, mtimeNs } = entry;
-  if (!isId(uid) || !isId(gid) || !Number.isSafeInteger(mtime))
-    throw new MicaError(
-      'INVALID_ARGUMENT',
-      `${shown(entry.name)}: owner ${uid}:${gid} or time ${mtime} is out of range`,
-    );
-  const node = new Node(TYPES[type as keyof typeof TYPES] | (entry.mode & 0o7777));
-  node.uid = uid;
-  node.gid = gid;
-  node.mtime = mtime;
-  node.mtimeNs = mtimeNs;
-  if (entry.xattrs !== undefined) node.xattrs = xattrsOf(entry.xattrs);
-  if (type === 'file') {
-    node.size = entry.size;
-    node.extents = extentsOf(entry);
-  } else if (type === 'symlink') node.target = targetOf(entry);
-  else if (type === 'char' || type === 'block') node.rdev = deviceOf(entry);
-  if (node.target !== undefined) node.size = node.target.length;
-  return node;
-}
-
-const isId = (id: number): boolean => Number.isInteger(id) && id >= 0 && id < NO_ID;
-
-function xattrsOf(xattrs: NonNullable<Entry['xattrs']>): Node['xattrs'] {
-  const byName = new Map<string, Uint8Array>();
-  for (const { name, value } of xattrs)
-    if (!isReservedXattr(name)) byName.set(name, Uint8Array.from(value));
-  if (byName.size === 0) return undefined;
-  return [...byName].map(([name, value]) => ({ name, value }));
-}
-
-function targetOf({ name, linkName }: Entry): string {
-  if (linkName !== '' && linkName.length <= MAX_PATH && !linkName.includes('\0')) return linkName;
-  throw new MicaError(
-    'INVALID_ARGUMENT',
-    `${shown(name)}: a symbolic link to ${linkName.length} bytes cannot exist`,
-  );
-}
-
-function deviceOf({ type, name, deviceMajor, deviceMinor }: Entry): number {
-  const inRange = deviceMajor >= 0 && deviceMajor < 2 ** 12 && deviceMinor >= 0;
-  if (!inRange || deviceMinor >= 2 ** 20)
-    throw new MicaError(
-      'INVALID_ARGUMENT',
-      `${shown(name)}: there is no device ${deviceMajor}:${deviceMinor}`,
-    );
-  const rdev = makeDevice(deviceMajor, deviceMinor);
-  if (type === 'char' && rdev === 0)
-    throw new MicaError(
-      'INVALID_ARGUMENT',
-      `${shown(name)}: the character device 0:0 is overlayfs' mark of a deleted file; an archive says .wh.${shown(name.slice(name.lastIndexOf('/') + 1))}`,
-    );
-  return rdev;
-}
-
 /**
  * Whether the path is or lies in AUFS' own bookkeeping.
  * @throws INVALID_ARGUMENT when it lies below a whiteout
  */
 function isAufs(path: string): boolean {
-  if (!path.includes('.wh.')) return false;
+  if (!path.includes('.wh.') || isLinkStore(path)) return false;
   const names = path.split('/');
   if (names.some((name) => name.startsWith('.wh.') && markOf(name, path).kind === 'aufs'))
     return true;
@@ -286,6 +219,14 @@ function isAufs(path: string): boolean {
     throw new MicaError('INVALID_ARGUMENT', `${shown(path)} lies below a whiteout`);
   return false;
 }
+
+/**
+ * The one directory of AUFS that matters while the archive is read: what hard links lead to. All
+ * engines resolve them, so it exists until the end.
+ */
+const AUFS_LINKS = '.wh..wh.plnk';
+const isLinkStore = (path: string): boolean =>
+  path === AUFS_LINKS || path.startsWith(`${AUFS_LINKS}/`);
 
 const refusedLink = (place: string, to: string, why: string): MicaError =>
   new MicaError('INVALID_ARGUMENT', `hard link ${shown(place)}: ${shown(to)} ${why}`);

@@ -1,6 +1,6 @@
-import type { Xattr } from '../erofs/node.ts';
-import { MicaError } from '../errors.ts';
-import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from '../oci/whiteout.ts';
+import type { Xattr } from '../../erofs/node.ts';
+import { MicaError } from '../../errors.ts';
+import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from '../../oci/whiteout.ts';
 import { shown } from './member-name.ts';
 
 /**

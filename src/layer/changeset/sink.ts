@@ -1,4 +1,4 @@
-import type { Node } from '../erofs/node.ts';
+import type { Node } from '../../erofs/node.ts';
 
 /**
  * Where a layer's files go. It is told what to do with resolved places: `parent` is a directory that

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { S_IFDIR } from '../erofs/node.ts';
-import { indexBytes } from '../erofs/write.ts';
-import { feed, outline } from '../testing/layer.ts';
-import * as t from '../testing/tree.ts';
+import { S_IFDIR } from '../../erofs/node.ts';
+import { indexBytes } from '../../erofs/write.ts';
+import { feed, outline } from '../../testing/layer.ts';
+import * as t from '../../testing/tree.ts';
 import { Changeset } from './changeset.ts';
 import { type Lower, lowerOf, nothingBelow } from './lower.ts';
 import { noSink } from './sink.ts';
@@ -168,11 +168,22 @@ const ALONE: readonly Case[] = [
     title: 'bookkeeping of AUFS is left out',
     layer: [
       ['.wh..wh.aufs', t.file()],
-      ['.wh..wh.plnk', t.dir()],
-      ['.wh..wh.plnk/1.2', t.file()],
       ['.wh..wh.orph', t.dir()],
+      ['.wh..wh.orph/x', t.file()],
+      ['a', t.dir()],
+      ['a/.wh..wh.x', t.file()],
     ],
-    gives: ['/ implicit'],
+    gives: ['/ implicit', 'a/'],
+  },
+  {
+    title: 'hard links into the link store of AUFS are resolved, and the store is left out',
+    layer: [
+      ['.wh..wh.plnk', t.dir()],
+      ['.wh..wh.plnk/1.2', t.file('1')],
+      ['x', t.hardlink('.wh..wh.plnk/1.2')],
+      ['y', t.hardlink('.wh..wh.plnk/1.2')],
+    ],
+    gives: ['/ implicit', 'x 1', 'y = x'],
   },
   {
     title: 'a member is written through a symbolic link of its layer',

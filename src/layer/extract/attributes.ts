@@ -1,14 +1,14 @@
-import { type Node, S_IFLNK, type Xattr } from '../erofs/node.ts';
-import * as at from '../sys/at.ts';
-import { fchmod, fchown, futimens } from '../sys/file.ts';
+import { type Node, S_IFLNK, type Xattr } from '../../erofs/node.ts';
+import * as at from '../../sys/at.ts';
+import { fchmod, fchown, futimens } from '../../sys/file.ts';
 import {
   isXattrRefusal,
   listXattrs,
   removeXattr,
   setXattr,
   type XattrTarget,
-} from '../sys/xattr.ts';
-import { typeOf } from './tree.ts';
+} from '../../sys/xattr.ts';
+import { typeOf } from '../changeset/tree.ts';
 
 /** Sets a file's owner, mode, attributes and times as its layer says, in the order that loses nothing. */
 export class Attributes {

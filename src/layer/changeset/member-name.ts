@@ -1,5 +1,5 @@
-import { MicaError } from '../errors.ts';
-import { printable } from '../sys/byte-string.ts';
+import { MicaError } from '../../errors.ts';
+import { printable } from '../../sys/byte-string.ts';
 
 /** What the kernel accepts as a path, the final NUL not counted. In bytes. */
 export const MAX_PATH = 4095;

@@ -6,10 +6,10 @@ import {
   S_IFMT,
   S_IFREG,
   UNMAPPED_DEVICE,
-} from '../erofs/node.ts';
-import { openIndex } from '../erofs/read.ts';
-import { isDirectory, openStack, type Stack, type StackNode } from '../erofs/stack.ts';
-import { isCode } from '../errors.ts';
+} from '../../erofs/node.ts';
+import { openIndex } from '../../erofs/read.ts';
+import { isDirectory, openStack, type Stack, type StackNode } from '../../erofs/stack.ts';
+import { isCode } from '../../errors.ts';
 import { isReservedXattr } from './marks.ts';
 
 /** What the layers below look like together, for a layer that depends on them. */

@@ -1,5 +1,5 @@
-import type { Extent, Node } from '../erofs/node.ts';
-import { ftruncate, pwrite, write } from '../sys/file.ts';
+import type { Extent, Node } from '../../erofs/node.ts';
+import { ftruncate, pwrite, write } from '../../sys/file.ts';
 
 /** Puts the stored data of a new, open file where they belong; what they leave out is a hole. */
 export class FileWriter {
