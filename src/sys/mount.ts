@@ -101,7 +101,7 @@ function configure({ type, source, options }: Mount, target: string): void {
       for (const path of parseLowerdir(value ?? ''))
         context.set('lowerdir+', short.path(path, MAX_VALUE));
     else if (value !== undefined && value.startsWith('/'))
-      context.set(key, short.path(value, MAX_VALUE));
+      context.set(key, pathValue(type, value, short));
     else context.set(key, value);
   }
   const fd = context.mount(attributes);
@@ -110,4 +110,11 @@ function configure({ type, source, options }: Mount, target: string): void {
   } finally {
     close(fd);
   }
+}
+
+/** Overlayfs takes a backslash in `upperdir` and `workdir`, though not in `lowerdir+`, as an escape. */
+function pathValue(type: string, path: string, short: ShortPaths): string {
+  const escaped = type === 'overlay' ? path.replaceAll('\\', String.raw`\\`) : path;
+  const shortened = short.path(path, MAX_VALUE - (escaped.length - path.length));
+  return shortened === path ? escaped : shortened;
 }
