@@ -53,7 +53,10 @@ const ofManifest =
   (): FaultRule[] => [{ method, path: /\/manifests\//, nth, fault }];
 
 /** Where the proxy offers bytes twice, or more of them than it says. */
-const SENT_MORE = ['a registry that ignores ranges', 'a length that promises less than there is'];
+const SENT_MORE = new Set([
+  'a registry that ignores ranges',
+  'a length that promises less than there is',
+]);
 
 describe('a pull gets over', () => {
   const cases: Record<string, Rules> = {
@@ -76,7 +79,7 @@ describe('a pull gets over', () => {
       await attempt(rules, async (one) => {
         await one.pull();
         await assertWhole(one);
-        if (!SENT_MORE.includes(name)) assertFetchedOnce(one);
+        if (!SENT_MORE.has(name)) assertFetchedOnce(one);
       });
     });
 });

@@ -15,12 +15,10 @@ import type { Origin } from './origin.ts';
 import { mountsBelow } from './store.ts';
 
 /** One pull of an image that nobody has pulled before, and what came of it. */
-export interface Attempt {
+export interface Attempt extends Pushed {
   readonly engine: Engine;
   readonly proxy: FaultProxy;
-  readonly image: ImageFixture;
   readonly reference: string;
-  readonly layers: readonly Tree[];
   /** Of all pulls. */
   readonly events: readonly PullEvent[];
   pull(): Promise<unknown>;
@@ -31,7 +29,26 @@ export type Rules = (image: ImageFixture) => readonly FaultRule[];
 /** What does not compress in the second of the three layers, in bytes. */
 export const NOISE = 500_000;
 
+/** An image in a registry. */
+export interface Pushed {
+  readonly name: string;
+  readonly image: ImageFixture;
+  readonly layers: readonly Tree[];
+}
+
 let count = 0;
+
+/** Pushes an image that nobody has pulled before, on top of these layers. */
+export async function newImage(origin: Origin, below: readonly Tree[] = []): Promise<Pushed> {
+  const name = `faults/image-${++count}`;
+  const layers = [
+    ...below,
+    tree({ 'etc/base': file(`base of ${name}`), 'etc/gone': file('gone') }),
+    tree({ 'data/noise': file(randomBytes(NOISE)), 'etc/gone': whiteout() }),
+    tree({ 'etc/top': file(`top of ${name}`) }),
+  ];
+  return { name, layers, image: await origin.image(name, layers) };
+}
 
 /** Pushes a new image, and offers it behind a proxy with these faults. */
 export async function attempt(
@@ -40,23 +57,22 @@ export async function attempt(
   run: (attempt: Attempt) => Promise<void>,
 ): Promise<void> {
   const [there, here] = [await origin, await engine];
-  const name = `faults/image-${++count}`;
-  const layers = [
-    tree({ 'etc/base': file(`base of ${name}`), 'etc/gone': file('gone') }),
-    tree({ 'data/noise': file(randomBytes(NOISE)), 'etc/gone': whiteout() }),
-    tree({ 'etc/top': file(`top of ${name}`) }),
-  ];
-  const image = await there.image(name, layers);
-  await using proxy = await there.proxy(...rules(image));
-  const reference = `${proxy.host}/${name}`;
+  const pushed = await newImage(there);
+  await using proxy = await there.proxy(...rules(pushed.image));
+  const reference = `${proxy.host}/${pushed.name}`;
   const events: PullEvent[] = [];
   const onProgress = (event: PullEvent): void => void events.push(event);
   const pull = (): Promise<unknown> => here.pull(reference, { onProgress });
-  await run({ engine: here, proxy, image, reference, layers, events, pull });
+  await run({ ...pushed, engine: here, proxy, reference, events, pull });
 }
 
 /** The image is here, and is what was pushed. */
-export async function assertWhole({ engine, reference, image, layers }: Attempt): Promise<void> {
+export async function assertWhole({
+  engine,
+  reference,
+  image,
+  layers,
+}: Pick<Attempt, 'engine' | 'reference' | 'image' | 'layers'>): Promise<void> {
   const stored = await engine.image(reference);
   assert.equal(stored.id, image.config.digest);
   assert.equal(stored.manifestDescriptor.digest, image.descriptor.digest);
@@ -87,11 +103,18 @@ export async function assertClean(engine: Engine): Promise<void> {
 const namesIn = ({ root }: Engine, directory: string): string[] =>
   readdirSync(join(root, directory));
 
+const sizeOf = (path: string): number | undefined =>
+  statSync(path, { throwIfNoEntry: false })?.size;
+
+type Root = Pick<Engine, 'root'>;
+
 /** Bytes of a partial download. */
-export const partialOf = ({ root }: Engine, digest: Digest): number | undefined =>
-  statSync(join(root, 'content/ingest', digest.replace(':', '-'), 'data'), {
-    throwIfNoEntry: false,
-  })?.size;
+export const partialOf = ({ root }: Root, digest: Digest): number | undefined =>
+  sizeOf(join(root, 'content/ingest', digest.replace(':', '-'), 'data'));
+
+/** Bytes of a complete one. */
+export const blobOf = ({ root }: Root, digest: Digest): number | undefined =>
+  sizeOf(join(root, 'content/blobs', digest.replace(':', '/')));
 
 export async function assertFails(one: Attempt, code: ErrorCode): Promise<MicaError> {
   const error = await one.pull().then(
