@@ -1,31 +1,33 @@
 import { MicaError } from '../errors.ts';
 
+const [SPACE, ZERO] = [0x20, 0x30];
+
 /**
- * Numbers in a header: octal digits, or GNU's base 256 (first byte 0x80 and up, two's complement).
+ * A number in a header: octal digits between spaces or NULs, or GNU's base 256 (first byte 0x80
+ * and up). An empty field is 0.
  * @see https://www.gnu.org/software/tar/manual/html_node/Extensions.html
  */
-export function parseNumber(block: Buffer, offset: number, length: number, what: string): number {
-  if (block[offset]! & 0x80) return parseBase256(block, offset, length, what);
+export function parseNumber(bytes: Buffer, offset: number, length: number, what: string): number {
+  if (bytes[offset]! & 0x80) return parseBase256(bytes, offset, length, what);
   let at = offset;
-  let end = offset + length;
-  while (at < end && (block[at] === 0x20 || block[at] === 0)) at++;
-  while (end > at && (block[end - 1] === 0x20 || block[end - 1] === 0)) end--;
+  const end = offset + length;
+  while (at < end && (bytes[at] === SPACE || bytes[at] === 0)) at++;
   let value = 0;
   for (; at < end; at++) {
-    const digit = block[at]! - 0x30;
-    // What follows a NUL is padding that some writers leave dirty.
-    if (block[at] === 0) break;
+    const digit = bytes[at]! - ZERO;
+    // What follows a space or NUL is padding that some writers leave dirty.
+    if (digit === SPACE - ZERO || digit === -ZERO) break;
     if (digit < 0 || digit > 7) throw bad(what, 'is not an octal number');
     value = value * 8 + digit;
   }
-  if (value > Number.MAX_SAFE_INTEGER) throw bad(what, 'is too large');
   return value;
 }
 
-function parseBase256(block: Buffer, offset: number, length: number, what: string): number {
-  const negative = (block[offset]! & 0x40) !== 0;
-  let value = BigInt(block[offset]! & 0x3f);
-  for (let at = offset + 1; at < offset + length; at++) value = (value << 8n) | BigInt(block[at]!);
+/** Two's complement; the highest bit of all only marks the format. */
+function parseBase256(bytes: Buffer, offset: number, length: number, what: string): number {
+  const negative = (bytes[offset]! & 0x40) !== 0;
+  let value = BigInt(bytes[offset]! & 0x3f);
+  for (let at = offset + 1; at < offset + length; at++) value = (value << 8n) | BigInt(bytes[at]!);
   if (negative) value -= 1n << BigInt(length * 8 - 2);
   const number = Number(value);
   if (!Number.isSafeInteger(number)) throw bad(what, 'is out of range');
@@ -40,10 +42,10 @@ export function parseDecimal(text: string, what: string): number {
 }
 
 /** Writes `value` as octal digits and a NUL; `false` when it does not fit. */
-export function writeOctal(block: Buffer, offset: number, length: number, value: number): boolean {
+export function writeOctal(bytes: Buffer, offset: number, length: number, value: number): boolean {
   if (value < 0 || value >= 8 ** (length - 1)) return false;
-  block.write(value.toString(8).padStart(length - 1, '0'), offset, 'latin1');
-  block[offset + length - 1] = 0;
+  bytes.write(value.toString(8).padStart(length - 1, '0'), offset, 'latin1');
+  bytes[offset + length - 1] = 0;
   return true;
 }
 

@@ -1,171 +1,204 @@
 import { sliceBytes } from '../sys/byte-string.ts';
-import { parseAcl } from './acl.ts';
+import { isMinimal, parseAcl } from './acl.ts';
 import type { Entry } from './entry.ts';
 import { bad, parseDecimal } from './number.ts';
+import { addNumber } from './sparse.ts';
 
 /**
  * What an extended header says of the next member. Texts are byte strings.
  * @see https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html (pax Extended Header)
  */
-export interface Extended {
-  path?: string;
-  linkPath?: string;
-  size?: number;
-  uid?: number;
-  gid?: number;
-  mtime?: { readonly seconds: number; readonly nanoseconds: number };
-  xattrs?: Map<string, Uint8Array>;
-  sparse?: PaxSparse;
+export class Extended {
+  path: string | undefined = undefined;
+  linkPath: string | undefined = undefined;
+  size: number | undefined = undefined;
+  uid: number | undefined = undefined;
+  gid: number | undefined = undefined;
+  mtime: Time | undefined = undefined;
+  deviceMajor: number | undefined = undefined;
+  deviceMinor: number | undefined = undefined;
+  xattrs: Map<string, Uint8Array> | undefined = undefined;
+  sparse: PaxSparse | undefined = undefined;
+}
+
+export interface Time {
+  readonly seconds: number;
+  /** 0 to 999,999,999, always added. */
+  readonly nanoseconds: number;
 }
 
 /** The records of GNU's sparse formats in extended headers, versions 0.0, 0.1 and 1.0. */
 export interface PaxSparse {
-  major: number;
-  name?: string;
-  size?: number;
-  /** Offset, length, offset, length … */
-  map: number[];
+  version: string;
+  name: string | undefined;
+  /** Of the file, holes included. */
+  size: number | undefined;
+  numbers: number[];
 }
 
-const SPACE = 0x20;
-const EQUALS = 0x3d;
-const NEWLINE = 0x0a;
+const [SPACE, ZERO, EQUALS, NEWLINE] = [0x20, 0x30, 0x3d, 0x0a];
+
+/** Reads `<length> <key>=<value>\n` until the end, where each length counts itself. */
+export function parseExtended(body: Buffer): Extended {
+  const extended = new Extended();
+  let at = 0;
+  // Some writers fill the rest with NULs.
+  while (at < body.length && body[at] !== 0) {
+    let length = 0;
+    let space = at;
+    while (space < body.length && body[space] !== SPACE) {
+      const digit = body[space++]! - ZERO;
+      length = digit < 0 || digit > 9 ? Infinity : length * 10 + digit;
+    }
+    const end = at + length;
+    if (end <= space + 1 || end > body.length || body[end - 1] !== NEWLINE)
+      throw bad('an extended header', 'has a record with a wrong length');
+    const equals = body.indexOf(EQUALS, space + 1);
+    if (equals <= space + 1 || equals >= end)
+      throw bad('an extended header', 'has a record without a key');
+    apply(extended, sliceBytes(body, space + 1, equals), body.subarray(equals + 1, end - 1));
+    at = end;
+  }
+  return extended;
+}
+
+/** An empty value takes a record back, and the header's own field counts again. */
+function apply(extended: Extended, key: string, value: Buffer): void {
+  const number = (): number | undefined =>
+    value.length === 0 ? undefined : parseDecimal(textOf(value), `the ${key}`);
+  const name = (): string | undefined => (value.length === 0 ? undefined : nameOf(value));
+  switch (key) {
+    case 'path':
+      extended.path = name();
+      break;
+    case 'linkpath':
+      extended.linkPath = name();
+      break;
+    case 'size':
+      extended.size = number();
+      break;
+    case 'uid':
+      extended.uid = number();
+      break;
+    case 'gid':
+      extended.gid = number();
+      break;
+    case 'mtime':
+      extended.mtime = value.length === 0 ? undefined : parseTime(textOf(value));
+      break;
+    case 'SCHILY.devmajor':
+      extended.deviceMajor = number();
+      break;
+    case 'SCHILY.devminor':
+      extended.deviceMinor = number();
+      break;
+    default:
+      // Owners' names, other times, comments and character sets change nothing here.
+      if (key.includes('.')) applyVendor(extended, key, value);
+  }
+}
+
 const XATTR = 'SCHILY.xattr.';
 const LIBARCHIVE_XATTR = 'LIBARCHIVE.xattr.';
-const ACL: Readonly<Record<string, string>> = {
+const SPARSE = 'GNU.sparse.';
+const ACLS: Readonly<Record<string, string>> = {
   'SCHILY.acl.access': 'system.posix_acl_access',
   'SCHILY.acl.default': 'system.posix_acl_default',
 };
 
-/** Numbers in a sparse map; GNU tar writes two for each run of data. */
-export const MAX_MAP: number = 2 ** 17;
-
-export function parseExtended(body: Buffer): Extended {
-  const extended: Extended = {};
-  for (const [key, value] of records(body)) applyRecord(extended, key, value);
-  return extended;
+function applyVendor(extended: Extended, key: string, value: Buffer): void {
+  if (key.startsWith(XATTR)) setXattr(extended, decodeGnu(key.slice(XATTR.length)), value);
+  else if (key.startsWith(LIBARCHIVE_XATTR)) {
+    // The same attribute may be there in both spellings; this one counts less.
+    const name = decodeUrl(key.slice(LIBARCHIVE_XATTR.length));
+    addXattr(extended, name, Buffer.from(textOf(value), 'base64'));
+  } else if (key.startsWith(SPARSE)) applySparse(extended, key.slice(SPARSE.length), value);
+  else if (Object.hasOwn(ACLS, key)) {
+    const acl = parseAcl(textOf(value));
+    const isKept = acl && (key === 'SCHILY.acl.default' || !isMinimal(acl));
+    if (isKept) addXattr(extended, ACLS[key]!, acl);
+  } else if (key === 'RHT.security.selinux' && value.length > 0)
+    // As the kernel has it: with the NUL of a C string.
+    addXattr(extended, 'security.selinux', Buffer.concat([value, new Uint8Array(1)]));
 }
 
-/** `<length> <key>=<value>\n`, where the length counts itself. */
-function* records(body: Buffer): Generator<[key: string, value: Buffer]> {
-  let at = 0;
-  while (at < body.length) {
-    // GNU tar and others pad with NULs.
-    if (body[at] === 0) return;
-    const space = body.indexOf(SPACE, at);
-    const digits = space < 0 || space - at > 8 ? '' : sliceBytes(body, at, space);
-    const end = /^[1-9]\d*$/.test(digits) ? at + Number(digits) : 0;
-    const equals = body.indexOf(EQUALS, space + 1);
-    if (end <= space + 1 || end > body.length || body[end - 1] !== NEWLINE)
-      throw bad('an extended header', 'has a record with a wrong length');
-    if (equals < 0 || equals >= end || equals === space + 1)
-      throw bad('an extended header', 'has a record without a key');
-    yield [sliceBytes(body, space + 1, equals), body.subarray(equals + 1, end - 1)];
-    at = end;
-  }
+const textOf = (value: Buffer): string => sliceBytes(value, 0, value.length);
+
+function nameOf(value: Buffer): string {
+  const name = textOf(value);
+  if (name.includes('\0')) throw bad('a name', 'contains a NUL');
+  return name;
 }
 
-function applyRecord(extended: Extended, key: string, value: Buffer): void {
-  if (key.startsWith(XATTR)) setXattr(extended, key.slice(XATTR.length), value);
-  else if (key.startsWith(LIBARCHIVE_XATTR)) setLibarchive(extended, key, value);
-  else if (key.startsWith('GNU.sparse.'))
-    applySparse(extended, key, sliceBytes(value, 0, value.length));
-  else if (Object.hasOwn(ACL, key)) {
-    const acl = parseAcl(sliceBytes(value, 0, value.length));
-    if (acl !== undefined) setXattr(extended, ACL[key]!, acl);
-  } else applyField(extended, key, sliceBytes(value, 0, value.length));
-}
-
-/** An empty value takes the record back, and the header's own field counts again. */
-function applyField(extended: Extended, key: string, value: string): void {
-  const empty = value === '';
-  switch (key) {
-    case 'path':
-      setOrDelete(extended, 'path', empty ? undefined : checkedName(value));
-      break;
-    case 'linkpath':
-      setOrDelete(extended, 'linkPath', empty ? undefined : checkedName(value));
-      break;
-    case 'size':
-    case 'uid':
-    case 'gid':
-      setOrDelete(extended, key, empty ? undefined : parseDecimal(value, `the ${key}`));
-      break;
-    case 'mtime':
-      setOrDelete(extended, 'mtime', empty ? undefined : parseTime(value));
-      break;
-    default:
-    // uname, gname, atime, ctime, comment, hdrcharset and vendors' records change nothing here.
-  }
-}
-
-function setOrDelete<Key extends keyof Extended>(
-  extended: Extended,
-  key: Key,
-  value: Extended[Key],
-): void {
-  if (value === undefined) delete extended[key];
-  else extended[key] = value;
-}
-
-function checkedName(value: string): string {
-  if (value.includes('\0')) throw bad('a name', 'contains a NUL');
-  return value;
-}
-
-/** Exact to the nanosecond, rounded down; `-1.5` is 2 seconds before 1970 plus half a second. */
-export function parseTime(value: string): NonNullable<Extended['mtime']> {
-  const parts = /^(-?)(\d{1,16})(?:\.(\d*))?$/.exec(value);
-  if (parts === null) throw bad('the mtime', 'is not a time');
-  const [, sign, whole, fraction = ''] = parts;
-  const seconds = parseDecimal(whole!, 'the mtime');
-  const nanoseconds = Number(fraction.slice(0, 9).padEnd(9, '0'));
-  if (sign === '') return { seconds, nanoseconds };
-  if (nanoseconds === 0) return { seconds: 0 - seconds, nanoseconds };
-  return { seconds: -seconds - 1, nanoseconds: 1_000_000_000 - nanoseconds };
+function addXattr(extended: Extended, name: string, value: Uint8Array): void {
+  if (!extended.xattrs?.has(name)) setXattr(extended, name, value);
 }
 
 function setXattr(extended: Extended, name: string, value: Uint8Array): void {
   if (name === '' || name.includes('\0')) throw bad('an extended attribute', 'has no valid name');
-  // The body's buffer goes on to live; values are small and kept.
-  (extended.xattrs ??= new Map()).set(name, Uint8Array.from(value));
+  // Copied: the header's buffer is used again.
+  (extended.xattrs ??= new Map()).set(name, new Uint8Array(value));
 }
 
-/** bsdtar escapes names like URLs and writes values in base 64, without padding. */
-function setLibarchive(extended: Extended, key: string, value: Buffer): void {
-  const name = key
-    .slice(LIBARCHIVE_XATTR.length)
-    .replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
-      String.fromCharCode(Number.parseInt(hex, 16)),
-    );
-  if (!extended.xattrs?.has(name))
-    setXattr(extended, name, Buffer.from(value.toString('latin1'), 'base64'));
-}
+/** GNU tar escapes what would end the key, and nothing else. */
+const decodeGnu = (name: string): string =>
+  name.includes('%') ? name.replaceAll('%3D', '=').replaceAll('%25', '%') : name;
 
-function applySparse(extended: Extended, key: string, value: string): void {
-  const sparse = (extended.sparse ??= { major: 0, map: [] });
-  switch (key.slice('GNU.sparse.'.length)) {
+/** bsdtar escapes names like URLs. */
+const decodeUrl = (name: string): string =>
+  name.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
+    String.fromCharCode(Number.parseInt(hex, 16)),
+  );
+
+function applySparse(extended: Extended, key: string, value: Buffer): void {
+  const sparse = (extended.sparse ??= {
+    version: '',
+    name: undefined,
+    size: undefined,
+    numbers: [],
+  });
+  const number = (): number => parseDecimal(textOf(value), `GNU.sparse.${key}`);
+  switch (key) {
     case 'major':
-      sparse.major = parseDecimal(value, 'the sparse format');
+      sparse.version = `${number()}.${sparse.version.split('.')[1] ?? '0'}`;
+      break;
+    case 'minor':
+      sparse.version = `${sparse.version.split('.')[0] || '0'}.${number()}`;
       break;
     case 'name':
-      sparse.name = checkedName(value);
+      sparse.name = nameOf(value);
       break;
     case 'size':
     case 'realsize':
-      sparse.size = parseDecimal(value, 'the size of a sparse file');
+      sparse.size = number();
       break;
     case 'offset':
     case 'numbytes':
-      sparse.map.push(parseDecimal(value, 'a sparse map'));
+      addNumber(sparse.numbers, number());
       break;
     case 'map':
-      for (const number of value.split(',', MAX_MAP + 1))
-        sparse.map.push(parseDecimal(number, 'a sparse map'));
+      sparse.numbers = [];
+      for (const text of value.length === 0 ? [] : textOf(value).split(','))
+        addNumber(sparse.numbers, parseDecimal(text, 'a sparse map'));
       break;
     default:
+    // The number of runs: it is counted.
   }
-  if (sparse.map.length > MAX_MAP) throw bad('a sparse map', 'is too long');
+}
+
+/** Exact to the nanosecond, rounded down: `-1.5` is 2 seconds before 1970 plus half a second. */
+export function parseTime(text: string): Time {
+  const dot = text.indexOf('.');
+  const [whole, fraction] = dot < 0 ? [text, ''] : [text.slice(0, dot), text.slice(dot + 1)];
+  const seconds = parseDecimal(whole, 'the mtime');
+  if (fraction !== '' && !/^\d+$/.test(fraction)) throw bad('the mtime', 'is not a time');
+  const nanoseconds = Number(fraction.slice(0, 9).padEnd(9, '0'));
+  if (!whole.startsWith('-')) return { seconds, nanoseconds };
+  const before = nanoseconds + Number(/[1-9]/.test(fraction.slice(9)));
+  if (before === 0) return { seconds: 0 + seconds, nanoseconds: 0 };
+  return before === 1e9
+    ? { seconds: seconds - 1, nanoseconds: 0 }
+    : { seconds: seconds - 1, nanoseconds: 1e9 - before };
 }
 
 export const xattrsOf = ({ xattrs }: Extended): Entry['xattrs'] =>

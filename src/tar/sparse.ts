@@ -1,21 +1,41 @@
 import type { Entry } from './entry.ts';
 import { BLOCK } from './header.ts';
 import { bad, parseDecimal, parseNumber } from './number.ts';
-import { MAX_MAP } from './pax.ts';
 
 export type SparseMap = NonNullable<Entry['sparse']>;
 
+/** A map being read: offset, length, offset, length … and the size of the file, holes included. */
+export interface RawMap {
+  readonly numbers: number[];
+  readonly size: number;
+}
+
 /**
- * Pairs of numbers as a map: in order, without overlaps, within the file, and together exactly what is stored.
+ * Runs of data in one file. A map of this length takes some 10 MB of memory; a real one has a few
+ * thousand.
+ */
+const MAX_RUNS = 2 ** 17;
+
+/** Adds a number to a map that may not become too long. */
+export function addNumber(numbers: number[], value: number): void {
+  if (value < 0) throw bad('a sparse map', 'has a negative number');
+  if (numbers.length >= 2 * MAX_RUNS)
+    throw bad('a sparse map', `has more than ${MAX_RUNS} runs of data`);
+  numbers.push(value);
+}
+
+/**
+ * The map as runs: in order, without overlaps, within the file, and together exactly what is stored.
  * @see https://www.gnu.org/software/tar/manual/html_node/Sparse-Formats.html
  */
-export function sparseMap(numbers: readonly number[], size: number, dataSize: number): SparseMap {
+export function sparseMap({ numbers, size }: RawMap, dataSize: number): SparseMap {
+  if (size < 0) throw bad('the size of a sparse file', 'is negative');
   if (numbers.length % 2 !== 0) throw bad('a sparse map', 'has an offset without a length');
   const runs: { offset: number; length: number }[] = [];
   let [end, stored] = [0, 0];
   for (let at = 0; at < numbers.length; at += 2) {
     const [offset, length] = [numbers[at]!, numbers[at + 1]!];
-    if (offset < end || length < 0 || length > size - offset)
+    if (offset < end || length > size - offset)
       throw bad('a sparse map', 'overlaps, goes backwards or beyond the end of its file');
     end = offset + length;
     stored += length;
@@ -27,66 +47,62 @@ export function sparseMap(numbers: readonly number[], size: number, dataSize: nu
 }
 
 /** Old GNU headers: 4 runs in the header of a member, 21 in each block that may follow it. */
-export class GnuMap {
+export class GnuMap implements RawMap {
   readonly numbers: number[] = [];
-  /** Of the file as it will be read. */
   readonly size: number;
   /** Another block of runs follows. */
   more: boolean;
 
-  constructor(block: Buffer, offset: number) {
-    this.size = parseNumber(block, offset + 483, 12, 'the size of a sparse file');
-    this.more = block[offset + 482] !== 0;
-    this.#read(block, offset + 386, 4);
+  constructor(header: Buffer) {
+    this.size = parseNumber(header, 483, 12, 'the size of a sparse file');
+    this.more = header[482] !== 0;
+    this.#read(header, 386, 4);
   }
 
-  extend(block: Buffer, offset: number): void {
-    this.#read(block, offset, 21);
-    this.more = block[offset + 504] !== 0;
-    if (this.numbers.length > MAX_MAP) throw bad('a sparse map', 'is too long');
+  extend(block: Buffer): void {
+    this.more = block[504] !== 0;
+    this.#read(block, 0, 21);
   }
 
   #read(block: Buffer, offset: number, count: number): void {
     for (let at = offset; at < offset + count * 24; at += 24) {
       if (block[at] === 0) return;
-      this.numbers.push(parseNumber(block, at, 12, 'a sparse map'));
-      this.numbers.push(parseNumber(block, at + 12, 12, 'a sparse map'));
+      addNumber(this.numbers, parseNumber(block, at, 12, 'a sparse map'));
+      addNumber(this.numbers, parseNumber(block, at + 12, 12, 'a sparse map'));
     }
   }
 }
 
-/** Version 1.0: the map lies before the data, decimal numbers a line each, the count of runs first, in whole blocks. */
+/**
+ * Version 1.0: the map lies before the data, in whole blocks: decimal numbers, each with a newline;
+ * first the count of runs.
+ */
 export class MapBeforeData {
   readonly numbers: number[] = [];
+  /** That it takes in the archive, so far. */
+  bytes = 0;
   #expected: number | undefined = undefined;
-  #text = '';
-  #bytes = 0;
-
-  /** Whole blocks that the map takes, so far. */
-  get bytes(): number {
-    return this.#bytes;
-  }
+  #digits = '';
 
   get complete(): boolean {
-    return this.#expected !== undefined && this.numbers.length >= this.#expected;
+    return this.numbers.length === this.#expected;
   }
 
-  /** @param block - one block of the map */
-  add(block: Buffer, offset: number): void {
-    this.#bytes += BLOCK;
-    if (this.#bytes > 2 ** 21) throw bad('a sparse map', 'is too long');
-    const lines = (this.#text + block.toString('latin1', offset, offset + BLOCK)).split('\n');
-    this.#text = lines.pop() ?? '';
-    for (const line of lines) if (!this.complete) this.#take(line);
-    if (this.#text.length > 20 && !this.complete)
-      throw bad('a sparse map', 'is not a list of numbers');
+  add(block: Buffer): void {
+    this.bytes += BLOCK;
+    const [first = '', ...more] = block.toString('latin1').split('\n');
+    let line = this.#digits + first;
+    for (const next of more) {
+      if (!this.complete) this.#take(parseDecimal(line, 'a sparse map'));
+      line = next;
+    }
+    if (line.length >= BLOCK) throw bad('a sparse map', 'is not a list of numbers');
+    this.#digits = line;
   }
 
-  #take(line: string): void {
-    const number = parseDecimal(line, 'a sparse map');
-    if (number < 0) throw bad('a sparse map', 'has a negative number');
-    if (this.#expected !== undefined) this.numbers.push(number);
-    else if (number * 2 > MAX_MAP) throw bad('a sparse map', 'is too long');
-    else this.#expected = number * 2;
+  #take(number: number): void {
+    if (this.#expected !== undefined) addNumber(this.numbers, number);
+    else if (number >= 0 && number <= MAX_RUNS) this.#expected = 2 * number;
+    else throw bad('a sparse map', `has ${number} runs of data`);
   }
 }
