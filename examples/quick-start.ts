@@ -9,7 +9,7 @@ import { chmodSync, mkdirSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
-import { directoryBackend } from '../src/distribution/backend/directory.ts';
+import { storeBackend } from '../src/distribution/backend/store.ts';
 import { serveRegistry } from '../src/distribution/server.ts';
 import { parseReference } from '../src/oci/reference.ts';
 import { openRegistry } from '../src/registry/registry.ts';
@@ -56,7 +56,7 @@ async function mountAndRun(image: string): Promise<void> {
 
 async function quickStart(): Promise<void> {
   const token = randomBytes(16).toString('hex');
-  await using backend = await directoryBackend(join(home, 'registry'));
+  await using backend = await storeBackend(join(home, 'registry'), { writable: true });
   await using server = await serveRegistry({ backend, writable: { token } });
   const host = `${server.address}:${server.port}`;
   console.log(`${bold('A registry')} listens on ${server.url}; a fresh store lies in ${root}.`);

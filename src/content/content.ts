@@ -31,13 +31,18 @@ export interface FetchOptions extends Abortable {
  * The engine's own blob store: `<root>/content`, a valid OCI image layout.
  *
  * A blob is *absent*, or *arrived* (complete and verified; any process may use it as long as the
- * machine does not stop), or *ready* (also durable). {@link push}, {@link ingest} and
- * {@link Ingest.complete} make it arrive; {@link ready} makes all blobs of an image durable
+ * machine does not stop), or *ready* (also durable). {@link push}, {@link ingest}, {@link adopt}
+ * and {@link Ingest.complete} make it arrive; {@link ready} makes all blobs of an image durable
  * together. What is not in the database is not in the store, whatever files there are.
  */
 export interface ContentStore extends Source, Sink, AsyncDisposable {
   /** Stores bytes whose digest is not known beforehand, and tells it. */
   ingest(content: Bytes, mediaType: string, options?: Abortable): Promise<Descriptor>;
+  /**
+   * Makes the complete, verified file `path`, on the store's file system, the blob; the file is
+   * gone afterwards. Idempotent.
+   */
+  adopt(target: Descriptor, path: string, options?: Abortable): Promise<void>;
   /**
    * Takes the single flight of `target` across processes and opens its partial download, or
    * resolves to `undefined` when the blob is (or, after waiting for another process, has become)

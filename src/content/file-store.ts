@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Database } from '../db/database.ts';
 import { MicaError } from '../errors.ts';
@@ -98,6 +98,11 @@ class FileStore implements ContentStore {
     } finally {
       spooling.removeData();
     }
+  }
+
+  async adopt(target: Descriptor, path: string, options: Abortable = {}): Promise<void> {
+    await this.#place(path, target, options);
+    rmSync(path, { force: true });
   }
 
   async openIngest(

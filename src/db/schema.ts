@@ -136,4 +136,38 @@ export const SCHEMA = `
     layers    integer not null,
     created   integer not null,
     primary key (target, namespace, boot)
-  ) strict, without rowid;`;
+  ) strict, without rowid;
+
+  create table registry_link (
+    repository text not null,
+    digest     text not null,
+    created    integer not null,
+    primary key (repository, digest)
+  ) strict, without rowid;
+
+  create table registry_manifest (
+    repository text not null,
+    digest     text not null,
+    media_type text not null,
+    subject    text,
+    primary key (repository, digest)
+  ) strict, without rowid;
+  create index registry_manifest_subject on registry_manifest (repository, subject);
+
+  create table registry_need (
+    repository text not null,
+    manifest   text not null,
+    digest     text not null,
+    primary key (repository, manifest, digest),
+    foreign key (repository, manifest) references registry_manifest on delete cascade
+  ) strict, without rowid;
+  create index registry_need_digest on registry_need (repository, digest);
+
+  create table registry_tag (
+    repository text not null,
+    name       text not null,
+    manifest   text not null,
+    primary key (repository, name),
+    foreign key (repository, manifest) references registry_manifest on delete cascade
+  ) strict, without rowid;
+  create index registry_tag_manifest on registry_tag (repository, manifest);`;

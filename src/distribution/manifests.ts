@@ -74,7 +74,7 @@ export async function deleteManifest(
 ): Promise<void> {
   const deleted = isDigest(reference)
     ? await refuseUsed(writer.deleteManifest(name, reference))
-    : isTag(reference) && (await writer.deleteTag(name, reference));
+    : isTag(reference) && (await refuseUsed(writer.deleteTag(name, reference)));
   if (!deleted) throw unknown(name, reference);
   sendEmpty(exchange, 202);
 }

@@ -1,11 +1,11 @@
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type DirectoryBackend, directoryBackend } from './backend/directory.ts';
+import { storeBackend, type WritableStoreBackend } from './backend/store.ts';
 import { type RegistryServer, type RegistryServerOptions, serveRegistry } from './server.ts';
 
 export interface TemporaryRegistry extends RegistryServer {
-  readonly backend: DirectoryBackend;
+  readonly backend: WritableStoreBackend;
 }
 
 /** An empty registry on loopback that is gone, with all it holds, when it is disposed. */
@@ -14,7 +14,8 @@ export async function openTemporaryRegistry(
 ): Promise<TemporaryRegistry> {
   await using stack = new AsyncDisposableStack();
   const directory = stack.use(await mkdtempDisposable(join(tmpdir(), 'mica-registry-')));
-  const backend = stack.use(await directoryBackend(directory.path));
+  const root = join(directory.path, 'store');
+  const backend = stack.use(await storeBackend(root, { writable: true }));
   const server = stack.use(await serveRegistry({ ...options, backend }));
   const all = stack.move();
   const { url, address, port } = server;

@@ -1,5 +1,6 @@
 import type { Database } from '../db/database.ts';
 import { type ImageRecord, listImages } from '../db/images.ts';
+import { pushedBlobs } from '../db/repositories.ts';
 import { parseImageConfig } from '../oci/config.ts';
 import { type ChainId, chainIds, type Digest } from '../oci/digest.ts';
 import { parseManifest } from '../oci/manifest.ts';
@@ -28,14 +29,14 @@ export function needsOf(record: ImageRecord): Needs {
   };
 }
 
-/** Everything that some image needs. */
+/** Everything that some image needs, or something that was pushed to the registry. */
 export function reachable(db: Database): {
   readonly blobs: Set<string>;
   readonly chains: Set<string>;
 } {
   const all = listImages(db).map(needsOf);
   return {
-    blobs: new Set(all.flatMap(({ blobs }) => blobs)),
+    blobs: new Set([...all.flatMap(({ blobs }) => blobs), ...pushedBlobs(db)]),
     chains: new Set(all.flatMap(({ chain }) => chain)),
   };
 }

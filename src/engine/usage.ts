@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { openContentStore } from '../content/file-store.ts';
 import type { Database } from '../db/database.ts';
 import { listImages } from '../db/images.ts';
+import { pushedBlobs } from '../db/repositories.ts';
 import {
   type Inventory,
   type InventoryBlob,
@@ -96,6 +97,7 @@ function heldBy(db: Database): Set<string> {
   );
   return new Set([
     ...blobs.map(({ key }) => key),
+    ...pushedBlobs(db),
     ...layers.map(({ id }) => layerDirectory(db, id)),
   ]);
 }
