@@ -14,6 +14,8 @@ export type Need =
   /** The EROFS kernel driver. */
   | 'erofs'
   | 'tar'
+  | 'bsdtar'
+  | 'setfacl'
   | 'skopeo'
   | 'umoci'
   | 'podman'
@@ -53,6 +55,8 @@ const PROBES: Record<Need, () => boolean> = {
   loop: () => root() && existsSync('/dev/loop-control') && have('mkfs.ext4'),
   erofs: () => root() && fileSystem('erofs'),
   tar: () => runs('tar', '--version'),
+  bsdtar: () => have('bsdtar'),
+  setfacl: () => have('setfacl'),
   skopeo: () => have('skopeo'),
   umoci: () => root() && have('umoci'),
   podman: () => root() && have('podman'),
