@@ -1,5 +1,7 @@
 import { type Node, S_IFLNK, type Xattr } from '../../erofs/node.ts';
+import { MicaError } from '../../errors.ts';
 import * as at from '../../sys/at.ts';
+import { errnoOf } from '../../sys/errno.ts';
 import { fchmod, fchown, futimens } from '../../sys/file.ts';
 import {
   isXattrRefusal,
@@ -28,7 +30,8 @@ export class Attributes {
 
   /** Of an open file or directory. @param made - the mode it was made with; `undefined`: it was there */
   ofFile(fd: number, node: Node, made: number | undefined, name: string): void {
-    if (made === undefined || this.#needsOwner(node)) fchown(fd, node.uid, node.gid, name);
+    if (made === undefined || this.#needsOwner(node))
+      mapped(node, () => fchown(fd, node.uid, node.gid, name));
     // After chown, which takes set-user-id away; made modes never have it.
     if (!this.#exactModes || made !== (node.mode & 0o7777)) fchmod(fd, node.mode & 0o7777, name);
     this.#setXattrs(fd, node);
@@ -38,7 +41,7 @@ export class Attributes {
   /** Of what must not be opened: links, devices, fifos. The mode was given when it was made. */
   ofName(dirfd: number, name: string, node: Node): void {
     const needsOwner = this.#needsOwner(node);
-    if (needsOwner) at.fchownat(dirfd, name, node.uid, node.gid);
+    if (needsOwner) mapped(node, () => at.fchownat(dirfd, name, node.uid, node.gid));
     if (typeOf(node) !== S_IFLNK) {
       if (!this.#exactModes || needsOwner) at.fchmodat(dirfd, name, node.mode & 0o7777);
       this.#setXattrs({ dirfd, name }, node);
@@ -59,6 +62,20 @@ export class Attributes {
   #setXattrs(target: XattrTarget, node: Node): void {
     if (this.#inherits) clearXattrs(target, node.xattrs);
     for (const xattr of node.xattrs ?? []) setOrLeave(target, xattr);
+  }
+}
+
+/** Says what the kernel means when it calls an owner invalid. */
+function mapped({ uid, gid }: Node, chown: () => void): void {
+  try {
+    chown();
+  } catch (error) {
+    if (!(error instanceof MicaError) || errnoOf(error) !== 'EINVAL') throw error;
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `${error.message}: the owner ${uid}:${gid} is none of the ids that this user namespace has; give this user more subordinate ids (usermod --add-subuids, --add-subgids)`,
+      { cause: error.cause },
+    );
   }
 }
 
