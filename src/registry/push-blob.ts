@@ -1,8 +1,9 @@
 import { MicaError } from '../errors.ts';
 import type { Abortable, Bytes, Reopenable } from '../io/bytes.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
+import { RegistryError } from './error.ts';
 import type { HttpResponse } from './http/exchange.ts';
-import { shown } from './http/failure.ts';
+import { asTransient, shown } from './http/failure.ts';
 import { Retries, type RetryOptions } from './http/retry.ts';
 import type { Route } from './route.ts';
 
@@ -59,7 +60,7 @@ export async function pushBlob(
     try {
       upload ??= await push.start();
       for (let at: Upload = upload; ; upload = at) {
-        const more = await push.send(at);
+        const more = await push.send(at).catch(uncertain);
         if (!more) return;
         if (more.offset > at.offset) retries.progress();
         at = more;
@@ -68,6 +69,16 @@ export async function pushBlob(
       await retries.after(error, options.signal);
       upload = upload && (await push.status(upload).catch(() => undefined));
     }
+}
+
+/**
+ * An upload that is not there any more (it expired, the registry was restarted), or that has more
+ * bytes than it said (of the request that was cut off), is worth asking about once more.
+ */
+function uncertain(error: unknown): never {
+  throw error instanceof RegistryError && (error.status === 404 || error.status === 416)
+    ? asTransient(new MicaError('UNAVAILABLE', error.message, { cause: error }))
+    : error;
 }
 
 /** Adopts a blob from the repository `from` of the same registry. `false`: the registry would rather have the bytes. */

@@ -75,6 +75,7 @@ describe('a blob is stored, byte for byte, in spite of', () => {
     ['an answer that is lost', [first('PUT', cut(0, true))]],
     ['an error when the upload starts', [first('POST', respond(500))]],
     ['too many requests', [first('POST', tooManyRequests('1'))]],
+    ['an upload that the registry forgot', [first('PUT', respond(404))]],
     ['a slow registry', [{ path: UPLOADS, fault: delay(50) }]],
   ] as const satisfies readonly (readonly [string, readonly FaultRule[]])[])
     test(title, { timeout: 20_000 }, async () => {
@@ -91,7 +92,6 @@ describe('a blob is not stored, and the error has a code, because of', () => {
   for (const [title, rules, code] of [
     ['a registry that stays broken', [{ path: UPLOADS, fault: respond(500) }], 'UNAVAILABLE'],
     ['a web page', [{ path: UPLOADS, fault: html() }], 'UNAVAILABLE'],
-    ['an upload that the registry forgot', [first('PUT', respond(404))], 'NOT_FOUND'],
     ['a refusal', [{ path: UPLOADS, fault: respond(403) }], 'PERMISSION_DENIED'],
     [
       'connections that never bring anything',
