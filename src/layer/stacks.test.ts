@@ -1,74 +1,13 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
-import { performMounts } from '../sys/mount.ts';
-import { describeDirectory, type DescribeOptions, describeTree } from '../testing/describe.ts';
-import { BlobFixture } from '../testing/image-fixture.ts';
 import { needs } from '../testing/need.ts';
+import { StackViews } from '../testing/stack-views.ts';
 import { layerStacks } from '../testing/stacks.ts';
 import * as t from '../testing/tree.ts';
-import { overlayOf, unpackStack } from '../testing/unpack-stack.ts';
-import { storedLayer } from '../union/stored.ts';
-import { openUnion } from '../union/union.ts';
-import { TAR_FILE } from './index-output.ts';
-
-/** The same layers, seen through everything that can show them. */
-class Views {
-  readonly #tars: readonly Buffer[];
-  readonly #work: string;
-  readonly #options: DescribeOptions;
-
-  constructor(layers: readonly t.Tree[], work: string, options: DescribeOptions) {
-    this.#tars = layers.map(t.tarOf);
-    this.#work = work;
-    this.#options = options;
-    mkdirSync(work);
-  }
-
-  async overlay(): Promise<string> {
-    const work = this.#make('overlay');
-    const layers = await unpackStack(this.#tars, 'overlay', work);
-    const [target, bottom] = [this.#make('merged'), this.#make('bottom')];
-    await using _ = await performMounts([overlayOf(layers, bottom)], target);
-    return describeDirectory(target, this.#options);
-  }
-
-  async direct(): Promise<string> {
-    const layers = await unpackStack(this.#tars, 'direct', this.#make('direct'));
-    return describeDirectory(join(layers.at(-1)!.directory, 'fs'), this.#options);
-  }
-
-  async union(form: 'overlay' | 'tar'): Promise<string> {
-    const layers = await unpackStack(this.#tars, form, this.#make(`union-${form}`));
-    const tars = new Map(
-      layers.map(({ diffId, directory }) => [diffId.slice(7), join(directory, TAR_FILE)]),
-    );
-    const tarOf = (hex: string): string | undefined => tars.get(hex);
-    const union = openUnion(layers.map(({ directory }) => storedLayer(directory, form, tarOf)));
-    await using _ = union;
-    return await describeTree(union, this.#options);
-  }
-
-  async umoci(layers: readonly t.Tree[]): Promise<string> {
-    const [layout, target] = [this.#make('layout'), join(this.#work, 'umoci')];
-    const fixture = new BlobFixture();
-    const image = await fixture.image(layers);
-    await fixture.writeLayout(layout, { it: image.descriptor });
-    execFileSync('umoci', ['raw', 'unpack', '--image', `${layout}:it`, target], { stdio: 'pipe' });
-    return describeDirectory(target, this.#options);
-  }
-
-  #make(name: string): string {
-    const path = join(this.#work, name);
-    mkdirSync(path);
-    return path;
-  }
-}
 
 const VIEWS = [
   'union of extracted layers',
@@ -77,12 +16,8 @@ const VIEWS = [
   'umoci',
 ] as const;
 
-async function view(
-  views: Views,
-  name: (typeof VIEWS)[number],
-  layers: readonly t.Tree[],
-): Promise<string> {
-  if (name === 'umoci') return views.umoci(layers);
+async function view(views: StackViews, name: (typeof VIEWS)[number]): Promise<string> {
+  if (name === 'umoci') return views.umoci();
   if (name === 'copied parents') return views.direct();
   return views.union(name === 'union of kept tars' ? 'tar' : 'overlay');
 }
@@ -96,9 +31,9 @@ test(
     let run = 0;
     await fc.assert(
       fc.asyncProperty(layerStacks(), async (layers) => {
-        const views = new Views(layers, join(work.path, String(run++)), { root: false });
+        const views = new StackViews(layers, join(work.path, String(run++)), { root: false });
         const overlay = await views.overlay();
-        for (const name of VIEWS) assert.equal(await view(views, name, layers), overlay, name);
+        for (const name of VIEWS) assert.equal(await view(views, name), overlay, name);
       }),
       { numRuns: 15 },
     );
@@ -166,7 +101,7 @@ test(
     await fc.assert(
       fc.asyncProperty(unruly, async (stack) => {
         const layers = stack.map((pairs) => t.tree(pairs, { parents: 'omit' }));
-        const views = new Views(layers, join(work.path, String(run++)), { root: false });
+        const views = new StackViews(layers, join(work.path, String(run++)), { root: false });
         const overlay = await orRefusal(() => views.overlay());
         assert.equal(await orRefusal(() => views.direct()), overlay, 'copied parents');
         assert.equal(await orRefusal(() => views.union('overlay')), overlay, 'union of files');
@@ -188,8 +123,8 @@ test(
         const layers = stack.map((pairs) => t.tree(pairs, { parents: 'omit' }));
         // Directories that no member describes get the present time from umoci.
         const options = { root: false, directoryTimes: false };
-        const views = new Views(layers, join(work.path, String(run++)), options);
-        const umoci = await orRefusal(() => views.umoci(layers));
+        const views = new StackViews(layers, join(work.path, String(run++)), options);
+        const umoci = await orRefusal(() => views.umoci());
         if (!umoci.startsWith('refused')) assert.equal(await views.overlay(), umoci);
       }),
       { numRuns: 12 },

@@ -18,7 +18,6 @@ export const O_WRONLY: number = constants.O_WRONLY;
 export const O_RDWR: number = constants.O_RDWR;
 export const O_CREAT: number = constants.O_CREAT;
 export const O_EXCL: number = constants.O_EXCL;
-export const O_NONBLOCK: number = constants.O_NONBLOCK;
 export const O_DIRECTORY: number = constants.O_DIRECTORY;
 export const O_NOFOLLOW: number = constants.O_NOFOLLOW;
 export const O_CLOEXEC = 0o2000000;
@@ -97,7 +96,6 @@ export function unlinkat(dirfd: number, name: string, flags = 0): void {
 }
 
 export const RENAME_NOREPLACE = 1;
-export const RENAME_EXCHANGE = 2;
 
 export function renameat(
   fromDir: number,
