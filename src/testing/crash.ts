@@ -20,9 +20,15 @@ const preamble = (step: number): string => `
   };
   for (const name of ['mkdirSync', 'openSync', 'writeSync', 'writeFileSync', 'renameSync', 'rmSync', 'rmdirSync'])
     counted(fs, name);
-  counted(DatabaseSync.prototype, 'exec', (_, sql) => sql === 'commit');
-  counted(StatementSync.prototype, 'run');
-  counted(StatementSync.prototype, 'get', ({ sourceSQL }) => /^\\s*(?:insert|update|delete)/.test(sourceSQL));
+  // Within a transaction all moments are one: nothing has happened before its commit.
+  let within = false;
+  counted(DatabaseSync.prototype, 'exec', (_, sql) => {
+    if (/^(?:begin|commit|rollback)/.test(sql)) within = sql.startsWith('begin');
+    return sql === 'commit';
+  });
+  const changes = ({ sourceSQL }) => !within && /^\\s*(?:insert|update|delete)/.test(sourceSQL);
+  counted(StatementSync.prototype, 'run', changes);
+  counted(StatementSync.prototype, 'get', changes);
   syncBuiltinESMExports();
   const beginCounting = () => { steps = 0; };
 `;
