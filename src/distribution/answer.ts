@@ -9,7 +9,7 @@ import {
 } from './exchange.ts';
 import { checkBrowser, checkToken } from './guard.ts';
 import { handle } from './handle.ts';
-import { routeOf } from './router.ts';
+import { routeOf, withNamespace } from './router.ts';
 import type { Uploads } from './uploads.ts';
 
 export interface RequestOptions {
@@ -66,7 +66,8 @@ async function answer(
   response.setHeader('X-Content-Type-Options', 'nosniff');
   checkBrowser(request, options.hosts ?? []);
   checkToken(request, path === '/v2/' || path === '/v2', options.writable?.token);
-  await handle(exchange, routeOf(path), options.backend, uploads);
+  const route = withNamespace(routeOf(path), exchange.query.get('ns'));
+  await handle(exchange, route, options.backend, uploads);
 }
 
 function refuse(exchange: Exchange, refusal: Refusal): void {

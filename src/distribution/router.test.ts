@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { sha256 } from '../oci/digest.ts';
 import { Refusal } from './exchange.ts';
-import { isName, routeOf } from './router.ts';
+import { isName, routeOf, withNamespace } from './router.ts';
 
 const digest = sha256('x');
 const id = '01234567-89ab-4cde-8f01-23456789abcd';
@@ -50,6 +50,19 @@ for (const [path, status, code] of [
   test(`${path} is ${code}`, () => {
     assert.throws(() => routeOf(path), { status, code });
   });
+
+test('a mirror is asked for the repository of another registry', () => {
+  const route = routeOf('/v2/a/b/manifests/v1');
+  assert.equal(withNamespace(route, null), route);
+  for (const [namespace, name] of [
+    ['ghcr.io', 'ghcr.io/a/b'],
+    ['docker.io', 'docker.io/a/b'],
+    ['Registry.example:5000', 'registry.example_5000/a/b'],
+  ] as const)
+    assert.deepEqual(withNamespace(route, namespace), { ...route, name });
+  assert.throws(() => withNamespace(route, '../x'), { code: 'NAME_INVALID' });
+  assert.deepEqual(withNamespace({ kind: 'base' }, 'ghcr.io'), { kind: 'base' });
+});
 
 test('whatever a path is, a name that comes out of it stays below a directory', () => {
   const piece = fc.constantFrom(

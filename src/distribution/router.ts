@@ -59,6 +59,16 @@ export function routeOf(path: string): Route {
   throw new Refusal(404, 'UNSUPPORTED', 'no such endpoint; the API is below /v2/');
 }
 
+/**
+ * The route that a mirror's client means: containerd says with `?ns=ghcr.io` which registry it
+ * would have asked. Its images have that name in front, as `ServedImages` has them.
+ */
+export function withNamespace(route: Route, namespace: string | null): Route {
+  if (namespace === null || !('name' in route)) return route;
+  const name = `${namespace.toLowerCase().replace(':', '_')}/${route.name}`;
+  return { ...route, name: checkName(name) };
+}
+
 /** Some clients escape the colon of a digest. The grammars are checked on what comes out. */
 function decoded(path: string): string {
   try {

@@ -198,6 +198,18 @@ test('images are served under the names that people type', async () => {
   assert.deepEqual(await backend.tags('quay.io/a/b'), ['4']);
 });
 
+test('a mirror serves the images of the registry that is named', async () => {
+  await using store = await pulled();
+  await store.engine.tag(`${store.host}/team/app:1`, 'ghcr.io/a/b:3');
+  await using backend = await storeBackend(store.root);
+  await using server = await serveRegistry({ backend });
+  const client = new Client({ url: server.url });
+  const status = async (namespace: string): Promise<number> =>
+    (await client.send('GET', `/v2/a/b/manifests/3?ns=${namespace}`)).status;
+  assert.equal(await status('ghcr.io'), 200);
+  assert.equal(await status('docker.io'), 404);
+});
+
 test('an image is served until it is removed', async () => {
   await using store = await pulled();
   await using backend = await storeBackend(store.root);
