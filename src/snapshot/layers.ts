@@ -98,10 +98,12 @@ export class LayerStore {
         throw new MicaError('NOT_FOUND', `layer ${id} is not in the store (any more); try again`);
   }
 
-  /** Gives up a layer that the caller was building. */
+  /** Gives up a layer that the caller was building, and the space it takes: it may be what was lacking. */
   async abandon(id: number): Promise<void> {
     const row = this.#rows.get(id);
-    if (row?.state === 'building' && this.#rows.condemn(row)) await this.#erase(id);
+    if (row?.state !== 'building' || !this.#rows.condemn(row)) return;
+    await this.#erase(id);
+    await this.purge();
   }
 
   /** The layer of this key, if snapshots can be put on it now. */

@@ -5,11 +5,12 @@ import { needs } from '../../testing/need.ts';
 import { runInUserNamespace } from '../../testing/user-namespace.ts';
 
 test(
-  'in a user namespace, overlay2 (with userxattr) and vfs do all that a driver must',
+  'in a user namespace, overlay2 (with userxattr), vfs and the snapshotter do all that they must',
   { skip: needs('userns', 'overlay') },
   async () => {
-    const suite = join(import.meta.dirname, 'drivers.test.ts');
-    const { code, output } = await runInUserNamespace([process.execPath, '--test', suite]);
+    const suites = ['drivers.test.ts', 'overlay2.test.ts', 'index.test.ts', '../local.test.ts'];
+    const files = suites.map((name) => join(import.meta.dirname, name));
+    const { code, output } = await runInUserNamespace([process.execPath, '--test', ...files]);
     assert.equal(code, 0, output);
     assert.match(output, /skipped 0/);
     assert.match(output, /pass [1-9]/);
