@@ -26,7 +26,8 @@ const FILES: Completion = { candidates: [], files: true };
  */
 export async function complete(cli: Cli, words: readonly string[]): Promise<Completion> {
   const current = words.at(-1) ?? '';
-  const found = findVerb(words.slice(0, -1));
+  const before = words.slice(0, -1);
+  const found = findVerb(before[0] === 'help' ? before.slice(1) : before);
   const completion = await candidatesFor(cli, found, current);
   const candidates = completion.candidates.filter(({ word }) => word.startsWith(current));
   return { ...completion, candidates };
@@ -171,8 +172,6 @@ async function argumentsOf(
     case 'target':
     case 'directory':
       return FILES;
-    case 'command':
-      return { candidates: namesIn(FAMILIES.has(operands[0] ?? '') ? operands[0] : undefined) };
     default:
       return NOTHING;
   }

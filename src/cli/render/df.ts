@@ -31,7 +31,10 @@ export function renderUsage(usage: StoreUsage, verbose: boolean): string {
   const partialBytes = partials.reduce((sum, { bytes }) => sum + bytes, 0);
   if (partials.length > 0)
     parts.push([size(partialBytes), `partial downloads (${partials.length})`]);
-  parts.push([size(metadata), 'database, locks and other metadata'], [size(total), 'in all']);
+  parts.push(
+    [size(metadata), 'all else: database, locks, layers being unpacked'],
+    [size(total), 'in all'],
+  );
   const sections = [
     ...(images.length > 0 ? [table(IMAGES, rows)] : []),
     table([{ head: 'ON DISK', right: true }, { head: 'WHAT' }], parts),

@@ -20,7 +20,9 @@ export function renderWhy(why: Why, labels: readonly LayerLabel[]): string {
   const text = lines.map((line) => `${line}\n`).join('');
   if (why.stat?.type !== 'symlink') return text;
   if (!why.target) return `${text}\nIt leads in circles.\n`;
-  return `${text}\nIt leads to:\n${renderWhy(why.target, labels)}`;
+  // The links up to here, and the one here, have been told.
+  const target = { ...why.target, links: why.target.links.slice(why.links.length + 1) };
+  return `${text}\nIt leads to:\n${renderWhy(target, labels)}`;
 }
 
 function linkLines({ links }: Why, labels: readonly LayerLabel[]): string[] {

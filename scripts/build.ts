@@ -1,0 +1,62 @@
+/**
+ * Builds what is published:
+ *
+ *     dist/mica.js            the command line: one bundle, a chunk for each command
+ *     dist/unpack-worker.js   the thread that unpacks layers, next to the chunk that starts it
+ *     dist/lib/               the library with its types, a file for each source file
+ */
+import { spawnSync } from 'node:child_process';
+import { chmod, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { build } from 'rolldown';
+
+const home = join(import.meta.dirname, '..');
+const dist = join(home, 'dist');
+
+/** Nothing here may be slow to load: no network, no kernel binding, no terminal. */
+const CORE =
+  /node_modules\/(?:commander|valibot)\/|src\/(?:errors|(?:oci|db)\/.*|sys\/(?:errno|byte-string)|engine\/(?:open|context|config|images|version)|cli\/(?:run|program|failure|output|cli|exit-code|verbs|signals)|cli\/render\/(?:escape|json|name|quantity))\.ts$/;
+
+await rm(dist, { recursive: true, force: true });
+const { output } = await build({
+  cwd: home,
+  input: { mica: 'src/cli/main.ts', 'unpack-worker': 'src/layer/unpack-worker.ts' },
+  platform: 'node',
+  // Native: it finds its binary next to itself.
+  external: ['koffi'],
+  output: {
+    dir: dist,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    // Flat: the worker is found beside whatever chunk its starter is in.
+    chunkFileNames: 'chunk-[name]-[hash].js',
+    // Opening fifty files takes longer than reading three. What every command needs is one of them.
+    codeSplitting: {
+      groups: [
+        { name: 'core', test: CORE },
+        { name: 'store', test: /src\/(?:sys|snapshot|fs)\//, minShareCount: 2 },
+        {
+          name: 'tree',
+          test: /src\/(?:io|erofs|union|layer|explain|image|content)\//,
+          minShareCount: 2,
+        },
+      ],
+    },
+    minify: { compress: true, mangle: false },
+  },
+});
+await chmod(join(dist, 'mica.js'), 0o755);
+
+const compiler = join(home, 'node_modules', '.bin', 'tsc');
+const compiled = spawnSync(compiler, ['-p', join(home, 'scripts', 'tsconfig.lib.json')], {
+  stdio: 'inherit',
+});
+if (compiled.status !== 0) process.exit(1);
+
+const sizes = await Promise.all(
+  output.map(async ({ fileName }) => (await stat(join(dist, fileName))).size),
+);
+const total = sizes.reduce((sum, size) => sum + size, 0);
+console.log(
+  `dist: ${output.length} files of the command line, ${Math.round(total / 1024)} KiB; library in dist/lib`,
+);

@@ -1,0 +1,101 @@
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough, Readable } from 'node:stream';
+import { run } from '../../src/cli/run.ts';
+import type { OutputStream } from '../../src/cli/output.ts';
+import { type Origin, openOrigin } from '../support/origin.ts';
+
+/** What a command line came to. */
+export interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Surroundings {
+  readonly stdin?: string;
+  /** Standard output and error are a terminal of this width. */
+  readonly columns?: number;
+  readonly rows?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** A store, a registry, and the command line between them. */
+export interface Kit extends AsyncDisposable {
+  readonly origin: Origin;
+  /** `127.0.0.1:<port>` */
+  readonly registry: string;
+  readonly root: string;
+  /** A directory for whatever a test writes. */
+  readonly directory: string;
+  /** Runs `mica ARGS` on the store; `REG` in an argument is the registry. */
+  mica(args: readonly string[], surroundings?: Surroundings): Promise<Outcome>;
+  /** As {@link mica}, of one text or of words; fails unless the exit code is 0. The registry's address reads `REG`. */
+  ok(line: string | readonly string[], surroundings?: Surroundings): Promise<string>;
+}
+
+export async function openKit(): Promise<Kit> {
+  await using stack = new AsyncDisposableStack();
+  const { path: directory } = stack.use(await mkdtempDisposable(join(tmpdir(), 'mica-cli-')));
+  const origin = stack.use(await openOrigin());
+  const registry = new URL(origin.url).host;
+  const root = join(directory, 'store');
+  const mica = (args: readonly string[], surroundings: Surroundings = {}): Promise<Outcome> =>
+    runMica(
+      // The driver that needs nothing: what is tested here is the command line.
+      [
+        '--root',
+        root,
+        '--storage-driver',
+        'tar',
+        ...args.map((arg) => arg.replaceAll('REG', registry)),
+      ],
+      surroundings,
+    );
+  const all = stack.move();
+  return {
+    origin,
+    registry,
+    root,
+    directory,
+    mica,
+    async ok(line, surroundings) {
+      const { code, stdout, stderr } = await mica(
+        typeof line === 'string' ? line.split(' ') : line,
+        surroundings,
+      );
+      if (code !== 0)
+        throw new Error(`mica ${String(line)}: exit code ${code}\n${stdout}${stderr}`);
+      return stdout.replaceAll(registry, 'REG').replaceAll(root, 'ROOT');
+    },
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
+  };
+}
+
+/** Runs one command line in this process. */
+export async function runMica(
+  args: readonly string[],
+  { stdin = '', columns, rows = 24, signal = new AbortController().signal }: Surroundings = {},
+): Promise<Outcome> {
+  const [stdout, stderr] = [collector(columns, rows), collector(columns, rows)];
+  const streams = {
+    stdin: Readable.from([Buffer.from(stdin)]),
+    stdout: stdout.stream,
+    stderr: stderr.stream,
+  };
+  const code = await run(args, streams, signal);
+  return { code, stdout: stdout.text(), stderr: stderr.text() };
+}
+
+function collector(
+  columns: number | undefined,
+  rows: number,
+): { stream: OutputStream; text: () => string } {
+  const chunks: Buffer[] = [];
+  const stream = new PassThrough();
+  stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const terminal =
+    columns === undefined ? {} : { isTTY: true, columns, rows, hasColors: () => false };
+  return { stream: Object.assign(stream, terminal), text: () => Buffer.concat(chunks).toString() };
+}
