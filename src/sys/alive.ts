@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, fstatSync, openSync, renameSync, rmSync, statSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
+import { hasKernel } from './binding.ts';
 import { errnoOf, fromNode } from './errno.ts';
 import { flock } from './lock.ts';
+import { holdLockByPid, isHeldByPid, tryLockByPid } from './pid-lock.ts';
 
 /** A lock file that this process holds: proof, for every process of the machine, that its work is alive. */
 export interface HeldLock extends Disposable {
   readonly path: string;
-  /** The locked file, open for reading and writing. */
-  readonly fd: number;
   /** Gives up the lock and removes the file. Harmless when repeated. */
   [Symbol.dispose](): void;
 }
@@ -18,6 +18,7 @@ export interface HeldLock extends Disposable {
  * ever finds it abandoned while its owner lives.
  */
 export function holdLock(path: string): HeldLock {
+  if (!hasKernel()) return holdLockByPid(path);
   const temporary = `${path}.${process.pid}-${randomBytes(6).toString('hex')}.new`;
   const fd = open(temporary, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL);
   try {
@@ -36,6 +37,7 @@ export function holdLock(path: string): HeldLock {
  * @returns `undefined` while another process (or another open file of this one) holds it
  */
 export function tryLock(path: string): HeldLock | undefined {
+  if (!hasKernel()) return tryLockByPid(path);
   for (;;) {
     const fd = open(path, constants.O_RDWR | constants.O_CREAT);
     if (!flock(fd, 'exclusive')) {
@@ -60,6 +62,7 @@ export async function holdWhenFree(path: string, signal?: AbortSignal): Promise<
 
 /** Whether a living process holds the lock file at `path`; no file, no holder. */
 export function isHeld(path: string): boolean {
+  if (!hasKernel()) return isHeldByPid(path);
   let fd: number;
   try {
     fd = openSync(path, constants.O_RDONLY);
@@ -78,7 +81,6 @@ function held(path: string, fd: number): HeldLock {
   let holding = true;
   return {
     path,
-    fd,
     [Symbol.dispose]() {
       if (!holding) return;
       holding = false;
