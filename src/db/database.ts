@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
+import { Reserve } from './reserve.ts';
 import { fromSqlite } from './sqlite-error.ts';
 
 /**
@@ -17,12 +18,14 @@ export class Database implements Disposable {
   readonly #path: string;
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
+  readonly #reserve: Reserve;
   readonly #onClose: (() => void) | undefined;
   #closed = false;
 
   constructor(db: DatabaseSync, facts: DatabaseFacts) {
     this.#db = db;
     this.#path = facts.path;
+    this.#reserve = new Reserve(facts.root);
     this.#onClose = facts.onClose;
     this.root = facts.root;
     this.readonly = facts.readonly;
@@ -48,7 +51,7 @@ export class Database implements Disposable {
   /**
    * Runs `body` in one `BEGIN IMMEDIATE` transaction: no other process writes between its reads
    * and its writes. `body` is synchronous, short, does no physical work and starts no other
-   * transaction. If it throws, nothing happened.
+   * transaction. If it throws, nothing happened; it may be run a second time on a full disk.
    */
   transaction<T>(body: () => T, { durable = false }: TransactionOptions = {}): T {
     assert.ok(!this.#db.isTransaction, 'transactions do not nest');
@@ -93,7 +96,8 @@ export class Database implements Disposable {
 
   #do<T>(action: () => T): T {
     try {
-      return action();
+      // A statement of a transaction is not repeated by itself: SQLite may have ended that.
+      return this.#db.isTransaction ? action() : this.#reserve.lend(action);
     } catch (error) {
       throw fromSqlite(error, this.#path);
     }

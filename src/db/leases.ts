@@ -109,6 +109,9 @@ export class Leases {
     if (!this.#mine.delete(id)) return;
     try {
       this.#db.run('delete from lease where id = ?', id);
+    } catch {
+      // On a full disk, for example: without its file the row is dead, and swept some time. What the
+      // operation itself failed with is more worth telling.
     } finally {
       lock[Symbol.dispose]();
     }

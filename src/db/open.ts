@@ -8,6 +8,7 @@ import { syncDirectory, syncFile } from '../sys/sync.ts';
 import { Database } from './database.ts';
 import { checkFormat, createFormat } from './format.ts';
 import { checkRoot, makeRoot, RootLock } from './root-directory.ts';
+import { Reserve } from './reserve.ts';
 import { fromSqlite } from './sqlite-error.ts';
 
 export interface OpenDatabaseOptions {
@@ -65,14 +66,21 @@ async function openForWriting(root: string, path: string): Promise<Database> {
   try {
     if (!existsSync(path)) await create(path, lock);
     await lock.take('shared');
-    const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT, enableForeignKeyConstraints: true });
-    checked(db, path, false).exec('pragma synchronous = normal');
+    const reserve = new Reserve(root);
+    const db = reserve.lend(() => connectForWriting(path));
+    reserve.fill();
     const onClose = (): void => lock[Symbol.dispose]();
     return new Database(db, { root, path, readonly: false, exists: true, onClose });
   } catch (error) {
     lock[Symbol.dispose]();
     throw error;
   }
+}
+
+function connectForWriting(path: string): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT, enableForeignKeyConstraints: true });
+  checked(db, path, false).exec('pragma synchronous = normal');
+  return db;
 }
 
 function checked(db: DatabaseSync, path: string, readonly: boolean): DatabaseSync {

@@ -32,9 +32,18 @@ export const isDuplicate = (error: unknown): boolean =>
   isSqliteError(error.cause) &&
   [1555, 2067].includes(error.cause.errcode);
 
+/** SQLITE_FULL, and SQLITE_IOERR_SHMSIZE: no room for the file that processes share. */
+const FULL: ReadonlySet<number> = new Set([13, 4874]);
+
+/** Whether a statement failed because the disk is full. */
+export function isFull(error: unknown): boolean {
+  const origin = error instanceof MicaError ? error.cause : error;
+  return isSqliteError(origin) && FULL.has(origin.errcode);
+}
+
 /** What SQLite throws, as an error with a code; anything else comes back as it is. */
 export function fromSqlite(error: unknown, path: string): unknown {
   if (!isSqliteError(error)) return error;
-  const [code, advice] = CODES[error.errcode & 0xff] ?? ['INTERNAL', ''];
+  const [code, advice] = CODES[isFull(error) ? 13 : error.errcode & 0xff] ?? ['INTERNAL', ''];
   return new MicaError(code, `${path}: ${error.message}${advice}`, { cause: error });
 }
