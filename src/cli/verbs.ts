@@ -26,16 +26,16 @@ const LAYERS = 'Layers and files:';
 const STORE = 'Store:';
 const OTHER = 'Other:';
 
-const images: Verb['load'] = async () => (await import('./commands/images.ts')).images;
-const inspect: Verb['load'] = async () => (await import('./commands/inspect.ts')).inspect;
-const history: Verb['load'] = async () => (await import('./commands/history.ts')).history;
-const pull: Verb['load'] = async () => (await import('./commands/pull.ts')).pull;
-const rmi: Verb['load'] = async () => (await import('./commands/rmi.ts')).rmi;
-const tag: Verb['load'] = async () => (await import('./commands/tag.ts')).tag;
-const df: Verb['load'] = async () => (await import('./commands/df.ts')).df;
-const info: Verb['load'] = async () => (await import('./commands/info.ts')).info;
-const imagePrune: Verb['load'] = async () => (await import('./commands/prune.ts')).imagePrune;
-const prune: Verb['load'] = async () => (await import('./commands/prune.ts')).prune;
+const images: Verb['load'] = async () => (await import('./commands/image/images.ts')).images;
+const inspect: Verb['load'] = async () => (await import('./commands/image/inspect.ts')).inspect;
+const history: Verb['load'] = async () => (await import('./commands/image/history.ts')).history;
+const pull: Verb['load'] = async () => (await import('./commands/registry/pull.ts')).pull;
+const rmi: Verb['load'] = async () => (await import('./commands/image/rmi.ts')).rmi;
+const tag: Verb['load'] = async () => (await import('./commands/image/tag.ts')).tag;
+const df: Verb['load'] = async () => (await import('./commands/store/df.ts')).df;
+const info: Verb['load'] = async () => (await import('./commands/store/info.ts')).info;
+const imagePrune: Verb['load'] = async () => (await import('./commands/store/prune.ts')).imagePrune;
+const prune: Verb['load'] = async () => (await import('./commands/store/prune.ts')).prune;
 
 /** Every command there is, in the order of `mica --help`. Completion and help come from it. */
 export const VERBS: readonly Verb[] = [
@@ -49,67 +49,77 @@ export const VERBS: readonly Verb[] = [
     'login',
     'Log in to a registry',
     IMAGES,
-    async () => (await import('./commands/login.ts')).login,
+    async () => (await import('./commands/registry/login.ts')).login,
   ),
   verb(
     'logout',
     'Log out from a registry',
     IMAGES,
-    async () => (await import('./commands/logout.ts')).logout,
+    async () => (await import('./commands/registry/logout.ts')).logout,
   ),
 
   verb(
     'layers',
     'Show what each layer of an image adds, hides and shares',
     LAYERS,
-    async () => (await import('./commands/layers.ts')).layers,
+    async () => (await import('./commands/layer/layers.ts')).layers,
   ),
   verb(
     'tree',
     'Draw all images as a forest of shared layers',
     LAYERS,
-    async () => (await import('./commands/tree.ts')).tree,
+    async () => (await import('./commands/layer/tree.ts')).tree,
   ),
   verb(
     'why',
     'Explain which layer gives a path, and what that hides',
     LAYERS,
-    async () => (await import('./commands/why.ts')).why,
+    async () => (await import('./commands/layer/why.ts')).why,
   ),
-  verb('ls', 'List files of an image', LAYERS, async () => (await import('./commands/ls.ts')).ls),
+  verb(
+    'ls',
+    'List files of an image',
+    LAYERS,
+    async () => (await import('./commands/file/ls.ts')).ls,
+  ),
   verb(
     'cat',
     'Print files of an image',
     LAYERS,
-    async () => (await import('./commands/cat.ts')).cat,
+    async () => (await import('./commands/file/cat.ts')).cat,
   ),
   verb(
     'cp',
     'Copy files out of an image',
     LAYERS,
-    async () => (await import('./commands/cp.ts')).cp,
+    async () => (await import('./commands/file/cp.ts')).cp,
   ),
   verb(
     'mount',
     'Mount a read-only view of an image',
     LAYERS,
-    async () => (await import('./commands/mount.ts')).mount,
+    async () => (await import('./commands/file/mount.ts')).mount,
   ),
   verb(
     'umount',
     'Unmount views',
     LAYERS,
-    async () => (await import('./commands/umount.ts')).umount,
+    async () => (await import('./commands/file/umount.ts')).umount,
   ),
 
   verb('df', 'Show what every byte of the store is used for', STORE, df),
   verb('prune', 'Remove dangling images and stale downloads', STORE, prune),
-  verb('gc', 'Delete what no image uses', STORE, async () => (await import('./commands/gc.ts')).gc),
+  verb(
+    'gc',
+    'Delete what no image uses',
+    STORE,
+    async () => (await import('./commands/store/gc.ts')).gc,
+  ),
   verb(
     'check',
     'Verify the store, and repair it',
     STORE,
-    async () => (await import('./commands/check.ts')).check,
+    async () => (await import('./commands/store/check.ts')).check,
   ),
   verb('info', 'Show the store, its driver, and what this machine can do', STORE, info),
 
@@ -117,23 +127,28 @@ export const VERBS: readonly Verb[] = [
     'registry',
     'Serve the images of the store to other tools',
     OTHER,
-    async () => (await import('./commands/registry.ts')).registry,
+    async () => (await import('./commands/registry/registry.ts')).registry,
   ),
   verb(
     'version',
     'Show the version',
     OTHER,
-    async () => (await import('./commands/version.ts')).version,
+    async () => (await import('./commands/mica/version.ts')).version,
   ),
   verb(
     'completion',
     'Print a completion script for bash, zsh or fish',
     OTHER,
-    async () => (await import('./commands/completion.ts')).completion,
+    async () => (await import('./commands/mica/completion.ts')).completion,
   ),
 
   {
-    ...verb('__complete', '', OTHER, async () => (await import('./commands/complete.ts')).complete),
+    ...verb(
+      '__complete',
+      '',
+      OTHER,
+      async () => (await import('./commands/mica/complete.ts')).complete,
+    ),
     hidden: true,
   },
 

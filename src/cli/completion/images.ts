@@ -1,5 +1,5 @@
 import type { Cli } from '../cli.ts';
-import { parseImageSpec, splitImagePath } from '../image-path.ts';
+import { parseImageSpec, splitImagePath } from '../parse/image-path.ts';
 import { escapeName } from '../render/escape.ts';
 import { shortName } from '../render/name.ts';
 import type { Completion } from './candidates.ts';

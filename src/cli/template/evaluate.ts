@@ -1,5 +1,5 @@
 import { MicaError } from '../../errors.ts';
-import { FunctionError } from './function-error.ts';
+import { FunctionError } from './operators.ts';
 import type { Functions, Parameter, TemplateFunction } from './functions.ts';
 import {
   type Command,

@@ -1,6 +1,5 @@
-import { compare, equal } from './compare.ts';
-import { indexOf, lengthOf, slice } from './collection.ts';
 import { toJson } from './json.ts';
+import { compare, equal, indexOf, lengthOf, slice } from './operators.ts';
 import { printf } from './printf.ts';
 import { isEmpty, print, type Value } from './value.ts';
 

@@ -1,0 +1,42 @@
+import type { Command } from 'commander';
+import type { EngineInfo } from '../../../engine/engine.ts';
+import { formatPlatform } from '../../../oci/platform.ts';
+import type { Cli } from '../../cli.ts';
+import { examples } from '../../program.ts';
+import { escape } from '../../render/escape.ts';
+import { json } from '../../render/json.ts';
+
+interface Options {
+  readonly json?: boolean;
+}
+
+export function info(command: Command, cli: Cli): void {
+  command.option('--json', 'everything as JSON').action(async (options: Options) => {
+    const facts = await (await cli.engine()).info();
+    await cli.out.write(options.json ? json(facts) : render(facts));
+  });
+  examples(command, ['mica info', 'which driver is used, and why not another']);
+}
+
+function render(facts: EngineInfo): string {
+  const lines: [string, string][] = [
+    ['Version', facts.version],
+    ['Root', facts.root],
+    ['Storage driver', `${facts.driver} (${facts.driverReason})`],
+    ...facts.rejected.map(({ driver, reason }): [string, string] => [`  not ${driver}`, reason]),
+    ['Platform', formatPlatform(facts.platform)],
+    ['Kernel', facts.kernel],
+    ['Rootless', facts.rootless ? 'yes' : 'no'],
+    ['Images', String(facts.images)],
+    ['Layers', String(facts.layers)],
+    ['Features', ''],
+    ...Object.entries(facts.features).map(([name, value]): [string, string] => [
+      `  ${name}`,
+      typeof value === 'boolean' ? (value ? 'yes' : 'no') : value,
+    ]),
+  ];
+  return lines
+    .map(([name, value]) => `${name}: ${escape(value)}`.trimEnd())
+    .map((line) => `${line}\n`)
+    .join('');
+}

@@ -1,0 +1,30 @@
+import { MicaError } from '../../errors.ts';
+
+const UNITS: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/** `24h`, `1h30m`, `90s`, also days; in milliseconds. `undefined`: it is no duration. */
+export function parseDuration(text: string): number | undefined {
+  if (!/^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d))+$/.test(text)) return undefined;
+  let total = 0;
+  for (const [, amount, unit] of text.matchAll(/([\d.]+)(ms|s|m|h|d)/g))
+    total += Number(amount) * UNITS[unit!]!;
+  return total;
+}
+
+/** docker's `until`: a time, seconds since 1970, or how long ago. @throws INVALID_ARGUMENT */
+export function parseUntil(text: string, now: number = Date.now()): Date {
+  const ago = parseDuration(text);
+  if (ago !== undefined) return new Date(now - ago);
+  const time = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);
+  if (!Number.isNaN(time) && !Number.isNaN(new Date(time).getTime())) return new Date(time);
+  throw new MicaError(
+    'INVALID_ARGUMENT',
+    `until=${text}: neither a duration like 24h nor a time like 2026-01-31T12:00:00Z`,
+  );
+}

@@ -1,0 +1,92 @@
+import type { StoreUsage } from '../../../engine/engine.ts';
+import type { Digest } from '../../../oci/digest.ts';
+import { shares } from '../../../explain/ledger.ts';
+import { imageName, shortId } from '../name.ts';
+import { size } from '../quantity.ts';
+import { type Column, table } from '../table.ts';
+
+const IMAGES: readonly Column[] = [
+  { head: 'IMAGE' },
+  { head: 'IMAGE ID' },
+  { head: 'SIZE', right: true },
+  { head: 'EXCLUSIVE', right: true },
+  { head: 'SHARED', right: true },
+];
+
+/** Every byte of the store, attributed; `verbose`: blob by blob and layer by layer, too. */
+export function renderUsage(usage: StoreUsage, verbose: boolean): string {
+  const { images, partials, metadata, reclaimable, total } = usage;
+  const names = new Map(images.map((image) => [image.id, imageName(image)]));
+  const rows = images.map((image) => [
+    imageName(image),
+    shortId(image.id),
+    size(image.total),
+    size(image.exclusive),
+    size(image.shared),
+  ]);
+  const parts = shares(usage).map(({ images: users, bytes }) => [
+    size(bytes),
+    users.length === 0 ? 'used by no image' : `used by ${namesOf(users, names)}`,
+  ]);
+  const partialBytes = partials.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (partials.length > 0)
+    parts.push([size(partialBytes), `partial downloads (${partials.length})`]);
+  parts.push(
+    [size(metadata), 'all else: database, locks, layers being unpacked'],
+    [size(total), 'in all'],
+  );
+  const sections = [
+    ...(images.length > 0 ? [table(IMAGES, rows)] : []),
+    table([{ head: 'ON DISK', right: true }, { head: 'WHAT' }], parts),
+    ...(verbose ? details(usage, names) : []),
+    `Would be freed: ${size(reclaimable)} by mica gc${partials.some(({ active }) => !active) ? ', and stale downloads by mica prune' : ''}\n`,
+  ];
+  return sections.join('\n');
+}
+
+function details({ blobs, layers, partials }: StoreUsage, names: Names): string[] {
+  const users = { head: 'USED BY' };
+  return [
+    table(
+      [{ head: 'BLOB' }, { head: 'KIND' }, { head: 'SIZE', right: true }, users],
+      blobs.map(({ digest, kind, bytes, usedBy }) => [
+        shortId(digest),
+        kind,
+        size(bytes),
+        namesOf(usedBy, names) || '-',
+      ]),
+    ),
+    table(
+      [{ head: 'LAYER' }, { head: 'SIZE', right: true }, users, { head: 'DIRECTORY' }],
+      layers.map(({ diffId, directory, bytes, usedBy }) => [
+        shortId(diffId),
+        size(bytes),
+        namesOf(usedBy, names) || '-',
+        directory,
+      ]),
+    ),
+    ...(partials.length === 0
+      ? []
+      : [
+          table(
+            [{ head: 'PARTIAL DOWNLOAD' }, { head: 'SIZE', right: true }, { head: 'STATE' }],
+            partials.map(({ digest, bytes, active }) => [
+              shortId(digest),
+              size(bytes),
+              active ? 'in progress' : 'interrupted',
+            ]),
+          ),
+        ]),
+  ];
+}
+
+type Names = ReadonlyMap<Digest, string>;
+
+/** Users named in a line; of more it says how many. */
+const MAX_NAMES = 4;
+
+function namesOf(users: readonly Digest[], names: Names): string {
+  const shown = users.slice(0, MAX_NAMES).map((id) => names.get(id) ?? shortId(id));
+  const others = users.length - shown.length;
+  return shown.join(', ') + (others > 0 ? ` and ${others} more` : '');
+}
