@@ -2,7 +2,7 @@ import {
   chmodSync,
   closeSync,
   constants,
-  lstatSync,
+  statSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -21,7 +21,7 @@ import { flock } from '../sys/lock.ts';
 export function makeRoot(root: string): void {
   try {
     mkdirSync(root, { recursive: true, mode: 0o700 });
-    const { mode, uid } = lstatSync(root);
+    const { mode, uid } = statSync(root);
     if (uid === process.geteuid?.() && (mode & 0o077) !== 0 && readdirSync(root).length === 0)
       chmodSync(root, 0o700);
   } catch (error) {
@@ -34,7 +34,7 @@ export function makeRoot(root: string): void {
 export function checkRoot(root: string): boolean {
   let stats;
   try {
-    stats = lstatSync(root, { throwIfNoEntry: false });
+    stats = statSync(root, { throwIfNoEntry: false });
   } catch (error) {
     throw fromNode(error);
   }

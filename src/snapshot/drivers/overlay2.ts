@@ -18,11 +18,16 @@ const MAX_LOWERS = 500;
 export function overlay2(root: string, { userxattr = false }: OverlayOptions = {}): Driver {
   const dirs = new Directories(root);
 
+  /**
+   * Nearest first, each once: overlayfs refuses a directory that it has already (ELOOP), and images
+   * often repeat a layer. What a layer says a second time, further down, is all hidden by the first.
+   */
   function lowers({ id, parents }: Snapshot): string[] {
-    if (parents.length <= MAX_LOWERS) return parents.map((parent) => dirs.fs(parent));
+    const once = [...new Set(parents)];
+    if (once.length <= MAX_LOWERS) return once.map((parent) => dirs.fs(parent));
     throw new MicaError(
       'NOT_IMPLEMENTED',
-      `layer ${id} stands on ${parents.length} others, overlayfs stacks ${MAX_LOWERS}; use storage driver vfs`,
+      `layer ${id} stands on ${once.length} others, overlayfs stacks ${MAX_LOWERS}; use storage driver vfs`,
     );
   }
 

@@ -1,0 +1,78 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { lowerdirOption } from '../sys/mount-data.ts';
+import { performMounts } from '../sys/mount.ts';
+import { needs } from '../testing/need.ts';
+import { mountedFrom } from './mounted.ts';
+
+async function directories(): Promise<
+  AsyncDisposable & Record<'own' | 'upper' | 'work' | 'lower' | 'target', string>
+> {
+  const dir = await mkdtempDisposable(join(tmpdir(), 'mica-mounted-'));
+  const own = join(dir.path, 'layers', '1');
+  const paths = {
+    own,
+    upper: join(own, 'fs'),
+    work: join(own, 'work'),
+    lower: join(dir.path, 'layers', '12', 'fs'),
+    target: join(dir.path, 'target'),
+  };
+  for (const path of Object.values(paths)) mkdirSync(path, { recursive: true });
+  return { ...paths, [Symbol.asyncDispose]: () => dir.remove() };
+}
+
+test(
+  'a bind of a directory, and an overlay that writes to it, are found',
+  { skip: needs('overlay') },
+  async () => {
+    await using dirs = await directories();
+    const { own, upper, work, lower, target } = dirs;
+    assert.deepEqual(mountedFrom(own), []);
+    const bind = { type: 'bind', source: upper, options: ['rbind'] };
+    const union = {
+      type: 'overlay',
+      source: 'overlay',
+      options: [`upperdir=${upper}`, `workdir=${work}`, lowerdirOption([lower])],
+    };
+    for (const mount of [bind, union]) {
+      await using _ = await performMounts([mount], target);
+      assert.deepEqual(mountedFrom(own), [target]);
+      assert.deepEqual(mountedFrom(join(own, 'elsewhere')), []);
+    }
+    assert.deepEqual(mountedFrom(own), []);
+  },
+);
+
+test(
+  'a mount of a neighbour whose name begins alike is not taken for one of ours',
+  { skip: needs('overlay') },
+  async () => {
+    await using dirs = await directories();
+    const bind = { type: 'bind', source: dirs.lower, options: ['rbind'] };
+    await using _ = await performMounts([bind], dirs.target);
+    assert.deepEqual(mountedFrom(dirs.own), []);
+  },
+);
+
+test('a mount in another namespace is found', { skip: needs('overlay') }, async () => {
+  await using dirs = await directories();
+  const script = 'mount --bind "$1" "$2" && echo ready && read _';
+  const child = spawn('unshare', ['-m', 'sh', '-c', script, 'sh', dirs.upper, dirs.target], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const exit = once(child, 'exit');
+  await once(child.stdout, 'data');
+  try {
+    assert.deepEqual(mountedFrom(dirs.own), [dirs.target]);
+  } finally {
+    child.stdin.end();
+    await exit;
+  }
+  assert.deepEqual(mountedFrom(dirs.own), []);
+});
