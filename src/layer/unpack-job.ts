@@ -57,6 +57,6 @@ export interface LayerStats {
   readonly others: number;
   readonly whiteouts: number;
   readonly opaques: number;
-  /** Sum of the sizes of the regular files, hard links once, in bytes. */
+  /** Sum of the sizes of files and symbolic links, hard links once, in bytes: what docker calls the size. */
   readonly bytes: number;
 }

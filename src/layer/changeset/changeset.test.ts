@@ -465,6 +465,10 @@ test("missing parents take the lower directories' attributes, of the nearest lay
     [S_IFDIR | 0o755, S_IFDIR | 0o701, 8, undefined],
   );
   assert.deepEqual([lib.mode, lib.mtime, lib.mtimeNs], [S_IFDIR | 0o700, 5, 6]);
+  using base = below(BASE);
+  const copied = apply([['usr/x', t.file()]], base).root.children!.get('usr')!;
+  const [xattr] = copied.xattrs ?? [];
+  assert.deepEqual([xattr?.name, Buffer.from(xattr?.value ?? []).toString()], ['user.a', '1']);
 });
 
 test("content of a file that was brought up lies in the lower layer's tar", () => {

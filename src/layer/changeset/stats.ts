@@ -14,11 +14,13 @@ export function statsOf(root: Node, opaque: ReadonlySet<Node>): LayerStats {
         visit(node);
         if (!node.implicit) stats.directories++;
       } else if (isWhiteoutNode(node)) stats.whiteouts++;
-      else if (typeOf(node) === S_IFLNK) stats.symlinks++;
-      else if (typeOf(node) !== S_IFREG) stats.others++;
       else {
-        stats.files++;
-        if (seen.size < seen.add(node).size) bytes += node.size;
+        const type = typeOf(node);
+        if (type === S_IFREG) stats.files++;
+        else if (type === S_IFLNK) stats.symlinks++;
+        else stats.others++;
+        const size = type === S_IFREG ? node.size : (node.target?.length ?? 0);
+        if (seen.size < seen.add(node).size) bytes += size;
       }
     }
   };

@@ -8,11 +8,12 @@ import { test } from 'node:test';
 import type { LayerForm } from '../../snapshot/driver.ts';
 import * as at from '../../sys/at.ts';
 import { toBytes } from '../../sys/byte-string.ts';
+import { performMounts } from '../../sys/mount.ts';
 import { setXattr } from '../../sys/xattr.ts';
 import { describeDirectory } from '../../testing/describe.ts';
 import { needs } from '../../testing/need.ts';
 import * as t from '../../testing/tree.ts';
-import { jobOf, unpackStack } from '../../testing/unpack-stack.ts';
+import { jobOf, overlayOf, unpackStack } from '../../testing/unpack-stack.ts';
 import { Available } from '../available.ts';
 import { unpackLayer } from '../unpack-layer.ts';
 
@@ -183,6 +184,26 @@ for (const [form, expected] of MARKS)
     for (const name of ['a', 'c/d'])
       assert.equal(lstatSync(join(layer!.directory, 'fs', name)).rdev, 0);
   });
+
+for (const form of ['overlay', 'userxattr'] as const)
+  test(
+    `a whiteout of nothing is not listed where only its layer has the directory (${form})`,
+    { skip: needs('overlay') },
+    async () => {
+      await using dir = await scratch();
+      const layers = [
+        { a: t.dir(), 'a/none': t.whiteout(), 'a/f': t.file() },
+        { b: t.dir({ opaque: true }), 'b/none': t.whiteout(), 'b/f': t.file() },
+      ];
+      const tars = layers.map((layer) => t.tarOf(t.tree(layer)));
+      const unpacked = await unpackStack(tars, form, dir.path);
+      const view = overlayOf(unpacked, make(dir.path, 'bottom'));
+      const options = [...(form === 'userxattr' ? ['userxattr'] : []), ...view.options];
+      await using mounted = await performMounts([{ ...view, options }], make(dir.path, 'merged'));
+      for (const name of ['a', 'b'])
+        assert.deepEqual(readdirSync(join(mounted.target, name)), ['f']);
+    },
+  );
 
 test(
   'on copied parents, deletions delete and attributes of the old are gone',
