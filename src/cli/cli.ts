@@ -1,6 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { EngineConfig, EngineOptions } from '../engine/config.ts';
 import type { Engine } from '../engine/engine.ts';
+import { enterWhereNeeded } from './namespace.ts';
 import { Output, type OutputStream } from './output.ts';
 
 /** What the terminal, or a test, gives to {@link run}. */
@@ -38,8 +39,8 @@ export class Cli implements AsyncDisposable {
   }
 
   /** The engine on the store that options, environment and configuration name; opened at the first call. */
-  engine(): Promise<Engine> {
-    this.#engine ??= this.#open();
+  engine({ creates = false }: { readonly creates?: boolean } = {}): Promise<Engine> {
+    this.#engine ??= this.#open(creates);
     return this.#engine;
   }
 
@@ -49,8 +50,9 @@ export class Cli implements AsyncDisposable {
     return resolveConfig(this.#engineOptions());
   }
 
-  async #open(): Promise<Engine> {
+  async #open(creates: boolean): Promise<Engine> {
     const { openEngine } = await import('../engine/open.ts');
+    await enterWhereNeeded(this.#engineOptions(), creates);
     return openEngine(this.#engineOptions());
   }
 

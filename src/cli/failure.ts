@@ -3,6 +3,7 @@ import { MicaError } from '../errors.ts';
 import { fromNode } from '../sys/errno.ts';
 import type { Cli } from './cli.ts';
 import { EXIT_CODE, SIGNAL_CODE, USAGE } from './exit-code.ts';
+import { Delegated } from './namespace.ts';
 import { BrokenPipe } from './output.ts';
 import { escapeText } from './render/escape.ts';
 
@@ -50,6 +51,7 @@ export async function forEachTarget<T>(
 export function exitCodeOf(thrown: unknown): number {
   const error = fromNode(thrown);
   if (error instanceof PartialFailure) return exitCodeOf(error.first);
+  if (error instanceof Delegated) return error.exitCode;
   if (error instanceof SuppressedError) return exitCodeOf(error.error);
   if (error instanceof MicaError) return EXIT_CODE[error.code];
   if (error instanceof Interrupted) return SIGNAL_CODE[error.by];
@@ -64,6 +66,7 @@ export async function report(cli: Cli, thrown: unknown): Promise<void> {
   if (error instanceof SuppressedError) return report(cli, error.error);
   const known =
     error instanceof PartialFailure ||
+    error instanceof Delegated ||
     error instanceof BrokenPipe ||
     error instanceof Interrupted ||
     error instanceof CommanderError;

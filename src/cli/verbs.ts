@@ -130,6 +130,12 @@ export const VERBS: readonly Verb[] = [
     async () => (await import('./commands/registry/registry.ts')).registry,
   ),
   verb(
+    'unshare',
+    'Run a command where views and owners are seen, without root',
+    OTHER,
+    async () => (await import('./commands/mica/unshare.ts')).unshare,
+  ),
+  verb(
     'version',
     'Show the version',
     OTHER,

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import { type Command, Option } from 'commander';
 import type { Engine, PullOptions, PullResult } from '../../../engine/engine.ts';
 import { parsePlatform } from '../../../oci/platform.ts';
@@ -43,7 +44,9 @@ export function pull(command: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, image: string, options: Options): Promise<void> {
-  const engine = await cli.engine();
+  // What a download allocates lives for a moment: a nursery that grows to its default only takes memory.
+  setFlagsFromString('--semi-space-growth-factor=1');
+  const engine = await cli.engine({ creates: options.dryRun !== true });
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   const references = options.allTags ? await allTags(cli, engine, image) : [image];
   const results: object[] = [];
