@@ -80,19 +80,27 @@ export class Upload {
    * over, it finds the offset that it was told. Only inside {@link exclusive}.
    */
   async append(body: Bytes, signal: AbortSignal): Promise<void> {
+    let end = this.#offset;
     let batch: Uint8Array[] = [];
     let size = 0;
+    // One write is under way while the next batch arrives.
+    let writing = Promise.resolve();
     try {
       for await (const chunk of body) {
         signal.throwIfAborted();
-        this.#checkSize(this.#offset + size + chunk.byteLength);
+        end += chunk.byteLength;
+        this.#checkSize(end);
         batch.push(chunk);
         size += chunk.byteLength;
         if (size < BATCH) continue;
-        await this.#write(batch, size);
+        await writing;
+        writing = this.#write(batch, size);
+        // Awaited with the next batch, or at the end.
+        writing.catch(() => {});
         [batch, size] = [[], 0];
       }
     } finally {
+      await writing;
       if (size > 0 && !signal.aborted) await this.#write(batch, size);
     }
   }
