@@ -38,6 +38,23 @@ export function parseAcl(text: string): Buffer | undefined {
 /** Whether it says no more than permission bits do; the kernel then keeps it as these. */
 export const isMinimal = (acl: Buffer): boolean => acl.length === 4 + 3 * 8;
 
+/**
+ * The permission bits of a file with this list, as the kernel has them: the mask is the group's.
+ * bsdtar writes the group's own instead.
+ */
+export function permissionsOf(acl: Buffer): number {
+  let bits = 0;
+  for (let at = 4; at < acl.length; at += 8) {
+    const permissions = acl.readUInt16LE(at + 2);
+    const tag = acl.readUInt16LE(at);
+    if (tag === OWNER) bits |= permissions << 6;
+    else if (tag === OTHER) bits |= permissions;
+    // Sorted: a mask comes after the group, and takes its place.
+    else if (tag === GROUP || tag === MASK) bits = (bits & ~0o070) | (permissions << 3);
+  }
+  return bits;
+}
+
 function parseEntry(line: string): AclEntry | undefined {
   const parts = /^(u|user|g|group|m|mask|o|other):([^:]*):([r-][w-][x-])(?::(\d+))?$/.exec(line);
   if (parts === null) return undefined;

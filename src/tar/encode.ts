@@ -68,6 +68,7 @@ function encodeHeader(entry: NewEntry, name: string, size: number, records: Reco
     if (!Number.isSafeInteger(value) || value < 0) throw bad(`the ${key}`, `cannot be ${value}`);
     if (!writeOctal(block, offset, length, value)) records.set(key, String(value));
   }
+  if (!Number.isSafeInteger(mtime)) throw bad('the mtime', `cannot be ${mtime}`);
   if (!writeOctal(block, 136, 12, mtime) || mtimeNs !== 0)
     records.set('mtime', timeText(mtime, mtimeNs));
   for (const { name: xattr, value } of entry.xattrs ?? [])
@@ -128,7 +129,6 @@ function record(key: string, value: string): string {
 const escape = (name: string): string => name.replaceAll('%', '%25').replaceAll('=', '%3D');
 
 function timeText(seconds: number, nanoseconds: number): string {
-  if (!Number.isSafeInteger(seconds)) throw bad('the mtime', `cannot be ${seconds}`);
   if (nanoseconds === 0) return String(seconds);
   const isBefore = seconds < 0;
   const whole = isBefore ? -seconds - 1 : seconds;

@@ -66,7 +66,10 @@ export class Member {
       type,
       name,
       linkName: isLink ? this.#longLink || (extended.linkPath ?? header.linkName) : '',
-      mode: header.mode,
+      mode:
+        extended.permissions === undefined
+          ? header.mode
+          : (header.mode & 0o7000) | extended.permissions,
       uid: checkedId(extended.uid ?? header.uid),
       gid: checkedId(extended.gid ?? header.gid),
       size: map?.size ?? dataSize,

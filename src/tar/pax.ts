@@ -1,5 +1,5 @@
 import { sliceBytes } from '../sys/byte-string.ts';
-import { isMinimal, parseAcl } from './acl.ts';
+import { isMinimal, parseAcl, permissionsOf } from './acl.ts';
 import type { Entry } from './entry.ts';
 import { bad, parseDecimal } from './number.ts';
 import { addNumber } from './sparse.ts';
@@ -17,6 +17,8 @@ export class Extended {
   mtime: Time | undefined = undefined;
   deviceMajor: number | undefined = undefined;
   deviceMinor: number | undefined = undefined;
+  /** Of an access control list: the lower nine bits of the mode. */
+  permissions: number | undefined = undefined;
   xattrs: Map<string, Uint8Array> | undefined = undefined;
   sparse: PaxSparse | undefined = undefined;
 }
@@ -101,25 +103,28 @@ function apply(extended: Extended, key: string, value: Buffer): void {
 const XATTR = 'SCHILY.xattr.';
 const LIBARCHIVE_XATTR = 'LIBARCHIVE.xattr.';
 const SPARSE = 'GNU.sparse.';
-const ACLS: Readonly<Record<string, string>> = {
-  'SCHILY.acl.access': 'system.posix_acl_access',
-  'SCHILY.acl.default': 'system.posix_acl_default',
-};
-
 function applyVendor(extended: Extended, key: string, value: Buffer): void {
-  if (key.startsWith(XATTR)) setXattr(extended, decodeGnu(key.slice(XATTR.length)), value);
+  if (key.startsWith(XATTR)) setXattr(extended, attributeName(extended, key), value);
   else if (key.startsWith(LIBARCHIVE_XATTR)) {
     // The same attribute may be there in both spellings; this one counts less.
     const name = decodeUrl(key.slice(LIBARCHIVE_XATTR.length));
     addXattr(extended, name, Buffer.from(textOf(value), 'base64'));
   } else if (key.startsWith(SPARSE)) applySparse(extended, key.slice(SPARSE.length), value);
-  else if (Object.hasOwn(ACLS, key)) {
-    const acl = parseAcl(textOf(value));
-    const isKept = acl && (key === 'SCHILY.acl.default' || !isMinimal(acl));
-    if (isKept) addXattr(extended, ACLS[key]!, acl);
-  } else if (key === 'RHT.security.selinux' && value.length > 0)
+  else if (key.startsWith('SCHILY.acl.')) applyAcl(extended, key, value);
+  else if (key === 'RHT.security.selinux' && value.length > 0)
     // As the kernel has it: with the NUL of a C string.
     addXattr(extended, 'security.selinux', Buffer.concat([value, new Uint8Array(1)]));
+}
+
+/** Lists in the form of the kernel, as attributes, count more. */
+function applyAcl(extended: Extended, key: string, value: Buffer): void {
+  const acl = parseAcl(textOf(value));
+  if (acl === undefined) return;
+  if (key === 'SCHILY.acl.default') addXattr(extended, 'system.posix_acl_default', acl);
+  else if (key === 'SCHILY.acl.access' && !isMinimal(acl)) {
+    addXattr(extended, 'system.posix_acl_access', acl);
+    extended.permissions = permissionsOf(acl);
+  }
 }
 
 const textOf = (value: Buffer): string => sliceBytes(value, 0, value.length);
@@ -140,11 +145,17 @@ function setXattr(extended: Extended, name: string, value: Uint8Array): void {
   (extended.xattrs ??= new Map()).set(name, new Uint8Array(value));
 }
 
-/** GNU tar escapes what would end the key, and nothing else. */
-const decodeGnu = (name: string): string =>
-  name.includes('%') ? name.replaceAll('%3D', '=').replaceAll('%25', '%') : name;
+/**
+ * GNU tar escapes what would end the key, and nothing else. bsdtar escapes names like URLs, but
+ * writes the attribute in its own spelling, too, and before.
+ */
+function attributeName({ xattrs }: Extended, key: string): string {
+  const name = key.slice(XATTR.length);
+  if (!name.includes('%')) return name;
+  const decoded = decodeUrl(name);
+  return xattrs?.has(decoded) ? decoded : name.replaceAll('%3D', '=').replaceAll('%25', '%');
+}
 
-/** bsdtar escapes names like URLs. */
 const decodeUrl = (name: string): string =>
   name.replace(/%([0-9A-Fa-f]{2})/g, (_, hex: string) =>
     String.fromCharCode(Number.parseInt(hex, 16)),
