@@ -84,7 +84,7 @@ export interface StoredLayer {
   readonly chainId: ChainId;
   /** Uncompressed tar, in bytes. */
   readonly tarSize: number;
-  /** Sum of its regular files, in bytes. */
+  /** Sum of its files and symbolic links, hard links once, in bytes. */
   readonly bytes: number;
   /** Directory of the unpacked layer. */
   readonly directory: string;

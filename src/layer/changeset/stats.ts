@@ -19,8 +19,7 @@ export function statsOf(root: Node, opaque: ReadonlySet<Node>): LayerStats {
         if (type === S_IFREG) stats.files++;
         else if (type === S_IFLNK) stats.symlinks++;
         else stats.others++;
-        const size = type === S_IFREG ? node.size : (node.target?.length ?? 0);
-        if (seen.size < seen.add(node).size) bytes += size;
+        if (seen.size < seen.add(node).size) bytes += node.size;
       }
     }
   };
