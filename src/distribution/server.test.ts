@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
+import { truncate } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
 import { test } from 'node:test';
@@ -194,6 +195,32 @@ test('a connection on which nothing moves is cut', { timeout: 10_000 }, async ()
   );
   socket.resume();
   await once(socket, 'close');
+});
+
+test('a client that trickles its headers is cut off', { timeout: 10_000 }, async () => {
+  await using registry = await openTemporaryRegistry({ idleTimeout: 400 });
+  const socket = await openSocket(registry.port, 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\n');
+  const closed = once(socket, 'close');
+  socket.on('error', () => {}).resume();
+  const trickle = setInterval(() => socket.write('X: y\r\n'), 50);
+  await closed;
+  clearInterval(trickle);
+});
+
+test('a blob that is damaged on the disk never looks complete', async () => {
+  const events: RequestEvent[] = [];
+  await using registry = await openTemporaryRegistry({
+    writable,
+    onRequest: (event) => events.push(event),
+  });
+  const client = writer(registry.url);
+  const { descriptor } = await client.pushBlob('a', blob);
+  const stored = await registry.backend.blob('a', descriptor.digest);
+  await truncate(stored!.path, 500);
+  await assert.rejects(client.send('GET', `/v2/a/blobs/${descriptor.digest}`), {
+    code: 'ECONNRESET',
+  });
+  assert.ok(isCode(events.at(-1)?.error, 'DATA_LOSS'));
 });
 
 test('closing lets a download end that is under way, and takes no new connection', async () => {

@@ -42,10 +42,10 @@ export async function serveRegistry(options: RegistryServerOptions): Promise<Reg
 
   const uploads = writable && backend.writer && new Uploads(backend.writer.uploads, options);
   const server = createServer({
-    headersTimeout: HEADERS_TIMEOUT,
+    headersTimeout: Math.min(HEADERS_TIMEOUT, idleTimeout),
     // Bodies are as large as blobs; idleTimeout bounds how long they stall.
     requestTimeout: 0,
-    connectionsCheckingInterval: 2_000,
+    connectionsCheckingInterval: 1_000,
     keepAliveTimeout: 15_000,
   });
   server.maxConnections = maxConnections;
