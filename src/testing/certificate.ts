@@ -8,7 +8,7 @@ export interface SelfSigned {
 
 let made: SelfSigned | undefined;
 
-/** A certificate for 127.0.0.1, ::1 and localhost that nobody vouches for but itself; one per process. */
+/** A certificate for 127.0.0.1, 0.0.0.0, ::1 and localhost that nobody vouches for but itself; one per process. */
 export function selfSigned(): SelfSigned {
   made ??= make();
   return made;
@@ -20,6 +20,8 @@ function make(): SelfSigned {
   const names = Buffer.concat([
     der(0x82, Buffer.from('localhost')),
     der(0x87, Buffer.from([127, 0, 0, 1])),
+    // Reaches this machine as well, but is not taken for loopback.
+    der(0x87, Buffer.from([0, 0, 0, 0])),
     der(0x87, Buffer.from([...Array<number>(15).fill(0), 1])),
   ]);
   const extensions = sequence(

@@ -36,7 +36,7 @@ export function networkError(cause: unknown, method: string, url: URL): MicaErro
   if (CERTIFICATE.test(code))
     return new MicaError(
       'FAILED_PRECONDITION',
-      `${request}: the certificate of ${url.host} is not trusted (${reason}); put its CA into /etc/docker/certs.d/${url.host}/ca.crt, or declare the registry insecure`,
+      `${request}: the certificate of ${url.host} is not trusted (${reason.split(';', 1)[0]}); put its CA into /etc/docker/certs.d/${url.host}/ca.crt, or declare the registry insecure`,
       { cause },
     );
   if (NOT_TLS.test(code))

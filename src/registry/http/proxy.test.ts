@@ -61,6 +61,12 @@ test('requests go through the proxy, with its password, and TLS is spoken with t
   );
   const asked: (string | undefined)[][] = [];
   const proxy = createServer();
+  await using _proxy = {
+    [Symbol.asyncDispose]: async () => {
+      proxy.closeAllConnections();
+      proxy.close();
+    },
+  };
   proxy.on('connect', (request, socket) => {
     asked.push([request.url, request.headers['proxy-authorization']]);
     const upstream = connect(Number(origin.host.split(':')[1]), '127.0.0.1');
@@ -71,7 +77,7 @@ test('requests go through the proxy, with its password, and TLS is spoken with t
   proxy.listen(0, '127.0.0.1');
   await once(proxy, 'listening');
   const { port } = proxy.address() as AddressInfo;
-  const registry = openRegistry({
+  await using registry = openRegistry({
     proxy: { https: `http://user:pass@127.0.0.1:${port}` },
     insecure: ['registry.example'],
     retry: { attempts: 1 },
@@ -80,7 +86,4 @@ test('requests go through the proxy, with its password, and TLS is spoken with t
   assert.equal((await repository.resolve('x')).digest, digest);
   const password = `Basic ${Buffer.from('user:pass').toString('base64')}`;
   assert.deepEqual(asked[0], ['registry.example:443', password]);
-  await registry[Symbol.asyncDispose]();
-  proxy.closeAllConnections();
-  proxy.close();
 });

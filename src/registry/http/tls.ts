@@ -25,6 +25,6 @@ export async function connectOptions(
 export const isUntrusted = (error: unknown): boolean =>
   error instanceof Error &&
   error.cause instanceof Error &&
-  /^(?:UNABLE_TO_(?:GET_ISSUER|VERIFY_LEAF)|SELF_SIGNED_CERT_IN_CHAIN)/.test(
+  /^(?:UNABLE_TO_(?:GET_ISSUER|VERIFY_LEAF)|SELF_SIGNED_CERT_IN_CHAIN|DEPTH_ZERO_SELF_SIGNED_CERT)/.test(
     (error.cause as NodeJS.ErrnoException).code ?? '',
   );

@@ -68,7 +68,6 @@ export class Transport implements AsyncDisposable {
     const proxy = proxyFor(url, this.#options.proxy);
     const secure = url.protocol === 'https:';
     const tls = secure ? await connectOptions(await this.#options.tls(url), this.#trustSystem) : {};
-    const { Pool, ProxyAgent } = await import('undici');
     const options = {
       connections,
       pipelining: 1,
@@ -78,8 +77,11 @@ export class Transport implements AsyncDisposable {
       keepAliveTimeout: 30_000,
       maxHeaderSize: 64 * 1024,
     };
-    if (!proxy)
+    if (!proxy) {
+      const { default: Pool } = await import('undici/lib/dispatcher/pool.js');
       return new Pool(url.origin, { ...options, connect: { ...tls, timeout: timeouts.connect } });
+    }
+    const { ProxyAgent } = await import('undici');
     return new ProxyAgent({
       ...options,
       uri: proxy.href,
