@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Dirent, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { type Dirent, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -8,7 +8,7 @@ import { treeUsage } from '../../fs/usage.ts';
 import type { Abortable } from '../../io/bytes.ts';
 import { hasKernel } from '../../sys/binding.ts';
 import { errnoOf, fromNode } from '../../sys/errno.ts';
-import type { Snapshot, Usage } from '../driver.ts';
+import type { Usage } from '../driver.ts';
 
 /** One directory for each physical id: what drivers without a volume manager have in common. */
 export class Directories {
@@ -56,9 +56,9 @@ export class Directories {
     }
   }
 
-  /** Of a view nothing: it shows what others own. */
-  async usage({ id, kind, parents }: Snapshot, options: Abortable = {}): Promise<Usage> {
-    if (kind === 'view' && parents.length > 0) return { size: 0, inodes: 0 };
+  /** Nothing where there is no directory: a view may do without. */
+  async usage(id: string, options: Abortable = {}): Promise<Usage> {
+    if (!existsSync(this.of(id))) return { size: 0, inodes: 0 };
     return treeUsage(this.of(id), options);
   }
 

@@ -36,13 +36,14 @@ export function overlay2(root: string, { userxattr = false }: OverlayOptions = {
     form: userxattr ? 'userxattr' : 'overlay',
 
     async create({ id, kind, parents }) {
-      const [nearest] = parents;
-      if (kind === 'view' && nearest !== undefined) return;
       dirs.make(dirs.fs(id));
-      if (kind !== 'active') return;
-      dirs.make(dirs.work(id));
-      // The root of the union is that of its topmost directory.
-      if (nearest !== undefined) copyRootAttributes(dirs.fs(nearest), dirs.fs(id));
+      if (kind === 'committed') return;
+      if (kind === 'active') dirs.make(dirs.work(id));
+      if (parents.length > 0)
+        copyRootAttributes(
+          parents.map((parent) => dirs.fs(parent)),
+          dirs.fs(id),
+        );
     },
 
     async seal({ id }) {
@@ -55,17 +56,19 @@ export function overlay2(root: string, { userxattr = false }: OverlayOptions = {
     purge: (options) => dirs.purge(options),
 
     async mounts(snapshot): Promise<readonly Mount[]> {
-      const { id, kind } = snapshot;
-      const [only, ...others] = lowers(snapshot);
-      if (only === undefined) return [bind(dirs.fs(id), kind)];
-      if (kind === 'view' && others.length === 0) return [bind(only, kind)];
+      const { id, kind, parents } = snapshot;
+      if (parents.length === 0) return [bind(dirs.fs(id), kind)];
+      const below = lowers(snapshot);
+      // The view's own directory on top is its root, and makes a union of a single layer, too:
+      // a bind would show how whiteouts are spelled.
+      const all = kind === 'view' && below.length < MAX_LOWERS ? [dirs.fs(id), ...below] : below;
       const upper =
         kind === 'active' ? [`upperdir=${dirs.fs(id)}`, `workdir=${dirs.work(id)}`] : ['ro'];
-      const options = [...upper, ...behaviour(userxattr), lowerdirOption([only, ...others])];
+      const options = [...upper, ...behaviour(userxattr), lowerdirOption(all)];
       return [{ type: 'overlay', source: 'overlay', options }];
     },
 
-    usage: (snapshot, options) => dirs.usage(snapshot, options),
+    usage: ({ id }, options) => dirs.usage(id, options),
 
     async inspect(snapshot) {
       const { id, parents } = snapshot;

@@ -1,31 +1,56 @@
 import { AT_FDCWD, close, O_DIRECTORY, O_RDONLY, openat } from '../../sys/at.ts';
 import { toBytes } from '../../sys/byte-string.ts';
 import { fchmod, fchown, futimens } from '../../sys/file.ts';
-import { statat } from '../../sys/stat.ts';
-import { allXattrs, isXattrRefusal, setXattr } from '../../sys/xattr.ts';
+import { type FileStat, statat } from '../../sys/stat.ts';
+import { allXattrs, isXattrRefusal, setXattr, type Xattr } from '../../sys/xattr.ts';
 
 /** What overlayfs itself keeps in xattrs is about the one directory that has them. */
 const OVERLAY = /^(?:trusted|user)\.overlay\./;
 
-/** Makes directory `to` look as `from` does: owner, mode, xattrs, time. */
-export function copyRootAttributes(from: string, to: string): void {
-  const source = open(from);
+/**
+ * Makes directory `to` the root of a union of `layers`, nearest first: owner, mode, xattrs and time
+ * are those of the nearest layer that says anything about its root. A layer whose archive does not
+ * mention the root has one of 0755, root, 1970, without xattrs.
+ */
+export function copyRootAttributes(layers: readonly string[], to: string): void {
+  const target = open(to);
   try {
-    const target = open(to);
-    try {
-      const { uid, gid, mode, mtime, mtimeNs } = statat(source, '');
-      fchown(target, uid, gid, toBytes(to));
-      fchmod(target, mode & 0o7777, toBytes(to));
-      for (const { name, value } of allXattrs(source))
-        if (!OVERLAY.test(name)) setIfAllowed(target, name, value);
-      futimens(target, mtime, mtimeNs, toBytes(to));
-    } finally {
-      close(target);
+    let from = readAttributes(layers[0]!);
+    for (const layer of layers.slice(1)) {
+      if (!isUnsaid(from)) break;
+      from = readAttributes(layer);
     }
+    fchown(target, from.stat.uid, from.stat.gid, toBytes(to));
+    fchmod(target, from.stat.mode & 0o7777, toBytes(to));
+    for (const { name, value } of from.xattrs) setIfAllowed(target, name, value);
+    futimens(target, from.stat.mtime, from.stat.mtimeNs, toBytes(to));
   } finally {
-    close(source);
+    close(target);
   }
 }
+
+interface Attributes {
+  readonly stat: FileStat;
+  readonly xattrs: readonly Xattr[];
+}
+
+function readAttributes(directory: string): Attributes {
+  const fd = open(directory);
+  try {
+    const xattrs = allXattrs(fd).filter(({ name }) => !OVERLAY.test(name));
+    return { stat: statat(fd, ''), xattrs };
+  } finally {
+    close(fd);
+  }
+}
+
+const isUnsaid = ({ stat, xattrs }: Attributes): boolean =>
+  (stat.mode & 0o7777) === 0o755 &&
+  stat.uid === 0 &&
+  stat.gid === 0 &&
+  stat.mtime === 0 &&
+  stat.mtimeNs === 0 &&
+  xattrs.length === 0;
 
 const open = (path: string): number => openat(AT_FDCWD, toBytes(path), O_RDONLY | O_DIRECTORY);
 

@@ -31,7 +31,7 @@ export function vfs(root: string): Driver {
       return [{ type: 'bind', source: source(snapshot), options: ['rbind', access] }];
     },
 
-    usage: (snapshot, options) => dirs.usage(snapshot, options),
+    usage: ({ id }, options) => dirs.usage(id, options),
     inspect: async (snapshot) => ({ SourceDir: source(snapshot) }),
     async [Symbol.asyncDispose]() {},
   };
