@@ -44,7 +44,8 @@ for await (const chunk of stream.compose(new spec())) process.stdout.write(Strin
 
 const skipped = [...skips.values()].reduce((sum, count) => sum + count, 0);
 for (const failure of failures) console.log(`failed: ${failure}`);
-for (const [reason, count] of [...skips].sort(([a], [b]) => a.localeCompare(b))) console.log(`skipped ${count}: ${reason}`);
+for (const [reason, count] of [...skips].sort(([a], [b]) => a.localeCompare(b)))
+  console.log(`skipped ${count}: ${reason}`);
 
 const unmet = new Set((process.env['MICA_UNMET_NEEDS'] ?? '').split(/\s+/).filter(Boolean));
 const excused = (reason: string): boolean =>

@@ -26,12 +26,6 @@ interface SqliteError extends Error {
 const isSqliteError = (error: unknown): error is SqliteError =>
   error instanceof Error && (error as Partial<SqliteError>).code === 'ERR_SQLITE_ERROR';
 
-/** Whether a statement failed because the row that it adds is there already. */
-export const isDuplicate = (error: unknown): boolean =>
-  error instanceof MicaError &&
-  isSqliteError(error.cause) &&
-  [1555, 2067].includes(error.cause.errcode);
-
 /** SQLITE_FULL, and SQLITE_IOERR_SHMSIZE: no room for the file that processes share. */
 const FULL: ReadonlySet<number> = new Set([13, 4874]);
 

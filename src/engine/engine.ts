@@ -72,7 +72,7 @@ export interface StoredImage {
   /** Base layer first. */
   readonly layers: readonly StoredLayer[];
   readonly pulledAt: Date;
-  /** When {@link Engine.tag} last named it; `undefined`: never, it was only pulled. */
+  /** When it last got a name in a repository that it was not pulled from; `undefined`: it was only pulled. */
   readonly taggedAt: Date | undefined;
   /** Sum of the files of all layers, in bytes: what docker calls Size. */
   readonly size: number;

@@ -102,7 +102,7 @@ export function storedImage(db: Database, { record, manifest: wanted }: FoundIma
     configBytes: record.config,
     layers,
     pulledAt: record.pulledAt,
-    taggedAt: undefined,
+    taggedAt: lastTagged(record),
     size: layers.reduce((sum, { bytes }) => sum + bytes, 0),
   };
 }
@@ -115,4 +115,13 @@ export function physicalLayers(db: Database, top: ChainId | undefined): LayerRec
     if (isCode(error, 'NOT_FOUND')) return [];
     throw error;
   }
+}
+
+/** Names in repositories that the image was not pulled from were given by hand. */
+function lastTagged({ references, repoDigests }: ImageRecord): Date | undefined {
+  const pulledFrom = new Set(repoDigests.map(({ repository }) => repository));
+  const given = references.filter(
+    ({ name }) => !pulledFrom.has(repositoryOf(parseReference(name))),
+  );
+  return given.map(({ updatedAt }) => updatedAt).toSorted((a, b) => b.getTime() - a.getTime())[0];
 }

@@ -49,9 +49,9 @@ export async function mount(
 }
 
 /** What a hostile image holds must neither raise privileges nor open the host's devices. */
-const harmless = (mount: Mount): Mount => ({
-  ...mount,
-  options: [...mount.options, 'nosuid', 'nodev'],
+const harmless = (call: Mount): Mount => ({
+  ...call,
+  options: [...call.options, 'nosuid', 'nodev'],
 });
 
 /** @see Engine.unmount */

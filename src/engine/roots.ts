@@ -18,11 +18,9 @@ export function needsOf(record: ImageRecord): Needs {
     ...parseManifest(document, descriptor.mediaType),
   }));
   const targets = [...record.references, ...record.repoDigests].map(({ target }) => target.digest);
-  const blobs = manifests.flatMap(({ digest, config, layers }) => [
-    digest,
-    config.digest,
-    ...layers.map((layer) => layer.digest),
-  ]);
+  const blobs = manifests.flatMap(({ digest, config, layers }) =>
+    [{ digest }, config].concat(layers).map((blob) => blob.digest),
+  );
   return {
     blobs: [...new Set([...targets, ...blobs])],
     chain: chainIds(parseImageConfig(record.config).rootfs.diff_ids),

@@ -110,12 +110,6 @@ export function shares({ blobs, layers }: Pick<Ledger, 'blobs' | 'layers'>): Sha
   return [...groups.values()].sort((a, b) => b.bytes - a.bytes);
 }
 
-/**
- * What docker calls the size of an image: the files of all its layers, hidden ones included.
- * @param layers with the sum of their regular files, hard links once, in bytes
- */
-export const unpackedSize = (layers: readonly { readonly bytes: number }[]): number => sum(layers);
-
 const sum = (items: readonly { readonly bytes: number }[]): number =>
   items.reduce((total, { bytes }) => total + bytes, 0);
 
