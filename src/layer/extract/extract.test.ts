@@ -205,6 +205,31 @@ for (const form of ['overlay', 'userxattr'] as const)
     },
   );
 
+for (const form of ['overlay', 'direct'] as const)
+  test(
+    `a directory that was replaced and made anew is the new one (${form})`,
+    { skip },
+    async () => {
+      await using dir = await scratch();
+      const again = t.tree(
+        [
+          ['a', t.dir()],
+          ['a/b', t.dir()],
+          ['a/b/old', t.file()],
+          ['a', t.file()],
+          ['a', t.dir()],
+          ['a/b', t.dir()],
+          ['a/b/new', t.file()],
+          ['a/h', t.hardlink('a/b/new')],
+        ],
+        { parents: 'omit' },
+      );
+      const [layer] = await unpackStack([t.tarOf(again)], form, dir.path);
+      const paths = seen(join(layer!.directory, 'fs')).map((line) => line.split('\t')[0]);
+      assert.deepEqual(paths, ['/', '/a', '/a/b', '/a/b/new', '/a/h']);
+    },
+  );
+
 test(
   'on copied parents, deletions delete and attributes of the old are gone',
   { skip },
