@@ -29,6 +29,7 @@ export class ServedImages {
   /** Names and contents as of one state of the database. */
   #version: unknown;
   #names: ReadonlyMap<string, string> = new Map();
+  #full: ReadonlySet<string> = new Set();
   readonly #served = new Map<string, Served>();
 
   constructor(db: Database) {
@@ -72,7 +73,7 @@ export class ServedImages {
     if (certain !== undefined) return certain;
     const typed = this.#names.get(certainName(normalised(repository)));
     if (typed !== undefined) return typed;
-    const others = [...this.#names.values()].filter((full) => pathOf(full) === repository);
+    const others = [...this.#full].filter((full) => pathOf(full) === repository);
     return others.length === 1 ? others[0] : undefined;
   }
 
@@ -86,8 +87,8 @@ export class ServedImages {
     const rows = this.#db.all<{ name: string }>(
       'select name from reference union select repository from repo_digest',
     );
-    const full = new Set(rows.map(({ name }) => repositoryOf(parseReference(name))));
-    const names = [...full].map((name) => [certainName(name), name] as const);
+    this.#full = new Set(rows.map(({ name }) => repositoryOf(parseReference(name))));
+    const names = [...this.#full].map((name) => [certainName(name), name] as const);
     this.#names = new Map(names.filter(([name]) => isName(name)));
     this.#version = version;
   }

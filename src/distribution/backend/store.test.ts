@@ -165,7 +165,8 @@ test('images are served under the names that people type', async () => {
   await using store = await pulled();
   const { engine, image, host } = store;
   const source = `${host}/team/app:1`;
-  for (const name of ['redis:7', 'me/tool:2', 'ghcr.io/a/b:3']) await engine.tag(source, name);
+  for (const name of ['redis:7', 'me/tool:2', 'ghcr.io/a/b:3', '[::1]:5000/six:6'])
+    await engine.tag(source, name);
   await using backend = await storeBackend(store.root);
   const port = host.replace(':', '_');
   assert.deepEqual((await backend.repositories()).toSorted(), [
@@ -184,6 +185,8 @@ test('images are served under the names that people type', async () => {
     ['a/b', '3'],
     [`${port}/team/app`, '1'],
     ['team/app', '1'],
+    // No name of the specification has brackets: its path is all it can be asked for by.
+    ['six', '6'],
   ] as const) {
     assert.equal((await backend.manifest(name, tag))?.digest, image.descriptor.digest, name);
     assert.deepEqual(await backend.tags(name), [tag]);
