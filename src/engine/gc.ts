@@ -51,11 +51,15 @@ async function collect(store: Store, options: Collecting): Promise<GcResult> {
   const { db, content, layers } = store;
   let found: Condemned | undefined;
   try {
-    db.transaction(() => {
-      found = condemn(store, options);
-      // What would go is known best by letting it go, and taking that back.
-      if (options.dryRun) throw new DryRun();
-    });
+    db.transaction(
+      () => {
+        found = condemn(store, options);
+        // What would go is known best by letting it go, and taking that back.
+        if (options.dryRun) throw new DryRun();
+      },
+      // After a power loss no row may come back whose files are gone.
+      { durable: true },
+    );
   } catch (error) {
     if (!(error instanceof DryRun)) throw error;
   }

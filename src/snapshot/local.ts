@@ -214,7 +214,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
   async #seal(row: SnapshotRow): Promise<void> {
     await this.#driver.seal?.(this.#rows.physical(row));
     syncStore(this.#db);
-    const spare = this.#db.transaction(() => this.#publish(row), { durable: true });
+    const spare = this.#db.transaction(() => this.#publish(row), DURABLE);
     if (spare !== undefined) await this.#eraseLayer(spare);
   }
 
@@ -245,7 +245,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
       if (layer === undefined || this.#layers.isUsed(layer.id)) return false;
       if (layer.key !== null && this.#leases.held('layer').has(layer.key)) return false;
       return this.#layers.condemn(layer);
-    });
+    }, DURABLE);
     if (gone) await this.#eraseLayer(row.layer);
   }
 
@@ -297,3 +297,6 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     return this.#lease.id;
   }
 }
+
+/** Also what takes something away: files that are gone must not come back as rows after a power loss. */
+const DURABLE = { durable: true } as const;
