@@ -65,6 +65,8 @@ async function pullReference(context: Context, pulling: Pulling): Promise<PullRe
     for (const layer of present.manifest.layers) emit({ type: 'exists', target: layer });
     return { reference: name, image: present, target, upToDate: true, bytesFetched: 0 };
   }
+  // A thread takes a moment to start; the documents take a moment to come.
+  (await context.unpacker()).warm();
   const remote = await loadRemoteImage(repository, target, options);
   emit({ type: 'layers', layers: remote.image.manifest.layers });
   return await bring(context, pulling, { repository, target, remote });
