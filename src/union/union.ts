@@ -1,7 +1,13 @@
 import { MicaError } from '../errors.ts';
 import type { Index } from '../erofs/index-file.ts';
 import { openIndex } from '../erofs/read.ts';
-import { isDirectory, openStack, type Stack, type StackNode } from '../erofs/stack.ts';
+import {
+  isDirectory,
+  openStack,
+  type Stack,
+  type StackNode,
+  type StackPart,
+} from '../erofs/stack.ts';
 import { Node, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../erofs/node.ts';
 import { writeIndex } from '../erofs/write.ts';
 import type { Abortable, Bytes } from '../io/bytes.ts';
@@ -9,7 +15,7 @@ import { decode, encode, Path } from './byte-string.ts';
 import type { LayerData } from './content.ts';
 import { historyOf } from './history.ts';
 import { resolvePath, type Found } from './resolve.ts';
-import { statOf, typeOf } from './stat.ts';
+import { inoOf, isMadeUp, statOf, typeOf } from './stat.ts';
 import { survey } from './survey.ts';
 import type {
   PathLayer,
@@ -171,7 +177,18 @@ class Union implements UnionTree {
   }
 
   #stat(node: StackNode): TreeStat {
-    return statOf(this.#index(node), node.layer, node.inode, node.parts.length);
+    const { layer, parts, parent } = node;
+    const { layer: from, inode } = (parent ? undefined : this.#rootPart(parts)) ?? node;
+    const stat = statOf(this.#stack.indexes[from]!, from, inode, parts.length);
+    return from === layer ? stat : { ...stat, layer, ino: inoOf(layer, node.inode.nid) };
+  }
+
+  /**
+   * Archives often do not mention their root, and their index has a made-up one then: the nearest
+   * layer that says something about it decides what the root of all is like, as in a mount.
+   */
+  #rootPart(parts: readonly StackPart[]): StackPart | undefined {
+    return parts.find(({ layer, inode }) => !isMadeUp(this.#stack.indexes[layer]!, inode));
   }
 
   #index(node: StackNode): Index {

@@ -17,7 +17,7 @@ import { BlobFixture } from '../../src/testing/image-fixture.ts';
 import { needs } from '../../src/testing/need.ts';
 import { openDockerRegistry } from '../../src/testing/repository/docker-registry.ts';
 import type { Tree } from '../../src/testing/tree.ts';
-import { dependent, independent, opaqueRoot } from '../support/nasty.ts';
+import { dependent, independent, marks, opaqueRoot, repeated } from '../support/nasty.ts';
 import { mountsBelow, openTemporaryEngine } from '../support/store.ts';
 
 /** Images go the way that images go: built, pushed by skopeo, kept by docker-registry, pulled by us. */
@@ -36,6 +36,8 @@ interface Case {
 
 const CASES: readonly Case[] = [
   { name: 'independent', layers: independent },
+  { name: 'repeated', layers: repeated },
+  { name: 'marks', layers: marks, describe: { root: false } },
   { name: 'opaque-root', layers: opaqueRoot },
   // What no layer describes has the time of its unpacking in other tools.
   { name: 'dependent', layers: dependent, describe: { directoryTimes: false } },

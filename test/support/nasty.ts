@@ -118,6 +118,12 @@ const again: Tree = tree([
 /** The stack whose layers can be unpacked in any order. */
 export const independent: readonly Tree[] = [base, changes, again];
 
+/** The same layer in two places, as images have it that repeat a step. */
+export const repeated: readonly Tree[] = [base, changes, base, changes];
+
+/** A single layer, and yet one that hides things. */
+export const marks: readonly Tree[] = [changes];
+
 /** All that was below is gone. */
 export const opaqueRoot: readonly Tree[] = [
   base,
