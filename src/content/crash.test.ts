@@ -47,7 +47,7 @@ test('a push may be killed at any step', { skip }, async () => {
       await store.push(target, async function* (offset) {
         for (let at = offset; at < 1000; at += 500) yield bytes.subarray(at, at + 500);
       });
-      syncStore(db);
+      await syncStore(db);
       db.transaction(() => store.ready([target.digest]), { durable: true });`,
     check,
   });

@@ -48,7 +48,7 @@ test(
         return reopenable(bytes)(offset);
       });
       assert.deepEqual(asked, [partial.size]);
-      syncStore(db);
+      await syncStore(db);
       db.transaction(() => store.ready([target.digest]), { durable: true });
       assert.deepEqual(await read(store.fetch(target)), bytes);
       assert.equal(

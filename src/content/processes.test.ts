@@ -46,7 +46,7 @@ const program = (root: string, order: readonly number[], pause: number): string 
         await setTimeout(${pause});
       }
     });
-    syncStore(db);
+    await syncStore(db);
     db.transaction(() => store.ready([target.digest]), { durable: true });
   }));
   process.stdout.write(String(given));`;

@@ -5,6 +5,6 @@ import type { Database } from './database.ts';
  * Makes every file written below the store's root durable, so that the transaction that follows
  * may name them. Off Linux each file was synced by itself when it was complete.
  */
-export function syncStore(db: Database): void {
-  syncFileSystem(db.root);
+export async function syncStore(db: Database): Promise<void> {
+  await syncFileSystem(db.root);
 }

@@ -139,7 +139,7 @@ async function bring(
       { signal: options.signal },
     );
   options.signal?.throwIfAborted();
-  publish(store, pulling, { image, target, digests, layers });
+  await publish(store, pulling, { image, target, digests, layers });
   await store.content.project();
   const record = findImage(store.db, image.manifest.config.digest)!;
   return {
@@ -160,13 +160,13 @@ interface Published {
 }
 
 /** Everything is on the disk before anything is named, and named at once. */
-function publish(
+async function publish(
   store: Store,
   { reference }: Pulling,
   { image, target, digests, layers }: Published,
-): void {
+): Promise<void> {
   const { db, content, snapshots } = store;
-  syncStore(db);
+  await syncStore(db);
   db.transaction(
     () => {
       content.ready([...new Set(digests)]);

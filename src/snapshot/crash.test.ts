@@ -99,7 +99,7 @@ test(
       lease.hold('layer', [diffId]);
       const layer = await layers.open(diffId, { diffId, lease });
       layers.built(layer.id, facts);
-      syncStore(db);
+      await syncStore(db);
       db.transaction(() => {
         layers.ready([layer.id]);
         snapshots.record('n', { parent: '', layer: layer.id });

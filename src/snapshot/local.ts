@@ -213,7 +213,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
   /** Can be repeated: nothing has changed for others until the last transaction. */
   async #seal(row: SnapshotRow): Promise<void> {
     await this.#driver.seal?.(this.#rows.physical(row));
-    syncStore(this.#db);
+    await syncStore(this.#db);
     const spare = this.#db.transaction(() => this.#publish(row), DURABLE);
     if (spare !== undefined) await this.#eraseLayer(spare);
   }

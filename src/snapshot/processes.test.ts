@@ -45,7 +45,7 @@ const program = (root: string, keys: readonly string[], die: boolean): string =>
     if (readFileSync(layer.directory + '/layer.tar', 'utf8') !== key) throw new Error('not whole');
     ids.push(layer.id);
   }
-  syncStore(db);
+  await syncStore(db);
   db.transaction(() => {
     layers.ready(ids);
     ids.forEach((layer, n) => snapshots.record(${JSON.stringify(keys.join(''))} + n, { parent: '', layer }));

@@ -17,8 +17,12 @@ type Syscall = (
   f: number,
 ) => number;
 
+type Background = (
+  ...parameters: [...Parameters<Syscall>, done: (error: Error | null, result: number) => void]
+) => void;
+
 interface Native {
-  readonly syscall: Syscall;
+  readonly syscall: Syscall & { readonly async: Background };
   readonly errno: () => number;
   readonly address: (buffer: Uint8Array) => bigint;
 }
@@ -42,7 +46,7 @@ function load(): Native {
       'syscall',
       'int64_t',
       Array.from({ length: 7 }, () => 'int64_t'),
-    ) as Syscall;
+    ) as Native['syscall'];
     native = {
       syscall: call,
       errno: () => koffi.errno(),
@@ -60,6 +64,17 @@ export function syscall(nr: number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0): n
   const kernel = native ?? load();
   const result = kernel.syscall(nr, a, b, c, d, e, f);
   return result < 0 ? -kernel.errno() : result;
+}
+
+/** The same on a thread of the pool, for the few calls that wait for a disk; it takes no buffers. */
+export function syscallInBackground(nr: number, a = 0): Promise<number> {
+  const kernel = native ?? load();
+  return new Promise((resolve, reject) => {
+    kernel.syscall.async(nr, a, 0, 0, 0, 0, 0, (error, result) => {
+      if (error) reject(error);
+      else resolve(result < 0 ? -kernel.errno() : result);
+    });
+  });
 }
 
 const addresses = new WeakMap<ArrayBufferLike, number>();

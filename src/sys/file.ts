@@ -1,4 +1,4 @@
-import { addressOf, syscall } from './binding.ts';
+import { addressOf, syscall, syscallInBackground } from './binding.ts';
 import { timespecs } from './at.ts';
 import { checked, kernelError } from './errno.ts';
 import { NR } from './syscalls.ts';
@@ -110,9 +110,9 @@ export function nextData(
   return { start, end: Math.min(end, size) };
 }
 
-/** Writes everything of `fd`'s file system to the disk. */
-export function syncfs(fd: number, subject = ''): void {
-  checked(syscall(NR.syncfs, fd), 'syncfs', subject);
+/** Writes everything of `fd`'s file system to the disk; it may take seconds, and blocks nobody. */
+export async function syncfs(fd: number, subject = ''): Promise<void> {
+  checked(await syscallInBackground(NR.syncfs, fd), 'syncfs', subject);
 }
 
 /**

@@ -1,4 +1,5 @@
 import { closeSync, fsyncSync, openSync, readdirSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasKernel } from './binding.ts';
 import { fromNode } from './errno.ts';
@@ -18,9 +19,12 @@ export function syncDirectory(directory: string): void {
  * Writes everything of the file system of `path` to the disk.
  * @returns `false` where the system has no such call: then each file must have been synced by itself
  */
-export function syncFileSystem(path: string): boolean {
+export async function syncFileSystem(path: string): Promise<boolean> {
   if (!hasKernel()) return false;
-  withOpen(path, (fd) => syncfs(fd, toBytes(path)));
+  await using directory = await open(path).catch((error: unknown) => {
+    throw fromNode(error);
+  });
+  await syncfs(directory.fd, toBytes(path));
   return true;
 }
 
