@@ -37,12 +37,14 @@ export async function startUpload(
 }
 
 /** GET: how much of the blob is here. */
-export function uploadStatus(
+export async function uploadStatus(
   exchange: Exchange,
   { uploads }: PushContext,
   name: string,
   id: string,
-): void {
+): Promise<void> {
+  await uploads.get(name, id).settle();
+  // It may be complete by now.
   sendProgress(exchange, uploads.get(name, id), 204);
 }
 

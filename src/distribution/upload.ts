@@ -2,12 +2,15 @@ import { createHash, type Hash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bytes } from '../io/bytes.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { Refusal } from './exchange.ts';
 
 /** Chunks of a request body are this small or smaller (64 KiB); they are written together. */
 const BATCH = 512 * 1024;
+/** In milliseconds. */
+const SETTLE = 500;
 
 /**
  * A blob that is being pushed: a file that grows, and the hash of what is in it. It outlives the
@@ -73,6 +76,14 @@ export class Upload {
       if (this.#current === mine) this.#current = undefined;
       resolve();
     }
+  }
+
+  /**
+   * Waits for the request that works on it, but not long: a client that asks how far it got has
+   * just lost its connection, and the bytes of that may still be on their way here.
+   */
+  async settle(): Promise<void> {
+    await Promise.race([this.#current?.done, sleep(SETTLE, undefined, { ref: false })]);
   }
 
   /**
