@@ -6,18 +6,19 @@
  *     dist/lib/               the library with its types, a file for each source file
  */
 import { spawnSync } from 'node:child_process';
-import { chmod, rm, stat } from 'node:fs/promises';
+import { chmod, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'rolldown';
 
 const home = join(import.meta.dirname, '..');
 const dist = join(home, 'dist');
+/** Built beside, and put in its place when it is whole. */
+const fresh = join(home, `dist.${process.pid}.tmp`);
 
 /** Nothing here may be slow to load: no network, no kernel binding, no terminal. */
 const CORE =
   /node_modules\/(?:commander|valibot)\/|src\/(?:errors|(?:oci|db)\/.*|sys\/(?:errno|byte-string)|engine\/(?:open|context|config|images|version)|cli\/(?:run|program|failure|output|cli|exit-code|verbs|signals)|cli\/render\/(?:escape|json|name|quantity))\.ts$/;
 
-await rm(dist, { recursive: true, force: true });
 const { output } = await build({
   cwd: home,
   input: { mica: 'src/cli/main.ts', 'unpack-worker': 'src/layer/unpack-worker.ts' },
@@ -25,7 +26,7 @@ const { output } = await build({
   // Native: it finds its binary next to itself.
   external: ['koffi'],
   output: {
-    dir: dist,
+    dir: fresh,
     format: 'esm',
     entryFileNames: '[name].js',
     // Flat: the worker is found beside whatever chunk its starter is in.
@@ -45,13 +46,22 @@ const { output } = await build({
     minify: { compress: true, mangle: false },
   },
 });
-await chmod(join(dist, 'mica.js'), 0o755);
+await chmod(join(fresh, 'mica.js'), 0o755);
 
 const compiler = join(home, 'node_modules', '.bin', 'tsc');
-const compiled = spawnSync(compiler, ['-p', join(home, 'scripts', 'tsconfig.lib.json')], {
-  stdio: 'inherit',
-});
-if (compiled.status !== 0) process.exit(1);
+const compiled = spawnSync(
+  compiler,
+  ['-p', join(home, 'scripts', 'tsconfig.lib.json'), '--outDir', join(fresh, 'lib')],
+  {
+    stdio: 'inherit',
+  },
+);
+if (compiled.status !== 0) {
+  await rm(fresh, { recursive: true });
+  process.exit(1);
+}
+await rm(dist, { recursive: true, force: true });
+await rename(fresh, dist);
 
 const sizes = await Promise.all(
   output.map(async ({ fileName }) => (await stat(join(dist, fileName))).size),

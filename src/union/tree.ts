@@ -19,6 +19,8 @@ export interface FileTree {
   lstat(path: TreePath): TreeStat;
   /** Sorted in byte order. @throws FAILED_PRECONDITION when it is not a directory */
   readdir(path: TreePath): TreeDirent[];
+  /** As {@link readdir}, with the path and all attributes of each; these are decoded when one looks. */
+  list(path: TreePath): TreeEntry[];
   /** @throws FAILED_PRECONDITION when it is not a symbolic link */
   readlink(path: TreePath): string;
   /** Where `path` leads, and through which links; what does not exist below is kept as it was written. */
@@ -85,6 +87,7 @@ export interface TreeDirent {
 }
 
 export interface TreeEntry extends Named {
+  readonly type: FileType;
   readonly stat: TreeStat;
 }
 

@@ -18,6 +18,7 @@ import { resolvePath, type Found } from './resolve.ts';
 import { inoOf, isMadeUp, statOf, typeOf } from './stat.ts';
 import { survey } from './survey.ts';
 import type {
+  FileType,
   PathLayer,
   ReadOptions,
   Resolution,
@@ -89,13 +90,21 @@ class Union implements UnionTree {
   }
 
   readdir(path: TreePath): TreeDirent[] {
-    const { node } = this.#find(path, true);
-    if (!isDirectory(node.inode)) throw refused('list', path, 'is not a directory');
+    const { node } = this.#directory(path);
     return this.#stack.readdir(node).map(({ name, node: { inode } }) => ({
       name: decode(name),
       raw: Buffer.from(name, 'latin1'),
       type: typeOf(inode.mode),
     }));
+  }
+
+  list(path: TreePath): TreeEntry[] {
+    const { node, names } = this.#directory(path);
+    const prefix = names.map((name) => `${name}/`).join('');
+    const stat = (found: StackNode): TreeStat => this.#stat(found);
+    return this.#stack
+      .readdir(node)
+      .map(({ name, node: found }) => new LazyEntry(prefix + name, found, stat));
   }
 
   readlink(path: TreePath): string {
@@ -169,6 +178,12 @@ class Union implements UnionTree {
     throw new MicaError('NOT_FOUND', `${show(path)}${led}: no such file in the image`);
   }
 
+  #directory(path: TreePath): Found & { readonly node: StackNode } {
+    const found = this.#find(path, true);
+    if (isDirectory(found.node.inode)) return found;
+    throw refused('list', path, 'is not a directory');
+  }
+
   #regular(path: TreePath): Found & { readonly node: StackNode } {
     const found = this.#find(path, true);
     const { mode } = found.node.inode;
@@ -205,6 +220,10 @@ class LazyEntry extends Path implements TreeEntry {
     super(bytes);
     this.#node = node;
     this.#decodeStat = decodeStat;
+  }
+
+  get type(): FileType {
+    return typeOf(this.#node.inode.mode);
   }
 
   get stat(): TreeStat {

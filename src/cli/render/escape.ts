@@ -6,6 +6,9 @@ const UNSAFE = /[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 /** As above, but for the line breaks and tabs by which `--format` templates lay text out. */
 const UNSAFE_IN_TEXT = /(?![\n\t])[\p{Cc}\p{Cs}\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu;
 
+/** What nearly all names are. */
+const PLAIN = /^[ -[\]-~]*$/;
+
 const LETTERS: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
 /** `text` on one line, with everything a terminal would obey spelled out as `ls -b` does: `\n`, `\033`. */
@@ -17,6 +20,8 @@ export const escapeText = (text: string): string => text.replace(UNSAFE_IN_TEXT,
 /** A file name, exactly and reversibly: also bytes that are not UTF-8 are spelled out, and `\` is doubled. */
 export function escapeName(raw: Uint8Array): string {
   const text = Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength);
+  const plain = text.toString('latin1');
+  if (PLAIN.test(plain)) return plain;
   const decoded = text.toString('utf8');
   if (!decoded.includes('\ufffd')) return escape(decoded.replaceAll('\\', '\\\\'));
   return decodeParts(text);

@@ -61,25 +61,27 @@ function* listing(tree: UnionTree, path: string, options: Options): Generator<st
 
 function* descend(
   tree: UnionTree,
-  raw: Buffer,
+  raw: Uint8Array,
   shown: Buffer,
   options: Options,
   isFirst = true,
 ): Generator<string> {
-  const entries = tree.readdir(raw).filter(({ raw: name }) => options.all || name[0] !== DOT);
+  const entries = tree
+    .list(raw)
+    .map((entry) => ({ entry, name: nameIn(entry.raw) }))
+    .filter(({ name }) => options.all || name[0] !== DOT);
   if (options.recursive) yield `${isFirst ? '' : '\n'}${escapeName(shown)}:\n`;
   const files = entries.map(
-    ({ raw: name }): Listed => ({
-      name,
-      ...(options.long && { stat: tree.lstat(join(raw, name)) }),
-    }),
+    ({ entry, name }): Listed => ({ name, ...(options.long && { stat: entry.stat }) }),
   );
   yield render(files, options);
   if (!options.recursive) return;
-  for (const { raw: name, type } of entries)
-    if (type === 'directory')
-      yield* descend(tree, join(raw, name), join(shown, name), options, false);
+  for (const { entry, name } of entries)
+    if (entry.type === 'directory')
+      yield* descend(tree, entry.raw, join(shown, name), options, false);
 }
+
+const nameIn = (path: Uint8Array): Uint8Array => path.subarray(path.lastIndexOf(SLASH[0]!) + 1);
 
 const DOT = 0x2e;
 const SLASH = Buffer.from('/');

@@ -25,8 +25,21 @@ export function modeString({ type, mode }: Pick<TreeStat, 'type' | 'mode'>): str
 export const octalMode = ({ mode }: Pick<TreeStat, 'mode'>): string =>
   (mode & 0o7777).toString(8).padStart(4, '0');
 
+/** Files of a layer mostly have one of a few times. */
+const times = new Map<number, string>();
+const MAX_TIMES = 1000;
+
 /** `2024-02-03 04:05` in UTC, whatever the year. */
 export function timeString({ mtime }: Pick<TreeStat, 'mtime'>): string {
+  const known = times.get(mtime);
+  if (known !== undefined) return known;
+  if (times.size >= MAX_TIMES) times.clear();
+  const text = spell(mtime);
+  times.set(mtime, text);
+  return text;
+}
+
+function spell(mtime: number): string {
   const time = new Date(mtime * 1000);
   // Beyond what a Date can say, the seconds speak for themselves.
   if (Number.isNaN(time.getTime())) return `@${mtime}`;

@@ -8,7 +8,9 @@ export function renderFreed(
   { dryRun }: { readonly dryRun: boolean },
 ): string {
   const lines = [
-    ...images.map((image) => `${dryRun ? 'Would remove' : 'Removed'} image ${escape(image)}`),
+    ...(images.length > 0 ? [dryRun ? 'Would delete images:' : 'Deleted Images:'] : []),
+    ...images.map((image) => `deleted: ${escape(image)}`),
+    ...(images.length > 0 ? [''] : []),
     ...(layers.length > 0 ? [count(layers.length, 'unpacked layer')] : []),
     ...(blobs.length > 0 ? [count(blobs.length, 'blob')] : []),
     ...(partials.length > 0 ? [count(partials.length, 'partial download')] : []),
