@@ -230,6 +230,52 @@ for (const form of ['overlay', 'direct'] as const)
     },
   );
 
+for (const form of ['overlay', 'direct'] as const)
+  test(
+    `a hard link to a lower file has its content and attributes (${form})`,
+    { skip },
+    async () => {
+      await using dir = await scratch();
+      const content = Buffer.alloc(100_000, 'lower');
+      const attributes = { mode: 0o4750, uid: 3, mtimeNs: 4, xattrs: { 'user.a': '1' } };
+      const base = t.tree({
+        'd/f': t.file(content, attributes),
+        hole: t.sparse(1 << 20, { 4096: 'x' }),
+      });
+      const layer = t.tree({ h: t.hardlink('d/f'), s: t.hardlink('hole') }, { parents: 'omit' });
+      const layers = await unpackStack([base, layer].map(t.tarOf), form, dir.path);
+      const lines = seen(join(layers[1]!.directory, 'fs'));
+      const lower = seen(join(layers[0]!.directory, 'fs')).find((line) => line.startsWith('/d/f'));
+      // Both names are in the layer now.
+      assert.ok(lines.includes(lower!.replace('\t1\t', '\t2\t')), lower);
+      const h = lines.find((line) => line.startsWith('/h'));
+      assert.match(h!, /= \/d\/f/);
+      const copy = readFileSync(join(layers[1]!.directory, 'fs/s'));
+      assert.deepEqual([copy.length, copy[4096]], [1 << 20, 0x78]);
+    },
+  );
+
+test(
+  "an opaque mark after a directory's content prunes at every level (direct)",
+  { skip },
+  async () => {
+    await using dir = await scratch();
+    const base = t.tree({
+      'd/own/lower': t.file(),
+      'd/own/deep/lower': t.file(),
+      'd/lower': t.file(),
+    });
+    const layer = t.tree({
+      'd/own/deep/upper': t.file(),
+      'd/own/whited': t.whiteout(),
+      'd/.wh..wh..opq': t.file(),
+    });
+    const layers = await unpackStack([base, layer].map(t.tarOf), 'direct', dir.path);
+    const paths = seen(join(layers[1]!.directory, 'fs')).map((line) => line.split('\t')[0]);
+    assert.deepEqual(paths, ['/', '/d', '/d/own', '/d/own/deep', '/d/own/deep/upper']);
+  },
+);
+
 test(
   'on copied parents, deletions delete and attributes of the old are gone',
   { skip },
