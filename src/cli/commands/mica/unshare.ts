@@ -19,10 +19,7 @@ export function unshare(command: Command, _cli: Cli): void {
     });
   examples(
     command,
-    [
-      'mica mount redis && mica unshare ls -l "$(mica mount -q redis)"',
-      'see a view that was mounted without root',
-    ],
+    ['mica unshare ls -l "$(mica mount redis)"', 'see a view that was mounted without root'],
     ['mica unshare', 'a shell in which owners are those of the images'],
   );
 }
