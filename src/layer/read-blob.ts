@@ -5,7 +5,7 @@ import { type Inflate, openInflate } from '../io/inflate.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { errnoOf } from '../sys/errno.ts';
 import type { Available } from './available.ts';
-import { follow } from './follow.ts';
+import { follow, Stopped } from './follow.ts';
 
 export interface Blob {
   /** The file with the bytes as stored; it may still be growing. */
@@ -39,7 +39,11 @@ export function readBlob(
 ): void {
   const hash = createHash(algorithmOf(digest));
   let [done, reported] = [0, 0];
-  using content = new Content(mediaType, sink);
+  using content = new Content(mediaType, (inflated) => {
+    // A few bytes may inflate to gigabytes: do not wait for the next ones to stop.
+    if (available.failed) throw new Stopped();
+    sink(inflated);
+  });
   for (const chunk of follow(path, available, size)) {
     hash.update(chunk);
     content.write(chunk);

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import {
   appendFileSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  statSync,
   truncateSync,
   writeFileSync,
 } from 'node:fs';
@@ -199,6 +201,19 @@ test('a job waiting for bytes ends with the reason of its abort, and the worker 
   for (const end of await Promise.allSettled([waiting, queued]))
     assert.equal(end.status === 'rejected' && (end.reason as Error).message, 'enough');
   assert.equal((await unpacker.unpack(work.job)).diffId, sha256(TAR));
+});
+
+test('what inflates without end is stopped in its middle', async () => {
+  await using unpacker = openUnpacker({ workers: 1 });
+  const zeros = t.file(Buffer.alloc(200 << 20));
+  await using work = await prepare(zstdCompressSync(t.tarOf(t.tree({ zeros }))));
+  const stop = new AbortController();
+  const unpacking = unpacker.unpack(work.job, { signal: stop.signal });
+  const tar = join(work.path, 'layer.tar');
+  while (!existsSync(tar)) await new Promise(setImmediate);
+  stop.abort(new Error('enough'));
+  await assert.rejects(unpacking, { message: 'enough' });
+  assert.ok(statSync(tar).size < 200 << 20);
 });
 
 test('when the download fails the job is UNAVAILABLE', async () => {
