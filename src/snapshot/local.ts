@@ -7,6 +7,7 @@ import type { Mount } from '../sys/mount-data.ts';
 import type { Driver, Usage } from './driver.ts';
 import { isUsable, layerDirectory, LayerRows } from './layer-rows.ts';
 import { mountedFrom } from './mounted.ts';
+import { forget, record, type Recorded } from './record.ts';
 import { type Labels, type SnapshotRow, SnapshotRows } from './snapshot-rows.ts';
 import type { CommitOptions, SnapshotInfo, SnapshotOptions, Snapshotter } from './snapshotter.ts';
 
@@ -16,7 +17,7 @@ export interface LocalSnapshotter extends Snapshotter {
    * Names a layer as it stands on `parent`: a committed snapshot, without physical work. What is
    * there under this name stays. In the caller's transaction, in which the layer became ready.
    */
-  record(name: string, on: { readonly parent: string; readonly layer: number }): void;
+  record(name: string, on: Recorded): void;
   /**
    * Forgets committed snapshots, but not their layers, in the collector's transaction. One that
    * others stand on stays, unless they go, too.
@@ -136,30 +137,12 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     for (const row of this.#rows.list()) yield this.#rows.info(row);
   }
 
-  record(name: string, { parent, layer }: { parent: string; layer: number }): void {
-    this.#db.assertTransaction();
-    const on = parent === '' ? null : this.#rows.get(parent, 'committed').id;
-    if (this.#rows.find(name) !== undefined) return;
-    const committed = { kind: 'committed', state: 'ready', labels: {}, lease: null } as const;
-    this.#rows.insert({ ...committed, name, parent: on, layer });
+  record(name: string, on: Recorded): void {
+    record(this.#db, name, on);
   }
 
   forget(names: readonly string[]): string[] {
-    this.#db.assertTransaction();
-    const gone: string[] = [];
-    const rows = names.flatMap((name) => this.#rows.find(name) ?? []);
-    // Children were added after their parents.
-    for (const row of rows.sort((a, b) => b.id - a.id)) {
-      if (
-        row.kind !== 'committed' ||
-        row.state !== 'ready' ||
-        this.#rows.childOf(row.id) !== undefined
-      )
-        continue;
-      this.#rows.remove(row.id);
-      gone.push(row.name);
-    }
-    return gone;
+    return forget(this.#db, names);
   }
 
   async recover(): Promise<void> {
