@@ -41,8 +41,11 @@ export interface Engine extends AsyncDisposable {
   graphDriver(name: string): Promise<GraphDriver>;
   /** Mounts the read-only view on `target` (default: a directory of the store), until {@link unmount} or reboot. */
   mount(name: string, options?: MountOptions): Promise<MountResult>;
-  /** @param target a mount point, or the name of an image all of whose views are unmounted */
-  unmount(target: string): Promise<readonly string[]>;
+  /**
+   * @param target a mount point, or the name of an image all of whose views are unmounted; with
+   *   `layers` only those of its lowest ones
+   */
+  unmount(target: string, options?: TreeOptions): Promise<readonly string[]>;
   /** The views that are mounted now. */
   mounted(): Promise<readonly MountResult[]>;
 

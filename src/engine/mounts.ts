@@ -9,7 +9,7 @@ import { performMounts, unmount as unmountKernel } from '../sys/mount.ts';
 import type { Mount } from '../sys/mount-data.ts';
 import { readMountinfo } from '../sys/mountinfo.ts';
 import type { Context, Store } from './context.ts';
-import type { MountOptions, MountResult } from './engine.ts';
+import type { MountOptions, MountResult, TreeOptions } from './engine.ts';
 import { findByName, storedImage } from './images.ts';
 
 /** @see Engine.mount */
@@ -55,14 +55,18 @@ const harmless = (call: Mount): Mount => ({
 });
 
 /** @see Engine.unmount */
-export async function unmount(context: Context, target: string): Promise<readonly string[]> {
+export async function unmount(
+  context: Context,
+  target: string,
+  { layers }: TreeOptions = {},
+): Promise<readonly string[]> {
   const store = await context.store();
   await forgetEnded(store);
   const all = mountedNow(store);
   const path = resolve(target);
   const chosen = all.some((one) => one.target === path)
     ? all.filter((one) => one.target === path)
-    : await viewsOf(store, target, all);
+    : viewsOf(store, target, all).filter((one) => layers === undefined || one.layers === layers);
   if (chosen.length === 0)
     throw new MicaError(
       'NOT_FOUND',
@@ -84,11 +88,7 @@ export async function mounted(context: Context): Promise<readonly MountResult[]>
     .map(({ target, image, layers }) => ({ target, image, layers }));
 }
 
-async function viewsOf(
-  { db }: Store,
-  name: string,
-  all: readonly MountRecord[],
-): Promise<MountRecord[]> {
+function viewsOf({ db }: Store, name: string, all: readonly MountRecord[]): MountRecord[] {
   try {
     const { record } = findByName(db, name);
     return all.filter(({ image }) => image === record.id);

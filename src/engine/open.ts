@@ -33,7 +33,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
       return graphDriver(context, name);
     },
     mount: async (name, rest) => (await import('./mounts.ts')).mount(context, name, rest),
-    unmount: async (target) => (await import('./mounts.ts')).unmount(context, target),
+    unmount: async (target, rest) => (await import('./mounts.ts')).unmount(context, target, rest),
     mounted: async () => (await import('./mounts.ts')).mounted(context),
     usage: async () => (await import('./usage.ts')).usage(context),
     gc: async (rest) => (await import('./gc.ts')).gc(context, rest),

@@ -6,7 +6,7 @@ import type { Image } from '../image/image.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { chainIds, type Digest } from '../oci/digest.ts';
 import { matchPlatform } from '../oci/choose-platform.ts';
-import { hostPlatform } from '../oci/platform.ts';
+import { hostPlatform, type Platform } from '../oci/platform.ts';
 import {
   formatReference,
   parseReference,
@@ -87,12 +87,23 @@ async function alreadyHere(
     const record = row && findImage(db, row.image);
     if (record === undefined) continue;
     const image = storedImage(db, { record, manifest: row!.manifest });
-    const wanted = options.platform ?? hostPlatform();
-    const rightPlatform =
-      image.manifestDescriptor.digest === target.digest || matchPlatform(wanted, image.config);
-    if (rightPlatform && image.layers.every(({ directory }) => directory !== '')) return image;
+    if (
+      isForPlatform(image, target, options.platform) &&
+      image.layers.every(({ directory }) => directory !== '')
+    )
+      return image;
   }
   return undefined;
+}
+
+/** What came without a choice is right for whoever did not ask for a platform. */
+function isForPlatform(
+  image: StoredImage,
+  target: Descriptor,
+  wanted: Platform | undefined,
+): boolean {
+  const only = image.manifestDescriptor.digest === target.digest;
+  return (wanted === undefined && only) || matchPlatform(wanted ?? hostPlatform(), image.config);
 }
 
 interface Remote {

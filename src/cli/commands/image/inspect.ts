@@ -27,7 +27,7 @@ export function inspect(command: Command, cli: Cli): void {
 }
 
 async function show(cli: Cli, images: string[], { format }: Options): Promise<void> {
-  if (format !== undefined && format !== 'json') return showFormatted(cli, images, format);
+  if (format && format !== 'json') return showFormatted(cli, images, format);
   const found: Struct[] = [];
   const failed = await forEachTarget(cli, images, async (image) => {
     found.push(await load(cli, image));

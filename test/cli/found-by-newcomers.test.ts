@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { needs } from '../../src/testing/need.ts';
+import { file, tree } from '../../src/testing/tree.ts';
+import { openKit } from './kit.ts';
+
+const LAYERS = [tree({ a: file('1') }), tree({ b: file('2') }), tree({ c: file('3') })];
+
+test('an image that is here is not up to date for a platform that it is not for', async () => {
+  await using kit = await openKit();
+  await kit.origin.image('app', LAYERS);
+  await kit.ok('pull REG/app');
+  const { code, stderr } = await kit.mica(['pull', '--platform', 'linux/s390x', 'REG/app']);
+  assert.equal(code, 3);
+  assert.match(stderr, /not for linux\/s390x/);
+});
+
+test('umount takes IMAGE@N as mount does', { skip: needs('overlay') }, async () => {
+  await using kit = await openKit();
+  await kit.origin.image('app', LAYERS);
+  const store = ['--root', join(kit.directory, 'overlay'), '--storage-driver', 'overlay2'];
+  await kit.ok([...store, 'pull', 'REG/app']);
+  const whole = await kit.ok([...store, 'mount', 'REG/app']);
+  const two = await kit.ok([...store, 'mount', 'REG/app@2']);
+  try {
+    assert.equal(await kit.ok([...store, 'umount', 'REG/app@2']), two);
+    assert.equal((await kit.mica([...store, 'umount', 'REG/app@2'])).code, 3);
+  } finally {
+    assert.equal(await kit.ok([...store, 'umount', 'REG/app']), whole);
+  }
+});
+
+test('an empty format is no format', async () => {
+  await using kit = await openKit();
+  await kit.origin.image('app', LAYERS);
+  await kit.ok('pull REG/app');
+  const all = await kit.ok(['image', 'inspect', '-f', '', 'REG/app']);
+  assert.equal((JSON.parse(all) as object[]).length, 1);
+});
