@@ -9,11 +9,14 @@ export interface Entry {
   readonly name: string;
   /** Target of a hard or symbolic link, else ''. */
   readonly linkName: string;
-  /** Permission bits, setuid, setgid and sticky included; no type bits. */
+  /**
+   * Permission bits, setuid, setgid and sticky included; no type bits. Beside an access control
+   * list that the archive has as text, those of the list.
+   */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  /** Size of the file as it will be read, in bytes: of a sparse file, holes included. */
+  /** Of a file as it will be read, in bytes, holes included; of anything else 0. */
   readonly size: number;
   /** Seconds since 1970; may be negative. */
   readonly mtime: number;
@@ -21,7 +24,10 @@ export interface Entry {
   readonly mtimeNs: number;
   readonly deviceMajor: number;
   readonly deviceMinor: number;
-  /** From `SCHILY.xattr.*` and `LIBARCHIVE.xattr.*` records; ACLs as `system.posix_acl_*`. */
+  /**
+   * From `SCHILY.xattr.*`, `LIBARCHIVE.xattr.*` and `RHT.security.selinux` records; access control
+   * lists in the kernel's form, as `system.posix_acl_*`. No name twice.
+   */
   readonly xattrs: readonly { readonly name: string; readonly value: Uint8Array }[] | undefined;
   /** Where the stored data begin in the archive, in bytes. For a GNU 1.0 sparse file: after its map. */
   readonly dataOffset: number;
@@ -34,8 +40,9 @@ export interface Entry {
 export type EntryType = 'file' | 'link' | 'symlink' | 'char' | 'block' | 'directory' | 'fifo';
 
 /**
- * What a {@link TarReader} tells, synchronously and in archive order. `data` is only called between
- * `entry` and `end` of a file, with `dataSize` bytes in all; the buffer is reused after the call returns.
+ * What a `TarReader` tells, synchronously and in archive order. After the `entry` of a file comes
+ * `data` with `dataSize` bytes in all, in pieces that are not empty and valid until the call
+ * returns, and then `end`; after any other entry neither.
  */
 export interface EntryHandler {
   entry(entry: Entry): void;

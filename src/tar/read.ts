@@ -34,8 +34,9 @@ const GNU_SPARSE = 0x53;
  * refused, as engines do, since they are most likely something else.
  *
  * @throws INVALID_ARGUMENT for what is no archive, or has impossible members; DATA_LOSS for one that
- * is damaged or ends too early; NOT_IMPLEMENTED for parts of several volumes, star's sparse files
- * and unknown types. After an error nothing more may be written.
+ * is damaged or ends too early; RESOURCE_EXHAUSTED for extended headers and sparse maps that are too
+ * long; NOT_IMPLEMENTED for parts of several volumes, star's sparse files and unknown types. After
+ * an error nothing more may be written.
  */
 export class TarReader {
   readonly #handler: EntryHandler;
@@ -174,7 +175,10 @@ export class TarReader {
 
   #startBody({ typeflag, size }: Header): void {
     if (checkedSize(size) > this.#limit)
-      throw bad('an extended header', `of ${size} bytes is longer than ${this.#limit}`);
+      throw new MicaError(
+        'RESOURCE_EXHAUSTED',
+        `tar: an extended header of ${size} bytes is longer than ${this.#limit}`,
+      );
     this.#bodyType = typeflag;
     if (this.#body.length !== size) this.#body = Buffer.allocUnsafe(size);
     this.#expect('body', size);

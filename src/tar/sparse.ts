@@ -1,3 +1,4 @@
+import { MicaError } from '../errors.ts';
 import type { Entry } from './entry.ts';
 import { BLOCK } from './header.ts';
 import { bad, parseDecimal, parseNumber } from './number.ts';
@@ -16,11 +17,13 @@ export interface RawMap {
  */
 const MAX_RUNS = 2 ** 17;
 
+const tooLong = (): MicaError =>
+  new MicaError('RESOURCE_EXHAUSTED', `tar: a sparse file of more than ${MAX_RUNS} runs of data`);
+
 /** Adds a number to a map that may not become too long. */
 export function addNumber(numbers: number[], value: number): void {
   if (value < 0) throw bad('a sparse map', 'has a negative number');
-  if (numbers.length >= 2 * MAX_RUNS)
-    throw bad('a sparse map', `has more than ${MAX_RUNS} runs of data`);
+  if (numbers.length >= 2 * MAX_RUNS) throw tooLong();
   numbers.push(value);
 }
 
@@ -102,7 +105,8 @@ export class MapBeforeData {
 
   #take(number: number): void {
     if (this.#expected !== undefined) addNumber(this.numbers, number);
-    else if (number >= 0 && number <= MAX_RUNS) this.#expected = 2 * number;
-    else throw bad('a sparse map', `has ${number} runs of data`);
+    else if (number > MAX_RUNS) throw tooLong();
+    else if (number < 0) throw bad('a sparse map', `has ${number} runs of data`);
+    else this.#expected = 2 * number;
   }
 }
