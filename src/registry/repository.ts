@@ -21,6 +21,9 @@ import { Route, type Session } from './route.ts';
 /** How long a mirror that could not be reached is passed over, in milliseconds. */
 const DEAD = 60_000;
 
+/** In bytes. */
+const WORTH_LENDING = 256 * 1024;
+
 /** A repository over HTTP: mirrors first where that is allowed, the registry itself in the end. */
 export class RegistryRepository implements Repository {
   readonly name: string;
@@ -59,9 +62,11 @@ export class RegistryRepository implements Repository {
     const { offset = 0, signal } = options;
     signal?.throwIfAborted();
     const routes = await this.#alive('pull', true);
-    const places = routes.map((route) => registryPlace(route, target));
+    // Memory of its own does not pay for what comes in a few pieces.
+    const lend = options.lend === true && target.size - offset >= WORTH_LENDING;
+    const places = routes.map((route) => registryPlace(route, target, lend));
     if (isForeignLayer(target.mediaType))
-      for (const url of target.urls ?? []) places.push(this.#foreignPlace(url));
+      for (const url of target.urls ?? []) places.push(this.#foreignPlace(url, lend));
     yield* fetchBlob(places, target, { ...this.#retry(options), offset, signal });
   }
 
@@ -176,7 +181,7 @@ export class RegistryRepository implements Repository {
   }
 
   /** What registries leave to their publisher: fetched without anybody's credentials. */
-  #foreignPlace(address: string): Place {
+  #foreignPlace(address: string, lend: boolean): Place {
     return {
       open: async (headers, options) => {
         const url = URL.parse(address);
@@ -184,7 +189,7 @@ export class RegistryRepository implements Repository {
           throw new MicaError('INVALID_ARGUMENT', `a layer's URL is not one of http or https`);
         url.username = url.password = '';
         const { client } = this.#session;
-        return client.request({ method: 'GET', url, headers, attempts: 1, ...options });
+        return client.request({ method: 'GET', url, headers, attempts: 1, lend, ...options });
       },
     };
   }
@@ -206,7 +211,7 @@ export class RegistryRepository implements Repository {
 /** Only whether there is a digest matters to the choice of mirrors. */
 const ANY_DIGEST = `sha256:${'0'.repeat(64)}` as const;
 
-function registryPlace(route: Route, target: Descriptor): Place {
+function registryPlace(route: Route, target: Descriptor, lend: boolean): Place {
   const document = isDocument(target.mediaType);
   const to = `${document ? 'manifests' : 'blobs'}/${target.digest}`;
   const accept = document ? { accept: `${target.mediaType}, ${ACCEPT}` } : {};
@@ -218,6 +223,7 @@ function registryPlace(route: Route, target: Descriptor): Place {
         headers: { ...accept, ...headers },
         attempts: 1,
         target,
+        lend,
         ...options,
       }),
   };

@@ -1,4 +1,4 @@
-import { MicaError } from '../../errors.ts';
+import { Answer, DONE, type Next } from './answer.ts';
 
 /** What feeds a {@link Body}, and how it is held back. */
 export interface BodySource {
@@ -10,21 +10,13 @@ export interface BodySource {
 
 /** Bytes that may wait for the reader before the sender is told to pause. */
 const HIGH_WATER = 1024 * 1024;
-/** Reading this much of an answer nobody wants is cheaper than a new connection. */
-const DRAIN = 64 * 1024;
-
 interface Reader {
-  resolve(result: IteratorResult<Uint8Array, undefined>): void;
+  resolve(result: Next): void;
   reject(error: unknown): void;
 }
 
-const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
-
-/**
- * The bytes of one answer, for one reader, in the pieces that came from the socket; nothing is
- * copied. Whoever does not read to the end calls {@link discard} or leaves the loop.
- */
-export class Body implements AsyncIterableIterator<Uint8Array, undefined> {
+/** The bytes of an answer that are pushed here, in the pieces that came from the socket; nothing is copied. */
+export class Body extends Answer {
   readonly #source: BodySource;
   readonly #chunks: Uint8Array[] = [];
   #waiting = 0;
@@ -35,6 +27,7 @@ export class Body implements AsyncIterableIterator<Uint8Array, undefined> {
   #reader: Reader | undefined;
 
   constructor(source: BodySource) {
+    super();
     this.#source = source;
   }
 
@@ -63,7 +56,7 @@ export class Body implements AsyncIterableIterator<Uint8Array, undefined> {
     this.#take()?.reject(error);
   }
 
-  next(): Promise<IteratorResult<Uint8Array, undefined>> {
+  override next(): Promise<Next> {
     const chunk = this.#chunks.shift();
     if (chunk !== undefined) {
       this.#waiting -= chunk.byteLength;
@@ -80,43 +73,13 @@ export class Body implements AsyncIterableIterator<Uint8Array, undefined> {
     });
   }
 
-  return(): Promise<IteratorResult<Uint8Array, undefined>> {
+  override return(): Promise<Next> {
     this.#chunks.length = this.#waiting = 0;
     if (!this.#ended) {
       this.end();
       this.#source.abort(new Error('the rest of the answer is not wanted'));
     }
     return Promise.resolve(DONE);
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this;
-  }
-
-  /** Lets the connection serve other requests if little is left, else gives it up. Never fails. */
-  async discard(): Promise<void> {
-    let length = 0;
-    try {
-      for await (const chunk of this) if ((length += chunk.byteLength) > DRAIN) break;
-    } catch {
-      // Whatever happens to an answer that nobody wants has no consequence.
-    }
-  }
-
-  /** Everything, if it is at most `limit` bytes. @throws DATA_LOSS when there is more */
-  async bytes(limit: number, what: string): Promise<Uint8Array> {
-    const chunks: Uint8Array[] = [];
-    let length = 0;
-    for await (const chunk of this) {
-      length += chunk.byteLength;
-      if (length > limit)
-        throw new MicaError(
-          'DATA_LOSS',
-          `${what}: the answer is longer than the ${limit} bytes allowed`,
-        );
-      chunks.push(chunk);
-    }
-    return Buffer.concat(chunks, length);
   }
 
   #take(): Reader | undefined {

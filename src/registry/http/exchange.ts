@@ -1,8 +1,8 @@
-import { channel } from 'node:diagnostics_channel';
 import type { Dispatcher } from 'undici';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
+import type { Answer } from './answer.ts';
 import { Body } from './body.ts';
-import { networkError, shown } from './failure.ts';
+import { networkError } from './failure.ts';
 
 export interface HttpRequest extends Abortable {
   readonly method: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
@@ -10,6 +10,8 @@ export interface HttpRequest extends Abortable {
   readonly headers: Readonly<Record<string, string>>;
   /** Opened anew by each attempt; its length must be among the headers. */
   readonly body?: (() => Bytes | Uint8Array) | undefined;
+  /** For GET: the chunks of the answer may be overwritten when the next one is asked for. */
+  readonly lend?: boolean | undefined;
 }
 
 export interface HttpResponse {
@@ -17,16 +19,13 @@ export interface HttpResponse {
   /** The value of a header; several of one name joined by commas. */
   header(name: string): string | undefined;
   readonly url: URL;
-  readonly body: Body;
+  readonly body: Answer;
 }
-
-const http = channel('mica:http');
 
 /** One request on its way through undici, by its lowest interface: pieces of the answer are handed on as they come. */
 export class Exchange implements Dispatcher.DispatchHandler {
   readonly answer: Promise<HttpResponse>;
   readonly #request: HttpRequest;
-  readonly #started = performance.now();
   readonly #settle: PromiseWithResolvers<HttpResponse> = Promise.withResolvers();
   #controller: Dispatcher.DispatchController | undefined;
   #body: Body | undefined;
@@ -55,20 +54,12 @@ export class Exchange implements Dispatcher.DispatchHandler {
     headers: Readonly<Record<string, string | string[] | undefined>>,
   ): void {
     if (status < 200) return;
-    const { method, url } = this.#request;
-    if (http.hasSubscribers)
-      http.publish({
-        method,
-        url: shown(url),
-        status,
-        milliseconds: performance.now() - this.#started,
-      });
     this.#body = new Body(controller);
     const header = (name: string): string | undefined => {
       const value = headers[name];
       return Array.isArray(value) ? value.join(', ') : value;
     };
-    this.#settle.resolve({ status, url, body: this.#body, header });
+    this.#settle.resolve({ status, url: this.#request.url, body: this.#body, header });
   }
 
   onResponseData(_controller: Dispatcher.DispatchController, chunk: Uint8Array): void {

@@ -26,6 +26,10 @@ const NOT_TLS = /^(?:EPROTO|ERR_SSL_(?:WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LO
 const DROPPED =
   /^(?:UND_ERR_(?:CONNECT_TIMEOUT|HEADERS_TIMEOUT|BODY_TIMEOUT|SOCKET|RES_CONTENT_LENGTH_MISMATCH)|HPE_INVALID_EOF_STATE|HPE_CLOSED_CONNECTION|E(?:CONN(?:RESET|REFUSED|ABORTED)|PIPE|TIMEDOUT|HOSTUNREACH|NETUNREACH|NETDOWN|AI_AGAIN))$/;
 
+/** An error like those of sockets and undici, for what reads the wire itself. */
+export const networkFailure = (code: string, message: string): Error =>
+  Object.assign(new Error(message), { code });
+
 /** What went wrong below HTTP, as an error of ours. */
 export function networkError(cause: unknown, method: string, url: URL): MicaError {
   // The body of a request could not be read: not the network's fault.
