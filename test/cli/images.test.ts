@@ -29,7 +29,7 @@ after(() => kit[Symbol.asyncDispose]());
 test("images are listed in docker's columns", async () => {
   const text = await kit.ok('images');
   assert.match(text, /^REPOSITORY +TAG +IMAGE ID +CREATED +SIZE\n/);
-  assert.match(text, /^REG\/team\/app +latest +[0-9a-f]{12} +\d+ years ago +16B$/m);
+  assert.match(text, /^REG\/team\/app +latest +[0-9a-f]{12} +\d+ years ago +18B$/m);
 });
 
 test('images are chosen by name, by filter and by what they hold', async () => {
@@ -95,7 +95,7 @@ test('history joins steps and layers', async () => {
   const lines = text.split('\n');
   assert.match(lines[0]!, /^IMAGE +CREATED +CREATED BY +SIZE +COMMENT$/);
   assert.match(lines[1]!, new RegExp(`^${app.slice(7, 19)} .*fixture layer 1 +9B *$`));
-  assert.match(lines[2]!, /^<missing> .*fixture layer 0 +7B *$/);
+  assert.match(lines[2]!, /^<missing> .*fixture layer 0 +9B *$/);
 });
 
 test('a tag is another name, and an image goes with its last one', async () => {
@@ -119,7 +119,7 @@ test('layers show what each adds, changes, deletes, and who shares it', async ()
     head!,
     /LAYER +DIFF ID +DIGEST +COMPRESSED +UNPACKED +ADDED +CHANGED +DELETED +SHARED WITH +CREATED BY/,
   );
-  assert.match(first!, /^ +1 .* 7B +4 +0 +0 +REG\/team\/other:latest +fixture layer 0$/);
+  assert.match(first!, /^ +1 .* 9B +4 +0 +0 +REG\/team\/other:latest +fixture layer 0$/);
   assert.match(second!, /^ +2 .* 9B +0 +1 +1 +- +fixture layer 1$/);
 });
 
@@ -127,9 +127,9 @@ test('tree parts where images part', async () => {
   const text = await kit.ok('tree');
   assert.match(
     text,
-    /^● layer 1: 7B {2}[0-9a-f]{12}\n├─● layer 2: \d+B {2}[0-9a-f]{12}\n│ {3}▶ REG\/team\/(app|other):latest/,
+    /^● layer 1: 9B {2}[0-9a-f]{12}\n├─● layer 2: \d+B {2}[0-9a-f]{12}\n│ {3}▶ REG\/team\/(app|other):latest/,
   );
-  assert.match(text, /2 images, 3 layers: 20B on disk once, 27B if nothing were shared\n$/);
+  assert.match(text, /2 images, 3 layers: 22B on disk once, 31B if nothing were shared\n$/);
 });
 
 test('why names the layer that gives a path, and what that hides', async () => {
