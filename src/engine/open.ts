@@ -14,8 +14,10 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
   return {
     root,
     driver: async () => (await context.store()).choice.driver.name,
-    pull: async (reference, rest) => (await import('./pull.ts')).pull(context, reference, rest),
-    plan: async (reference, rest) => (await import('./plan.ts')).plan(context, reference, rest),
+    pull: async (reference, rest) =>
+      (await import('./pull/pull.ts')).pull(context, reference, rest),
+    plan: async (reference, rest) =>
+      (await import('./pull/plan.ts')).plan(context, reference, rest),
     async *listRemoteTags(reference, rest) {
       const registry = await context.registry();
       yield* registry.repository(parseReference(reference)).listTags(rest);
@@ -35,10 +37,10 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     mount: async (name, rest) => (await import('./mounts.ts')).mount(context, name, rest),
     unmount: async (target, rest) => (await import('./mounts.ts')).unmount(context, target, rest),
     mounted: async () => (await import('./mounts.ts')).mounted(context),
-    usage: async () => (await import('./usage.ts')).usage(context),
-    gc: async (rest) => (await import('./gc.ts')).gc(context, rest),
-    prune: async (rest) => (await import('./gc.ts')).prune(context, rest),
-    check: async (rest) => (await import('./check.ts')).check(context, rest),
+    usage: async () => (await import('./space/usage.ts')).usage(context),
+    gc: async (rest) => (await import('./space/gc.ts')).gc(context, rest),
+    prune: async (rest) => (await import('./space/gc.ts')).prune(context, rest),
+    check: async (rest) => (await import('./check/check.ts')).check(context, rest),
     info: async () => (await import('./info.ts')).info(context),
     [Symbol.asyncDispose]: () => context[Symbol.asyncDispose](),
   };

@@ -1,21 +1,21 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { listImages } from '../db/images.ts';
-import { MicaError } from '../errors.ts';
-import type { Abortable } from '../io/bytes.ts';
-import { algorithmOf, chainIds, type Digest, sha256 } from '../oci/digest.ts';
-import { parseImageConfig } from '../oci/config.ts';
-import { parseManifest } from '../oci/manifest.ts';
-import { layersOf, listLayers } from '../snapshot/chain.ts';
-import type { LayerRecord } from '../snapshot/layer-rows.ts';
-import { storedLayer } from '../union/stored.ts';
-import { openUnion } from '../union/union.ts';
-import { errnoOf } from '../sys/errno.ts';
-import type { Context, Store } from './context.ts';
-import type { CheckOptions, CheckProblem, CheckReport } from './engine.ts';
+import { listImages } from '../../db/images.ts';
+import { MicaError } from '../../errors.ts';
+import type { Abortable } from '../../io/bytes.ts';
+import { algorithmOf, chainIds, type Digest, sha256 } from '../../oci/digest.ts';
+import { parseImageConfig } from '../../oci/config.ts';
+import { parseManifest } from '../../oci/manifest.ts';
+import { layersOf, listLayers } from '../../snapshot/chain.ts';
+import type { LayerRecord } from '../../snapshot/layer-rows.ts';
+import { storedLayer } from '../../union/stored.ts';
+import { openUnion } from '../../union/union.ts';
+import { errnoOf } from '../../sys/errno.ts';
+import type { Context, Store } from '../context.ts';
+import type { CheckOptions, CheckProblem, CheckReport } from '../engine.ts';
 import { repair } from './repair.ts';
-import { needsOf } from './roots.ts';
+import { needsOf } from '../space/roots.ts';
 
 /** What is wrong, before anybody tries to mend it. */
 export type Finding = Omit<CheckProblem, 'repaired'> & {

@@ -1,10 +1,10 @@
-import { deleteImage, listImages } from '../db/images.ts';
-import { deleteRepoDigest } from '../db/references.ts';
-import { parseImageConfig } from '../oci/config.ts';
-import type { Digest } from '../oci/digest.ts';
+import { deleteImage, listImages } from '../../db/images.ts';
+import { deleteRepoDigest } from '../../db/references.ts';
+import { parseImageConfig } from '../../oci/config.ts';
+import type { Digest } from '../../oci/digest.ts';
 import { directorySize } from './disk.ts';
-import type { Context, Store } from './context.ts';
-import type { GcOptions, GcResult, PruneOptions } from './engine.ts';
+import type { Context, Store } from '../context.ts';
+import type { GcOptions, GcResult, PruneOptions } from '../engine.ts';
 import { reachable } from './roots.ts';
 
 /** Partial downloads are kept this long, in milliseconds: a week. */

@@ -1,23 +1,23 @@
-import { MicaError } from '../errors.ts';
-import type { Lease } from '../db/leases.ts';
-import type { Image } from '../image/image.ts';
-import type { Abortable, Bytes } from '../io/bytes.ts';
-import { each } from '../io/each.ts';
-import type { UnpackJob, UnpackResult } from '../layer/unpack-job.ts';
-import type { Unpacker } from '../layer/unpack.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
-import { type ChainId, chainIds, type DiffId } from '../oci/digest.ts';
-import type { Repository } from '../registry/registry.ts';
+import { MicaError } from '../../errors.ts';
+import type { Lease } from '../../db/leases.ts';
+import type { Image } from '../../image/image.ts';
+import type { Abortable, Bytes } from '../../io/bytes.ts';
+import { each } from '../../io/each.ts';
+import type { UnpackJob, UnpackResult } from '../../layer/unpack-job.ts';
+import type { Unpacker } from '../../layer/unpack.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+import { type ChainId, chainIds, type DiffId } from '../../oci/digest.ts';
+import type { Repository } from '../../registry/registry.ts';
 import {
   layerDirectory,
   type LayerFacts,
   type LayerRecord,
   LayerRows,
   toRecord,
-} from '../snapshot/layer-rows.ts';
-import type { OpenedLayer } from '../snapshot/layers.ts';
-import type { Store } from './context.ts';
-import type { PullEvent } from './engine.ts';
+} from '../../snapshot/layer-rows.ts';
+import type { OpenedLayer } from '../../snapshot/layers.ts';
+import type { Store } from '../context.ts';
+import type { PullEvent } from '../engine.ts';
 import { pullLayer } from './pull-layer.ts';
 
 export interface Bringing {

@@ -1,5 +1,5 @@
 import { lstatSync, readlinkSync } from 'node:fs';
-import type { TreeStat, UnionTree } from '../union/tree.ts';
+import type { TreeStat, UnionTree } from '../../union/tree.ts';
 
 const TYPE = 0o170000;
 

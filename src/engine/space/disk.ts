@@ -1,8 +1,8 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { treeUsage } from '../fs/usage.ts';
-import { errnoOf, fromNode } from '../sys/errno.ts';
-import { hasKernel } from '../sys/binding.ts';
+import { treeUsage } from '../../fs/usage.ts';
+import { errnoOf, fromNode } from '../../sys/errno.ts';
+import { hasKernel } from '../../sys/binding.ts';
 
 /**
  * What a directory takes on its disk, in bytes: whole blocks, hard links once. 0 when it is not there.

@@ -1,10 +1,10 @@
-import type { ContentStore, Ingest, Source } from '../content/content.ts';
-import { isCode } from '../errors.ts';
-import { Available } from '../layer/available.ts';
-import type { UnpackJob, UnpackResult } from '../layer/unpack-job.ts';
-import type { Unpacker } from '../layer/unpack.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
-import type { PullEvent } from './engine.ts';
+import type { ContentStore, Ingest, Source } from '../../content/content.ts';
+import { isCode } from '../../errors.ts';
+import { Available } from '../../layer/available.ts';
+import type { UnpackJob, UnpackResult } from '../../layer/unpack-job.ts';
+import type { Unpacker } from '../../layer/unpack.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+import type { PullEvent } from '../engine.ts';
 
 /** What a layer's download and unpacking have in common. */
 export interface LayerTask {
@@ -100,7 +100,7 @@ async function download(
   available.add(resumed);
   emit({ type: 'bytes', target, bytes: resumed, resumed, shared: false });
   if (resumed === target.size) return;
-  for await (const chunk of source.fetch(target, { offset: resumed, signal })) {
+  for await (const chunk of source.fetch(target, { offset: resumed, signal, lend: false })) {
     ingest.write(chunk);
     available.add(chunk.byteLength);
     onFetched(chunk.byteLength);

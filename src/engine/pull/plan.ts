@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { openContentStore } from '../content/file-store.ts';
-import { hostPlatform, type Platform } from '../oci/platform.ts';
-import { chainIds, type DiffId, type Digest } from '../oci/digest.ts';
-import { formatReference, parseReference, withDefaults } from '../oci/reference.ts';
-import { LayerRows } from '../snapshot/layer-rows.ts';
-import { freeSpace } from '../sys/features.ts';
-import type { Context } from './context.ts';
-import type { PlannedLayer, PullOptions, PullPlan } from './engine.ts';
+import { openContentStore } from '../../content/file-store.ts';
+import { hostPlatform, type Platform } from '../../oci/platform.ts';
+import { chainIds, type DiffId, type Digest } from '../../oci/digest.ts';
+import { formatReference, parseReference, withDefaults } from '../../oci/reference.ts';
+import { LayerRows } from '../../snapshot/layer-rows.ts';
+import { freeSpace } from '../../sys/features.ts';
+import type { Context } from '../context.ts';
+import type { PlannedLayer, PullOptions, PullPlan } from '../engine.ts';
 import { loadRemoteImage } from './remote-image.ts';
 
 /** An unpacked layer takes about this many times its compressed size; only unpacking tells. */

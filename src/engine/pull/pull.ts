@@ -1,23 +1,28 @@
-import { syncStore } from '../db/sync.ts';
-import { findReference, findRepoDigests, putReference, putRepoDigest } from '../db/references.ts';
-import { findImage, putImage } from '../db/images.ts';
-import { MicaError } from '../errors.ts';
-import type { Image } from '../image/image.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
-import { chainIds, type Digest } from '../oci/digest.ts';
-import { matchPlatform } from '../oci/choose-platform.ts';
-import { hostPlatform, type Platform } from '../oci/platform.ts';
+import { syncStore } from '../../db/sync.ts';
+import {
+  findReference,
+  findRepoDigests,
+  putReference,
+  putRepoDigest,
+} from '../../db/references.ts';
+import { findImage, putImage } from '../../db/images.ts';
+import { MicaError } from '../../errors.ts';
+import type { Image } from '../../image/image.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+import { chainIds, type Digest } from '../../oci/digest.ts';
+import { matchPlatform } from '../../oci/choose-platform.ts';
+import { hostPlatform, type Platform } from '../../oci/platform.ts';
 import {
   formatReference,
   parseReference,
   type Reference,
   repositoryOf,
   withDefaults,
-} from '../oci/reference.ts';
-import type { Repository } from '../registry/registry.ts';
-import { type Context, type Store } from './context.ts';
-import type { PullEvent, PullOptions, PullResult, StoredImage } from './engine.ts';
-import { storedImage } from './images.ts';
+} from '../../oci/reference.ts';
+import type { Repository } from '../../registry/registry.ts';
+import { type Context, type Store } from '../context.ts';
+import type { PullEvent, PullOptions, PullResult, StoredImage } from '../engine.ts';
+import { storedImage } from '../images.ts';
 import { bringLayers } from './bring-layers.ts';
 import { loadRemoteImage, type RemoteImage } from './remote-image.ts';
 

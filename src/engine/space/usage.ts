@@ -1,22 +1,22 @@
 import { existsSync } from 'node:fs';
-import { openContentStore } from '../content/file-store.ts';
-import type { Database } from '../db/database.ts';
-import { listImages } from '../db/images.ts';
-import { pushedBlobs } from '../db/repositories.ts';
+import { openContentStore } from '../../content/file-store.ts';
+import type { Database } from '../../db/database.ts';
+import { listImages } from '../../db/images.ts';
+import { pushedBlobs } from '../../db/repositories.ts';
 import {
   type Inventory,
   type InventoryBlob,
   type InventoryLayer,
   ledger,
-} from '../explain/ledger.ts';
-import type { Digest } from '../oci/digest.ts';
-import { parseManifest } from '../oci/manifest.ts';
-import { isIndex } from '../oci/media-type.ts';
-import { layerDirectory, LayerRows } from '../snapshot/layer-rows.ts';
-import { SnapshotRows } from '../snapshot/snapshot-rows.ts';
-import type { Context } from './context.ts';
+} from '../../explain/ledger.ts';
+import type { Digest } from '../../oci/digest.ts';
+import { parseManifest } from '../../oci/manifest.ts';
+import { isIndex } from '../../oci/media-type.ts';
+import { layerDirectory, LayerRows } from '../../snapshot/layer-rows.ts';
+import { SnapshotRows } from '../../snapshot/snapshot-rows.ts';
+import type { Context } from '../context.ts';
 import { directorySize, fileSize } from './disk.ts';
-import type { StoreUsage } from './engine.ts';
+import type { StoreUsage } from '../engine.ts';
 import { needsOf } from './roots.ts';
 
 /** @see Engine.usage */

@@ -1,9 +1,9 @@
-import type { Database } from '../db/database.ts';
-import { type ImageRecord, listImages } from '../db/images.ts';
-import { pushedBlobs } from '../db/repositories.ts';
-import { parseImageConfig } from '../oci/config.ts';
-import { type ChainId, chainIds, type Digest } from '../oci/digest.ts';
-import { parseManifest } from '../oci/manifest.ts';
+import type { Database } from '../../db/database.ts';
+import { type ImageRecord, listImages } from '../../db/images.ts';
+import { pushedBlobs } from '../../db/repositories.ts';
+import { parseImageConfig } from '../../oci/config.ts';
+import { type ChainId, chainIds, type Digest } from '../../oci/digest.ts';
+import { parseManifest } from '../../oci/manifest.ts';
 
 /** What an image needs: nothing of it may be collected. */
 export interface Needs {

@@ -1,19 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { findImage, listImages } from '../db/images.ts';
-import { MicaError } from '../errors.ts';
-import type { Abortable } from '../io/bytes.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
-import type { Digest } from '../oci/digest.ts';
-import { parseManifest } from '../oci/manifest.ts';
-import { parseReference } from '../oci/reference.ts';
-import type { LayerRecord } from '../snapshot/layer-rows.ts';
+import { findImage, listImages } from '../../db/images.ts';
+import { MicaError } from '../../errors.ts';
+import type { Abortable } from '../../io/bytes.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+import type { Digest } from '../../oci/digest.ts';
+import { parseManifest } from '../../oci/manifest.ts';
+import { parseReference } from '../../oci/reference.ts';
+import type { LayerRecord } from '../../snapshot/layer-rows.ts';
 import type { Finding } from './check.ts';
-import type { Context, Store } from './context.ts';
-import type { CheckProblem } from './engine.ts';
-import { physicalLayers } from './images.ts';
-import { needsOf } from './roots.ts';
+import type { Context, Store } from '../context.ts';
+import type { CheckProblem } from '../engine.ts';
+import { physicalLayers } from '../images.ts';
+import { needsOf } from '../space/roots.ts';
 
 /**
  * Mends what can be mended without losing anything: a blob is fetched again from where an image

@@ -1,10 +1,10 @@
-import type { FetchOptions, Source } from '../content/content.ts';
-import type { Image } from '../image/image.ts';
-import { loadImage } from '../image/load.ts';
-import type { Abortable, Bytes } from '../io/bytes.ts';
-import type { Descriptor } from '../oci/descriptor.ts';
-import type { Digest } from '../oci/digest.ts';
-import type { Platform } from '../oci/platform.ts';
+import type { FetchOptions, Source } from '../../content/content.ts';
+import type { Image } from '../../image/image.ts';
+import { loadImage } from '../../image/load.ts';
+import type { Abortable, Bytes } from '../../io/bytes.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+import type { Digest } from '../../oci/digest.ts';
+import type { Platform } from '../../oci/platform.ts';
 
 /** An image as a registry has it: its documents, all verified; its layers not fetched. */
 export interface RemoteImage {
