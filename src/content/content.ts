@@ -25,6 +25,11 @@ export interface Tags {
 export interface FetchOptions extends Abortable {
   /** First byte wanted. Default 0. */
   readonly offset?: number;
+  /**
+   * Chunks may be overwritten once the next is asked for, by sources that can do with less memory
+   * and time then. Default false.
+   */
+  readonly lend?: boolean | undefined;
 }
 
 /**

@@ -32,11 +32,6 @@ export interface Repository extends Source, Sink, Tags {
 }
 
 export interface RepositoryFetchOptions extends FetchOptions {
-  /**
-   * Chunks are lent: each may be overwritten once the next is asked for. Takes a quarter of the
-   * processor time. Default false.
-   */
-  readonly lend?: boolean | undefined;
   /** Instead of the one of {@link RegistryOptions}. */
   readonly onRetry?: ((event: RetryEvent) => void) | undefined;
 }

@@ -100,7 +100,7 @@ async function download(
   available.add(resumed);
   emit({ type: 'bytes', target, bytes: resumed, resumed, shared: false });
   if (resumed === target.size) return;
-  for await (const chunk of source.fetch(target, { offset: resumed, signal, lend: false })) {
+  for await (const chunk of source.fetch(target, { offset: resumed, signal, lend: true })) {
     ingest.write(chunk);
     available.add(chunk.byteLength);
     onFetched(chunk.byteLength);
