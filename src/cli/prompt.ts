@@ -36,17 +36,13 @@ export async function ask(cli: Cli, question: string): Promise<string> {
 /** As {@link ask}, but nothing that is typed is shown. */
 export async function askSecret(cli: Cli, question: string): Promise<string> {
   requireTerminal(cli, question);
-  const { stdin, err, signal } = cli;
+  const { stdin, err } = cli;
   await err.write(question);
   stdin.setRawMode?.(true);
-  const stop = (): unknown => stdin.destroy();
-  signal.addEventListener('abort', stop);
   try {
     return await readHidden(cli);
   } finally {
-    signal.removeEventListener('abort', stop);
     stdin.setRawMode?.(false);
-    stdin.pause();
     await err.write('\n');
   }
 }
@@ -76,19 +72,43 @@ const [ENTER, LINE_FEED, END, INTERRUPT, BACKSPACE, DELETE, ERASE_LINE] = [
   '\u0015',
 ];
 
-/** In raw mode the terminal edits nothing and sends no signals: a few keys are done here. */
-async function readHidden({ stdin, signal }: Cli): Promise<string> {
-  const typed: string[] = [];
-  for await (const chunk of stdin.iterator({ destroyOnReturn: false })) {
-    signal.throwIfAborted();
-    for (const key of String(chunk)) {
-      if (key === ENTER || key === LINE_FEED || key === END) return typed.join('');
+/** What has been typed so far, in raw mode: the terminal edits nothing and sends no signals, a few keys are done here. */
+class Typed {
+  text = '';
+
+  /** @returns whether the line is complete @throws Interrupted */
+  add(keys: string): boolean {
+    for (const key of keys) {
+      if (key === ENTER || key === LINE_FEED || key === END) return true;
       if (key === INTERRUPT) throw new Interrupted('SIGINT');
-      if (key === BACKSPACE || key === DELETE) typed.pop();
-      else if (key === ERASE_LINE) typed.length = 0;
-      else if (typed.length < MAX_SECRET) typed.push(key);
+      if (key === BACKSPACE || key === DELETE)
+        this.text = Array.from(this.text).slice(0, -1).join('');
+      else if (key === ERASE_LINE) this.text = '';
+      else if (this.text.length < MAX_SECRET) this.text += key;
     }
+    return false;
   }
-  signal.throwIfAborted();
-  return typed.join('');
+}
+
+async function readHidden({ stdin, signal }: Cli): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const typed = new Typed();
+  const onData = (chunk: Buffer | string): void => {
+    try {
+      if (typed.add(String(chunk))) resolve(typed.text);
+    } catch (error) {
+      reject(error);
+    }
+  };
+  const onEnd = (): void => resolve(typed.text);
+  const onAbort = (): void => reject(signal.reason);
+  signal.addEventListener('abort', onAbort);
+  // Not iterated: a stream that readline has paused would not begin again.
+  stdin.on('data', onData).once('end', onEnd).resume();
+  try {
+    return await promise;
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+    stdin.off('data', onData).off('end', onEnd).pause();
+  }
 }

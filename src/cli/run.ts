@@ -21,10 +21,19 @@ export async function run(
   return code || flushed;
 }
 
+/** docker's way to turn off what is on by default. */
+const SPELLINGS: ReadonlyMap<string, string> = new Map([
+  ['--human=false', '--no-human'],
+  ['--human=true', '--human'],
+]);
+
 async function dispatch(cli: Cli, args: readonly string[]): Promise<void> {
   const program = buildProgram(cli, VERSION);
   const words = args.length === 0 ? ['--help'] : args;
-  await program.parseAsync([...words], { from: 'user' });
+  await program.parseAsync(
+    words.map((word) => SPELLINGS.get(word) ?? word),
+    { from: 'user' },
+  );
 }
 
 async function attempt(cli: Cli, task: () => Promise<void>): Promise<number> {

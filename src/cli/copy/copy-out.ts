@@ -1,13 +1,8 @@
 import {
   closeSync,
   constants,
-  fchmodSync,
-  fchownSync,
-  futimesSync,
-  lchownSync,
   linkSync,
   lstatSync,
-  lutimesSync,
   mkdirSync,
   openSync,
   rmSync,
@@ -18,10 +13,11 @@ import { MicaError } from '../../errors.ts';
 import type { Abortable } from '../../io/bytes.ts';
 import type { TreeStat, UnionTree } from '../../union/tree.ts';
 import { escapeName } from '../render/escape.ts';
+import { archiveAttributes, linkAttributes, ordinaryAttributes } from './attributes.ts';
 import { kindOf } from '../render/file/stat.ts';
 
 export interface CopyOptions extends Abortable {
-  /** Owners, setuid, setgid and sticky bits, too; needs root. */
+  /** Owners, setuid bits and extended attributes, too; needs root. */
   readonly archive: boolean;
   /** Told of what cannot be made here, such as devices. */
   readonly onSkipped: (message: string) => void;
@@ -74,7 +70,7 @@ class Copy {
     if (!isNew) return;
     const fd = openSync(to, DIRECTORY);
     try {
-      this.#attributes(fd, stat);
+      this.#attributes(fd, to, stat);
     } finally {
       closeSync(fd);
     }
@@ -83,8 +79,7 @@ class Copy {
   #symlink(to: Buffer, stat: TreeStat): void {
     clear(to);
     symlinkSync(Buffer.from(stat.rawTarget ?? []), to);
-    if (this.#options.archive) lchownSync(to, stat.uid, stat.gid);
-    lutimesSync(to, timeOf(stat), timeOf(stat));
+    linkAttributes(to, stat, this.#options.archive);
   }
 
   async #file(from: Buffer, to: Buffer, stat: TreeStat): Promise<void> {
@@ -96,7 +91,7 @@ class Copy {
     try {
       for await (const chunk of this.#tree.createReadStream(from, this.#options))
         writeAll(fd, chunk);
-      this.#attributes(fd, stat);
+      this.#attributes(fd, to, stat);
       whole = true;
     } finally {
       closeSync(fd);
@@ -105,18 +100,11 @@ class Copy {
     if (stat.nlink > 1) this.#links.set(stat.ino, to);
   }
 
-  /** Owner before mode: changing the owner takes setuid away. */
-  #attributes(fd: number, stat: TreeStat): void {
-    const { archive } = this.#options;
-    if (archive) fchownSync(fd, stat.uid, stat.gid);
-    fchmodSync(fd, stat.mode & (archive ? 0o7777 : 0o777));
-    futimesSync(fd, timeOf(stat), timeOf(stat));
+  #attributes(fd: number, to: Buffer, stat: TreeStat): void {
+    if (this.#options.archive) archiveAttributes(fd, to, stat);
+    else ordinaryAttributes(fd, stat);
   }
 }
-
-/** As a Date, since Node takes numbers below zero for "now". */
-const timeOf = ({ mtime, mtimeNs }: TreeStat): Date =>
-  new Date(Math.max(-8.64e15, Math.min(8.64e15, mtime * 1000 + Math.floor(mtimeNs / 1e6))));
 
 function writeAll(fd: number, chunk: Uint8Array): void {
   for (let at = 0; at < chunk.length;) at += writeSync(fd, chunk, at);

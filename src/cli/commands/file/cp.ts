@@ -15,7 +15,7 @@ export function cp(command: Command, cli: Cli): void {
   command
     .argument('<source>', 'IMAGE:/path, or an image followed by a path')
     .argument('<target...>', 'file or directory, or - for a tar archive on standard output')
-    .option('-a, --archive', 'keep owners and setuid bits, too (needs root)')
+    .option('-a, --archive', 'keep owners, setuid bits and extended attributes, too (needs root)')
     .option('-L, --follow-link', 'copy what the link at the path leads to')
     .action((source: string, rest: string[], options: Options) => copy(cli, source, rest, options));
   examples(

@@ -8,7 +8,7 @@ import { json } from '../../render/json.ts';
 interface Options {
   readonly quiet?: boolean;
   readonly trunc: boolean;
-  readonly human: string | boolean;
+  readonly human: boolean;
   readonly format?: string;
   readonly json?: boolean;
 }
@@ -18,7 +18,8 @@ export function history(command: Command, cli: Cli): void {
     .argument('<image>', 'name, digest or ID of an image')
     .option('-q, --quiet', 'IDs only')
     .option('--no-trunc', 'whole commands and IDs')
-    .option('-H, --human [boolean]', 'sizes and times for people; =false: exact', true)
+    .option('-H, --human', 'sizes and times for people, which is the default')
+    .option('--no-human', 'exact sizes and times (also as --human=false)')
     .option('--format <template>', 'Go template for each line, "table TEMPLATE", or json')
     .option('--json', 'everything as JSON')
     .action((image: string, options: Options) => show(cli, image, options));
@@ -33,7 +34,7 @@ export function history(command: Command, cli: Cli): void {
 async function show(cli: Cli, name: string, options: Options): Promise<void> {
   const image = await (await cli.engine()).image(name);
   if (options.json) return cli.out.write(json(stepsOf(image)));
-  const human = options.human !== 'false';
+  const { human } = options;
   const rows = historyFields(image, { trunc: options.trunc, human });
   const format = options.quiet ? '{{.ID}}' : (options.format ?? 'table');
   const time = human ? 'CreatedSince' : 'CreatedAt';

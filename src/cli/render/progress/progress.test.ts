@@ -1,3 +1,5 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import { join } from 'node:path';
 import type { PullEvent, PullResult } from '../../../engine/engine.ts';
@@ -7,6 +9,7 @@ import { frame } from './frame.ts';
 import { jsonProgress } from './json-lines.ts';
 import { plainProgress } from './plain.ts';
 import { PullState } from './state.ts';
+import { terminalProgress } from './terminal.ts';
 
 const descriptor = (digit: string, size: number): Descriptor => ({
   mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip',
@@ -144,4 +147,28 @@ test('bytes are told at most ten times a second, and when they are all there', (
     now += 1;
   }
   t.assert.equal(lines, 11);
+});
+
+test('what stays on a terminal after a pull is every layer and the result', () => {
+  const chunks: string[] = [];
+  const stream = Object.assign(new PassThrough(), { isTTY: true, columns: 60, rows: 3 });
+  stream.on('data', (chunk: Buffer) => chunks.push(String(chunk)));
+  const renderer = terminalProgress(stream);
+  for (const [, event] of PULL) renderer.event(event);
+  renderer.end(RESULT);
+  const text = chunks.join('');
+  const kept = text.slice(text.lastIndexOf('aaaaaaaaaaaa'));
+  // oxlint-disable-next-line no-control-regex
+  const plain = kept.replaceAll(/\u001b\[[?\d;]*[a-zA-Z]/g, '');
+  assert.equal(
+    plain,
+    `aaaaaaaaaaaa: Already exists
+bbbbbbbbbbbb: Pull complete
+cccccccccccc: Pull complete
+Digest: sha256:${'e'.repeat(64)}
+Status: Downloaded newer image for app:latest
+docker.io/library/app:latest
+`,
+  );
+  assert.ok(!text.includes('\u001b[2J') && !text.includes('\u001b[1m'));
 });
