@@ -33,6 +33,16 @@ for (const [why, text] of LEFT_OUT)
     assert.equal(parseAcl(text), undefined);
   });
 
+test('entries are sorted as the kernel wants them, ids by number', () => {
+  const list = (users: string): string => `o::---,m::rwx,${users},g::r--,u::rw-`;
+  const sorted = parseAcl(list('u:3:r--,u:20:r--,u:100:r--'))!;
+  assert.ok(sorted.equals(parseAcl(list('u:100:r--,u:3:r--,u:20:r--'))!));
+  assert.deepEqual(
+    [1, 2, 3].map((index) => sorted.readUInt32LE(8 + 8 * index)),
+    [3, 20, 100],
+  );
+});
+
 test('a list that says what permission bits say is told apart', () => {
   assert.ok(isMinimal(parseAcl('u::rw-,g::r--,o::---')!));
   assert.ok(!isMinimal(parseAcl('u::rw-,g::r--,m::r--,o::---')!));

@@ -194,6 +194,12 @@ test('an access control list in the form of the kernel counts more than one in t
   }
 });
 
+test('the mode of a file with an access control list is what the kernel makes of the list', () => {
+  const acl = 'SCHILY.acl.access=u::rwx,u:1:rwx,g::r--,m::rwx,o::--x';
+  const { entry } = readOne(pax(acl), header({ patch: octal('0004741\0', 100) }));
+  assert.equal(entry.mode.toString(8), '4771');
+});
+
 const TYPES: readonly (readonly [type: string, name: string, wanted: string])[] = [
   ['\0', 'old', 'file'],
   ['\0', 'old/', 'directory'],
@@ -327,6 +333,15 @@ for (const [format, archive] of SPARSE)
     assert.equal(expanded(seen).toString('latin1'), HOLEY);
     assert.equal(seen.entry.dataOffset, archive().length);
   });
+
+test('of two sparse maps the last one counts', () => {
+  const seen = readOne(
+    pax('GNU.sparse.size=36', 'GNU.sparse.map=0,8', `GNU.sparse.map=${MAP}`),
+    header({ size: 8 }),
+    padded(CONTENT),
+  );
+  assert.equal(expanded(seen).toString('latin1'), HOLEY);
+});
 
 test('records that do not say where data lie make no file sparse', () => {
   const { entry } = readOne(pax('GNU.sparse.numblocks=0'), member('a', 'x'));

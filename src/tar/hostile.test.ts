@@ -77,10 +77,16 @@ const REFUSED: readonly (readonly [what: string, code: string, archive: () => Bu
   ['a long name of 2 MiB', 'RESOURCE_EXHAUSTED', () => header({ type: 'L', size: 2 ** 21 })],
   ['a record that is too long', 'INVALID_ARGUMENT', () => special('x', '99 path=abc\n')],
   ['a record that is too short', 'INVALID_ARGUMENT', () => special('x', '5 path=abc\n')],
+  ['a record without an end', 'INVALID_ARGUMENT', () => special('x', '12 path=abcX6 a=b\n')],
   ['a record of no length', 'INVALID_ARGUMENT', () => special('x', 'path=abc\n')],
   ['a record of length 0', 'INVALID_ARGUMENT', () => special('x', '0 path=abc\n')],
   ['a record of negative length', 'INVALID_ARGUMENT', () => special('x', '-9 path=abc\n')],
   ['a record without a value', 'INVALID_ARGUMENT', () => special('x', '8 path\n\n')],
+  [
+    'a record without a value before one that has',
+    'INVALID_ARGUMENT',
+    () => special('x', '7 path\n6 a=b\n'),
+  ],
   ['a record without a key', 'INVALID_ARGUMENT', () => special('x', '6 =ab\n')],
   ['a NUL in a name', 'INVALID_ARGUMENT', () => join([pax('path=a\0b'), header()])],
   ['a NUL in a target', 'INVALID_ARGUMENT', () => join([pax('linkpath=a\0b'), header()])],
@@ -89,7 +95,7 @@ const REFUSED: readonly (readonly [what: string, code: string, archive: () => Bu
   ['runs in the wrong order', 'INVALID_ARGUMENT', () => sparse(100, '50,10,0,10', 20)],
   ['a run beyond the end', 'INVALID_ARGUMENT', () => sparse(10, '0,20', 20)],
   ['a run that wraps around', 'INVALID_ARGUMENT', () => sparse(10, `${2 ** 53 - 1},5`, 5)],
-  ['a run of negative length', 'INVALID_ARGUMENT', () => sparse(10, '5,-5', 0)],
+  ['a run of negative length', 'INVALID_ARGUMENT', () => sparse(100, '5,-5,10,5', 0)],
   ['an offset without a length', 'INVALID_ARGUMENT', () => sparse(10, '5', 0)],
   ['runs of more than is stored', 'INVALID_ARGUMENT', () => sparse(100, '0,50', 20)],
   ['runs of less than is stored', 'INVALID_ARGUMENT', () => sparse(100, '0,10', 20)],
@@ -138,6 +144,12 @@ test('old GNU maps are bounded, however many blocks they claim to have', () => {
     },
     { code: 'RESOURCE_EXHAUSTED' },
   );
+});
+
+test('a sparse map that goes beyond its member is refused where it does', () => {
+  const reader = new TarReader({ entry() {}, data() {}, end() {} });
+  reader.write(mapped('9\n', BLOCK).subarray(0, 4 * BLOCK));
+  assert.throws(() => reader.write(padded('1\n1\n')), { code: 'INVALID_ARGUMENT' });
 });
 
 test('headers without end do not fill memory', () => {

@@ -207,9 +207,7 @@ export function parseTime(text: string): Time {
   if (!whole.startsWith('-')) return { seconds, nanoseconds };
   const before = nanoseconds + Number(/[1-9]/.test(fraction.slice(9)));
   if (before === 0) return { seconds: 0 + seconds, nanoseconds: 0 };
-  return before === 1e9
-    ? { seconds: seconds - 1, nanoseconds: 0 }
-    : { seconds: seconds - 1, nanoseconds: 1e9 - before };
+  return { seconds: seconds - 1, nanoseconds: 1e9 - before };
 }
 
 export const xattrsOf = ({ xattrs }: Extended): Entry['xattrs'] =>

@@ -76,10 +76,7 @@ export class TarWriter {
     for (; part?.isData === false; part = this.#parts[++this.#part])
       this.#sink(new Uint8Array(part.length));
     this.#remaining = part?.length ?? 0;
-    if (part === undefined && this.#padding > 0) {
-      this.#sink(new Uint8Array(this.#padding));
-      this.#padding = 0;
-    }
+    if (part === undefined && this.#padding > 0) this.#sink(new Uint8Array(this.#padding));
   }
 
   #checkComplete(): void {
