@@ -207,11 +207,19 @@ function arrived(response: HttpResponse): number | undefined {
   return last === undefined ? undefined : Number(last) + 1;
 }
 
+/** Where an upload goes on. Never in clear where the registry is spoken to over TLS. */
 function locationOf(response: HttpResponse, known?: URL): URL {
-  const url = URL.parse(response.header('location') ?? '', response.url.href);
-  if (url && response.header('location')) return url;
-  if (known) return known;
-  throw new MicaError('UNAVAILABLE', `POST ${shown(response.url)}: the registry opened no upload`);
+  const header = response.header('location');
+  const url = header ? URL.parse(header, response.url.href) : known;
+  const request = `POST ${shown(response.url)}`;
+  if (!url || !/^https?:$/.test(url.protocol))
+    throw new MicaError('UNAVAILABLE', `${request}: the registry opened no upload`);
+  if (response.url.protocol === 'https:' && url.protocol === 'http:')
+    throw new MicaError(
+      'PERMISSION_DENIED',
+      `${request}: the upload is to go on over plain HTTP, which is refused; a proxy before the registry may have to tell it about https (X-Forwarded-Proto)`,
+    );
+  return url;
 }
 
 async function* part(content: Bytes, length: number): Bytes {

@@ -191,6 +191,21 @@ test('an upload to another host gets the bytes, but not the credentials', async 
   );
 });
 
+test('an upload does not go on over plain HTTP when it began over TLS', async () => {
+  await using storage = await serve((_, response) => void response.writeHead(201).end());
+  await using server = await serve(
+    (request, response) => {
+      if (request.method === 'HEAD') response.writeHead(404).end();
+      else response.writeHead(202, { location: `${storage.url}/upload` }).end();
+    },
+    { tls: true },
+  );
+  await using registry = openRegistry(OPTIONS);
+  const repository = registry.repository(parseReference(`${server.host}/a/b`));
+  await assert.rejects(repository.push(blob, content(BLOB)), { code: 'PERMISSION_DENIED' });
+  assert.equal(storage.requests.length, 0);
+});
+
 test('a registry that stored something else is not believed', async () => {
   await using server = await serve(async (request, response) => {
     await request.toArray();
