@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { openDatabase } from '../db/open.ts';
 import { syncStore } from '../db/sync.ts';
 import { isCode } from '../errors.ts';
-import { unmount } from '../sys/mount.ts';
+import { unmount } from '../sys/mount/unmount.ts';
 import { blob, read, reopenable } from '../testing/content.ts';
 import { needs } from '../testing/need.ts';
 import { openContentStore } from './file-store.ts';

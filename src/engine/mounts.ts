@@ -5,7 +5,8 @@ import { deleteMount, listMounts, type MountRecord, putMount } from '../db/mount
 import { dropMountsOfOtherBoots } from '../db/mounts.ts';
 import { isCode, MicaError } from '../errors.ts';
 import { hexOf } from '../oci/digest.ts';
-import { performMounts, unmount as unmountKernel } from '../sys/mount.ts';
+import { performMounts } from '../sys/mount.ts';
+import { unmount as unmountKernel } from '../sys/mount/unmount.ts';
 import type { Mount } from '../sys/mount-data.ts';
 import { readMountinfo } from '../sys/mountinfo.ts';
 import type { Context, Store } from './context.ts';
@@ -49,10 +50,8 @@ export async function mount(
 }
 
 /** What a hostile image holds must neither raise privileges nor open the host's devices. */
-const harmless = (call: Mount): Mount => ({
-  ...call,
-  options: [...call.options, 'nosuid', 'nodev'],
-});
+const harmless = (call: Mount): Mount =>
+  call.target === undefined ? { ...call, options: [...call.options, 'nosuid', 'nodev'] } : call;
 
 /** @see Engine.unmount */
 export async function unmount(

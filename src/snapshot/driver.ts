@@ -1,4 +1,5 @@
 import type { Abortable, Bytes } from '../io/bytes.ts';
+import type { DiffId, Digest } from '../oci/digest.ts';
 import type { Mount } from '../sys/mount-data.ts';
 
 /**
@@ -15,8 +16,11 @@ export interface Driver extends AsyncDisposable {
   readonly form: LayerForm;
   /** Allocates storage for `snapshot`, showing the content of its parents. */
   create(snapshot: Snapshot, options?: CreateOptions): Promise<void>;
-  /** Freezes what was written, so that others can build on it. Absent: nothing to do. */
-  seal?(snapshot: Snapshot): Promise<void>;
+  /**
+   * Freezes what was written, so that others can build on it. Absent: nothing to do.
+   * @returns what is known of the layer now, if sealing made a tar and an index of it
+   */
+  seal?(snapshot: Snapshot): Promise<LayerFacts | undefined>;
   /** Takes away everything `snapshot` owns, at once; its space may come back only with {@link purge}. */
   remove(snapshot: Snapshot): Promise<void>;
   /** Frees the space of all that was removed. Absent: {@link remove} has freed it. */
@@ -26,6 +30,12 @@ export interface Driver extends AsyncDisposable {
    * cannot be mounted, only read through the union in user space.
    */
   mounts?(snapshot: Snapshot): Promise<readonly Mount[]>;
+  /**
+   * Takes away the shared mounts (`Mount.target`) of all committed snapshots whose ids are not in
+   * `needed()`; one that is in use otherwise stays. `needed` is asked while no stack can be mounted,
+   * so that its answer holds until the mounts are gone. Absent: there are no shared mounts.
+   */
+  release?(needed: () => ReadonlySet<string>): Promise<void>;
   /** Storage owned by `snapshot` alone, parents excluded. */
   usage(snapshot: Snapshot, options?: Abortable): Promise<Usage>;
   /** Docker's `GraphDriver.Data`: low-level facts for people, never for programs. */
@@ -56,6 +66,26 @@ export interface Snapshot {
   /** Ids of committed snapshots, nearest first. */
   readonly parents: readonly string[];
 }
+
+/** What is known about a layer that was unpacked from a tar, or packed into one. */
+export interface LayerFacts {
+  readonly diffId: DiffId;
+  /** Its tree depends on the layers below it: it is kept per chainID. */
+  readonly dependent: boolean;
+  /** Uncompressed tar, in bytes. */
+  readonly tarSize: number;
+  readonly indexSize: number;
+  /** sha256 of `index.erofs`. */
+  readonly indexDigest: Digest;
+  /** Counts and sums by name. */
+  readonly stats: Readonly<Record<string, number>>;
+}
+
+/**
+ * Writes `layer.tar` and `index.erofs` into the existing `directory`, durably, from what an upper
+ * directory holds. Idempotent. Given to drivers of form `tar`, which freeze what was written with it.
+ */
+export type Pack = (upper: Upper, directory: string, options?: Abortable) => Promise<LayerFacts>;
 
 export interface Upper {
   readonly path: string;

@@ -2,21 +2,7 @@ import { join } from 'node:path';
 import { bootId } from '../db/boot.ts';
 import type { Database } from '../db/database.ts';
 import type { DiffId, Digest } from '../oci/digest.ts';
-import type { Driver, LayerForm } from './driver.ts';
-
-/** What is known about a layer once it is unpacked. */
-export interface LayerFacts {
-  readonly diffId: DiffId;
-  /** Its tree depends on the layers below it: it is kept per chainID. */
-  readonly dependent: boolean;
-  /** Uncompressed tar, in bytes. */
-  readonly tarSize: number;
-  readonly indexSize: number;
-  /** sha256 of `index.erofs`. */
-  readonly indexDigest: Digest;
-  /** Counts and sums by name. */
-  readonly stats: Readonly<Record<string, number>>;
-}
+import type { Driver, LayerFacts, LayerForm } from './driver.ts';
 
 export type LayerState = 'building' | 'built' | 'ready' | 'active' | 'removing';
 
@@ -134,12 +120,28 @@ export class LayerRows {
     return changed > 0;
   }
 
-  /** A writable layer becomes one that others build on. */
-  seal(id: number, key: string | undefined, diffId: DiffId | undefined): void {
+  /**
+   * A writable layer becomes one that others build on.
+   * @param facts - if it was packed
+   */
+  seal(
+    id: number,
+    {
+      key,
+      diffId,
+      facts,
+    }: { key?: string | undefined; diffId?: DiffId | undefined; facts?: LayerFacts | undefined },
+  ): void {
     this.#db.run(
-      `update layer set state = 'ready', key = ?, diff_id = ?, lease = null, boot = null where id = ?`,
+      `update layer set state = 'ready', key = ?, diff_id = ?, dependent = ?, tar_size = ?, index_size = ?,
+         index_digest = ?, stats = ?, lease = null, boot = null where id = ?`,
       key ?? null,
-      diffId ?? null,
+      facts?.diffId ?? diffId ?? null,
+      facts?.dependent ? 1 : 0,
+      facts?.tarSize ?? null,
+      facts?.indexSize ?? null,
+      facts?.indexDigest ?? null,
+      facts ? JSON.stringify(facts.stats) : null,
       id,
     );
   }
@@ -173,6 +175,12 @@ export class LayerRows {
           and not exists (select 1 from snapshot where snapshot.layer = layer.id) order by id`,
       Date.now() - LIMBO,
     );
+  }
+
+  /** Recorded sha256 of a layer's index. */
+  indexDigest(id: number): Digest | undefined {
+    const sql = 'select index_digest as digest from layer where id = ?';
+    return this.#db.get<{ digest: Digest | null }>(sql, id)?.digest ?? undefined;
   }
 
   knownDependent(diffId: DiffId): boolean {

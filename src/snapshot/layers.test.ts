@@ -13,7 +13,7 @@ import { needs } from '../testing/need.ts';
 import { listLayers } from './chain.ts';
 import { tar } from './drivers/tar.ts';
 import { vfs } from './drivers/vfs.ts';
-import type { LayerFacts } from './layer-rows.ts';
+import type { LayerFacts } from './driver.ts';
 import { LayerStore } from './layers.ts';
 
 interface Context {

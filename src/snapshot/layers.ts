@@ -5,12 +5,11 @@ import { MicaError } from '../errors.ts';
 import type { Abortable } from '../io/bytes.ts';
 import type { DiffId } from '../oci/digest.ts';
 import { syncFilesIn } from '../sys/sync.ts';
-import type { Driver } from './driver.ts';
+import type { Driver, LayerFacts } from './driver.ts';
 import {
   isThisBoot,
   isUsable,
   layerDirectory,
-  type LayerFacts,
   type LayerRecord,
   type LayerRow,
   LayerRows,

@@ -4,7 +4,7 @@ import { syncStore } from '../db/sync.ts';
 import { MicaError } from '../errors.ts';
 import type { Abortable } from '../io/bytes.ts';
 import type { Mount } from '../sys/mount-data.ts';
-import type { Driver, Usage } from './driver.ts';
+import type { Driver, LayerFacts, Usage } from './driver.ts';
 import { isUsable, layerDirectory, LayerRows } from './layer-rows.ts';
 import { mountedFrom } from './mounted.ts';
 import { forget, record, type Recorded } from './record.ts';
@@ -151,6 +151,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
       if (!this.#rows.claim(row, this.#mine())) continue;
       await (row.state === 'committing' ? this.#seal(row) : this.#erase(row));
     }
+    await this.#release();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -195,16 +196,21 @@ class DatabaseSnapshotter implements LocalSnapshotter {
 
   /** Can be repeated: nothing has changed for others until the last transaction. */
   async #seal(row: SnapshotRow): Promise<void> {
-    await this.#driver.seal?.(this.#rows.physical(row));
+    const facts = await this.#driver.seal?.(this.#rows.physical(row));
     await syncStore(this.#db);
-    const spare = this.#db.transaction(() => this.#publish(row), DURABLE);
+    const spare = this.#db.transaction(() => this.#publish(row, facts), DURABLE);
     if (spare !== undefined) await this.#eraseLayer(spare);
+    await this.#release();
   }
 
-  /** @returns our own layer, when the same one was there already */
-  #publish(row: SnapshotRow): number | undefined {
-    const diffId = row.target_diff_id ?? undefined;
-    const key = diffId && (this.#driver.form === 'direct' ? row.target! : diffId);
+  /**
+   * A layer that was packed is what came out, whatever the caller said that it would be.
+   * @returns our own layer, when the same one was there already
+   */
+  #publish(row: SnapshotRow, facts: LayerFacts | undefined): number | undefined {
+    const diffId = facts?.diffId ?? row.target_diff_id ?? undefined;
+    const isOfChain = this.#driver.form === 'direct' || facts?.dependent === true;
+    const key = diffId && (isOfChain ? row.target! : diffId);
     const same = key === undefined ? undefined : this.#layers.find(this.#driver.name, key);
     if (same !== undefined && isUsable(same)) {
       this.#layers.ready(same.id);
@@ -213,7 +219,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
       return row.layer;
     }
     // One that is still being built keeps the key: ours then is a copy that nobody else finds.
-    this.#layers.seal(row.layer, same === undefined ? key : undefined, diffId);
+    this.#layers.seal(row.layer, { key: same === undefined ? key : undefined, diffId, facts });
     this.#rows.committed(row.id, row.layer);
     return undefined;
   }
@@ -230,6 +236,12 @@ class DatabaseSnapshotter implements LocalSnapshotter {
       return this.#layers.condemn(layer);
     }, DURABLE);
     if (gone) await this.#eraseLayer(row.layer);
+    await this.#release();
+  }
+
+  /** Mounts of layers end when nothing that could be mounted stands on them any more. */
+  async #release(): Promise<void> {
+    await this.#driver.release?.(() => new Set(Array.from(this.#rows.mountable(), String)));
   }
 
   async #eraseLayer(id: number): Promise<void> {

@@ -5,6 +5,14 @@ export interface Mount {
   readonly source: string;
   /** As in fstab; `lowerdir=` may list any number of directories. */
   readonly options: readonly string[];
+  /**
+   * Absolute path of a mount point that stacks of one store share, whoever mounts them: mounted
+   * there unless it already is, and it stays when the list is undone. Absent: on what the caller
+   * of `performMounts` names.
+   */
+  readonly target?: string;
+  /** With `target`: UUID of the file system that belongs there. Another one found there is stale and is replaced. */
+  readonly uuid?: string;
 }
 
 /** Overlay's `lowerdir=` option for `paths`, nearest first; `:` and `\` in them are escaped. */

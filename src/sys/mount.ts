@@ -1,24 +1,22 @@
 import { MicaError } from '../errors.ts';
 import { close } from './at.ts';
-import { cstring, syscall } from './binding.ts';
-import { toBytes } from './byte-string.ts';
-import { checked, errnoOf } from './errno.ts';
+import { errnoOf } from './errno.ts';
 import { attach, FsContext, openTree, setAttributes } from './mount/context.ts';
 import { type Mount, parseLowerdir } from './mount-data.ts';
 import { mountByOldCall } from './mount/old-call.ts';
 import { attributesOf, splitOptions } from './mount/options.ts';
+import { ensureShared, isShared, lockShared } from './mount/shared.ts';
 import { ShortPaths } from './mount/short-paths.ts';
-import { NR } from './syscalls.ts';
-
-const UMOUNT_DETACH = 2;
-const UMOUNT_NOFOLLOW = 8;
+import { unmount } from './mount/unmount.ts';
 
 /** The longest string that fsconfig(2) takes, in bytes. */
 const MAX_VALUE = 255;
 
 /**
  * Performs `mounts` on the existing directory `target`, in order, and undoes them when disposed of
- * (a mount still in use then vanishes from the tree and ends with its last user).
+ * (a mount still in use then vanishes from the tree and ends with its last user). Mounts with a
+ * target of their own are shared with others: they come first, and are not undone. Until the last
+ * mount is in its place nobody takes a shared one away.
  *
  * It does what the options say and adds nothing: whoever shows an image to people adds
  * `nosuid,nodev`, because what a hostile image holds must neither raise privileges nor open the
@@ -32,8 +30,12 @@ export async function performMounts(
   const undo = (): void => {
     for (; done > 0; done--) unmount(target, { detach: true });
   };
+  const shared = mounts.filter(isShared);
+  using _ = await lockShared(shared);
   try {
+    for (const mount of shared) ensureShared(mount, performMount);
     for (const mount of mounts) {
+      if (isShared(mount)) continue;
       performMount(mount, target);
       done++;
     }
@@ -48,20 +50,6 @@ export async function performMounts(
     },
   };
 }
-
-/**
- * Takes the topmost mount off `target`; what is not mounted (any more) is fine.
- * @param options - `detach`: also while something uses it; then it ends with its last user
- * @throws FAILED_PRECONDITION while something uses it
- */
-export function unmount(target: string, options: { readonly detach?: boolean } = {}): void {
-  const flags = UMOUNT_NOFOLLOW | (options.detach ? UMOUNT_DETACH : 0);
-  const result = syscall(NR.umount2, cstring(toBytes(target)), flags);
-  if (result !== -EINVAL && result !== -ENOENT) checked(result, 'unmount', toBytes(target));
-}
-
-const EINVAL = 22;
-const ENOENT = 2;
 
 function performMount(mount: Mount, target: string): void {
   if (mount.type === 'windows-layer')

@@ -8,9 +8,9 @@ import type { Unpacker } from '../../layer/unpack.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { type ChainId, chainIds, type DiffId } from '../../oci/digest.ts';
 import type { Repository } from '../../registry/registry.ts';
+import type { LayerFacts } from '../../snapshot/driver.ts';
 import {
   layerDirectory,
-  type LayerFacts,
   type LayerRecord,
   LayerRows,
   toRecord,

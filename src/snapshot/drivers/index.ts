@@ -4,7 +4,7 @@ import { getMeta, setMeta } from '../../db/meta.ts';
 import { MicaError } from '../../errors.ts';
 import { fromNode } from '../../sys/errno.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
-import type { Driver, LayerForm } from '../driver.ts';
+import type { Driver, LayerForm, Pack } from '../driver.ts';
 import { layersDirectory } from '../layer-rows.ts';
 import { type Candidate, CANDIDATES, isDriverName } from './candidates.ts';
 
@@ -24,6 +24,8 @@ export interface RejectedDriver {
 export interface ChooseDriverOptions {
   /** Default: the best. */
   readonly wanted?: string | undefined;
+  /** How a driver that keeps tars makes one of what was written. */
+  readonly pack?: Pack | undefined;
 }
 
 /** What the store was made with; `undefined` before its first layer. */

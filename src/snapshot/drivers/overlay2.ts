@@ -50,6 +50,7 @@ export function overlay2(root: string, { userxattr = false }: OverlayOptions = {
       await rm(dirs.work(id), { recursive: true, force: true }).catch((error: unknown) => {
         throw fromNode(error);
       });
+      return undefined;
     },
 
     remove: async ({ id }) => dirs.remove(id),

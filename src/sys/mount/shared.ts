@@ -1,0 +1,128 @@
+import { mkdirSync, readdirSync, realpathSync, rmdirSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { MicaError } from '../../errors.ts';
+import { holdWhenFree } from '../alive.ts';
+import { errnoOf, fromNode } from '../errno.ts';
+import type { Mount } from '../mount-data.ts';
+import { readMountinfo } from '../mountinfo.ts';
+import { fileSystemUuid } from './uuid.ts';
+import { unmount } from './unmount.ts';
+
+/**
+ * Mounts that many stacks use and nobody counts: whoever needs one makes sure that it is there, and
+ * whoever finds out that nobody needs it any more takes it away. One lock, beside the directory of
+ * the mount points, keeps the two apart.
+ *
+ * The mount points stay as long as what is mounted on them exists: removing one would end the mount
+ * in the mount namespaces that have a copy of it.
+ */
+
+export type SharedMount = Mount & { readonly target: string };
+
+export const isShared = (mount: Mount): mount is SharedMount => mount.target !== undefined;
+
+/** Keeps what is mounted on the mount points of `mounts` there until it is disposed of. */
+export async function lockShared(mounts: readonly SharedMount[]): Promise<DisposableStack> {
+  using locks = new DisposableStack();
+  const directories = new Set(mounts.map(({ target }) => dirname(target)));
+  for (const directory of [...directories].sort()) locks.use(await lock(directory));
+  return locks.move();
+}
+
+/** Under the lock. @param perform - makes the mount where there is none, or a stale one */
+export function ensureShared(
+  mount: SharedMount,
+  perform: (mount: Mount, target: string) => void,
+): void {
+  const { target } = mount;
+  try {
+    mkdirSync(target, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw fromNode(error);
+  }
+  while (isMountPoint(target)) {
+    if (isExpected(mount)) return;
+    refuseForeign(mount);
+    unmount(target, { detach: true });
+  }
+  perform(mount, target);
+}
+
+/** Whether a shared mount is there already, and is what it should be. */
+export function isSharedMounted(mount: SharedMount): boolean {
+  return isMountPoint(mount.target) && isExpected(mount);
+}
+
+/**
+ * Unmounts what is mounted on mount points in `directory`, except those `needed` by name: asked
+ * under the lock. What a process uses directly stays.
+ */
+export async function releaseShared(
+  directory: string,
+  needed: () => ReadonlySet<string>,
+): Promise<void> {
+  // Without the lock first: mostly there is nothing to do.
+  const idle = (): string[] => {
+    const keep = needed();
+    return mountPoints(directory).filter((name) => !keep.has(name));
+  };
+  if (idle().length === 0) return;
+  using _ = await lock(directory);
+  for (const name of idle())
+    try {
+      unmount(join(directory, name));
+    } catch (error) {
+      if (errnoOf(error) !== 'EBUSY') throw error;
+    }
+}
+
+/** Ends the mount for everybody in this mount namespace, and removes its mount point. */
+export async function dropShared(target: string): Promise<void> {
+  if (statSync(target, { throwIfNoEntry: false }) === undefined) return;
+  using _ = await lock(dirname(target));
+  while (isMountPoint(target)) unmount(target, { detach: true });
+  try {
+    rmdirSync(target);
+  } catch (error) {
+    // What somebody put below the mount harms nobody.
+    if (errnoOf(error) !== 'ENOENT' && errnoOf(error) !== 'ENOTEMPTY') throw fromNode(error);
+  }
+}
+
+async function lock(directory: string): Promise<Disposable> {
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+  } catch (error) {
+    throw fromNode(error);
+  }
+  return holdWhenFree(`${directory}.lock`);
+}
+
+function mountPoints(directory: string): string[] {
+  try {
+    return readdirSync(directory).filter((name) => isMountPoint(join(directory, name)));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw fromNode(error);
+  }
+}
+
+function isMountPoint(path: string): boolean {
+  const there = statSync(path, { throwIfNoEntry: false });
+  return there !== undefined && there.dev !== statSync(dirname(path)).dev;
+}
+
+/** By its UUID: the mount point of a store that was deleted may still show that store's layer. */
+const isExpected = ({ target, uuid }: SharedMount): boolean =>
+  uuid === undefined || fileSystemUuid(target) === uuid;
+
+/** What is not even such a file system was put there by somebody who may want to keep it. */
+function refuseForeign({ type, target }: SharedMount): void {
+  const path = realpathSync(target);
+  const top = readMountinfo().findLast((mount) => mount.target === path);
+  if (top === undefined || top.type === type) return;
+  throw new MicaError(
+    'FAILED_PRECONDITION',
+    `mount ${target}: a file system ${top.type} (${top.source}) is mounted there already; unmount that`,
+  );
+}
