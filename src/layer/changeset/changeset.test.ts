@@ -113,6 +113,11 @@ const ALONE: readonly Case[] = [
     gives: ['/ implicit', 'a gone'],
   },
   {
+    title: 'a whiteout deletes the longest name that there is',
+    layer: [['n'.repeat(255), t.whiteout()]],
+    gives: ['/ implicit', `${'n'.repeat(255)} gone`],
+  },
+  {
     title: 'a whiteout before the same name: the new file stays',
     layer: [
       ['a', t.whiteout()],
@@ -560,6 +565,7 @@ const REFUSED: readonly [title: string, layer: Pairs][] = [
   ],
   ['a symbolic link to nothing', [['a', t.link('')]]],
   ['a name longer than file systems have', [['a'.repeat(256), t.file()]]],
+  ['a whiteout of a name longer than file systems have', [['a'.repeat(256), t.whiteout()]]],
   ['a path longer than the kernel takes', [['a/'.repeat(2048) + 'f', t.file()]]],
   ['an owner that means "leave it"', [['a', t.file('', { uid: 0xffff_ffff })]]],
   ['a time out of range', [['a', t.file('', { mtime: 1e300 })]]],

@@ -106,13 +106,15 @@ export class Changeset implements EntryHandler {
   #member(entry: Entry, path: string): void {
     const slash = path.lastIndexOf('/');
     const name = path.slice(slash + 1);
-    if (name.length > MAX_NAME)
+    const mark = markOf(name, path);
+    // Only the name that is deleted must exist somewhere, not the one with `.wh.` before it.
+    const { length } = mark.kind === 'whiteout' ? mark.name : name;
+    if (length > MAX_NAME)
       throw new MicaError(
         'INVALID_ARGUMENT',
-        `${shown(path)}: a name has at most ${MAX_NAME} bytes, not ${name.length}`,
+        `${shown(path)}: a name has at most ${MAX_NAME} bytes, not ${length}`,
       );
     const parentPath = slash < 0 ? '' : path.slice(0, slash);
-    const mark = markOf(name, path);
     if (mark.kind !== 'none' && !isLinkStore(path)) return this.#mark(mark, parentPath);
     const parent = this.#tree.directory(parentPath);
     if (entry.type === 'link') this.#link(entry, parent, name);
