@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import { test } from 'node:test';
 import * as fc from 'fast-check';
 import type { Listed } from '../testing/listing.ts';
 import { listDirectory, listIndex, listNodes } from '../testing/listing.ts';
+import { mountIndex } from '../testing/mounted-index.ts';
 import { needs } from '../testing/need.ts';
 import { anyPlan, DEVICE, plant, readDevice } from '../testing/nodes.ts';
 import { Node, S_IFDIR, S_IFLNK, S_IFREG } from './node.ts';
@@ -21,28 +21,19 @@ const OPTIONS: IndexOptions = {
   read: (_device, physical, into) => into.set(DEVICE.subarray(physical, physical + into.length)),
 };
 
-const run = (file: string, ...args: string[]): string =>
-  execFileSync(file, args, { encoding: 'utf8' }).trim();
-
 /** What the kernel shows of an image whose data are in `devices`. */
 function listMounted(
   directory: string,
   image: Uint8Array,
   devices: readonly Uint8Array[],
 ): Listed[] {
-  using undo = new DisposableStack();
-  const target = join(directory, 'mounted');
-  mkdirSync(target, { recursive: true });
-  const [device, ...extra] = [image, ...devices].map((bytes, i) => {
-    const path = join(directory, `device-${i}`);
-    writeFileSync(path, bytes);
-    const loop = run('losetup', '--find', '--show', '--read-only', path);
-    undo.defer(() => run('losetup', '--detach', loop));
-    return loop;
+  const [path, ...extra] = [image, ...devices].map((bytes, i) => {
+    const file = join(directory, `device-${i}`);
+    writeFileSync(file, bytes);
+    return file;
   });
-  const options = ['ro', ...extra.map((path) => `device=${path}`)].join();
-  run('mount', '-t', 'erofs', '-o', options, device!, target);
-  undo.defer(() => run('umount', target));
+  const target = join(directory, 'mounted');
+  using _ = mountIndex(path!, extra, target);
   return listDirectory(target);
 }
 
