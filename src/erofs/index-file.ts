@@ -1,5 +1,5 @@
 import type { Extent, IndexDevice, Xattr } from './node.ts';
-import { S_IFCHR, S_IFMT } from './node.ts';
+import { S_IFCHR, S_IFDIR, S_IFMT } from './node.ts';
 
 /**
  * An EROFS image open for reading: the index of one layer. Everything is synchronous.
@@ -76,3 +76,19 @@ export function isOpaque(index: Index, inode: Inode): boolean {
       value[0] === 0x79, // 'y'
   );
 }
+
+/** Marks that layering leaves in an index are no attributes of the file. */
+export const isMark = (name: string): boolean =>
+  name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.');
+
+/** Whether a root is as it is when no archive describes it: 0755, of root, of 1970, without xattrs. */
+export const isMadeUp = (
+  index: Index,
+  { nid, mode, uid, gid, mtime, mtimeNs, hasXattrs }: Inode,
+): boolean =>
+  mode === (S_IFDIR | 0o755) &&
+  uid === 0 &&
+  gid === 0 &&
+  mtime === 0 &&
+  mtimeNs === 0 &&
+  !(hasXattrs && index.xattrs(nid).some(({ name }) => !isMark(name)));

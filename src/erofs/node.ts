@@ -45,7 +45,10 @@ export interface Xattr {
 export interface Extent {
   /** Offset in the file, in bytes. */
   readonly logical: number;
-  /** 1: the layer's own tar. 2 and up: the tars of other layers, see {@link IndexDevice}. 0: the index itself. */
+  /**
+   * 1: the layer's own tar. 2 and up: the tars of other layers, see {@link IndexDevice}. 0: the index itself.
+   * Below 0: what a written index cannot point to, and the writer copies into it.
+   */
   readonly device: number;
   /** Offset in the device, in bytes. */
   readonly physical: number;

@@ -16,8 +16,8 @@ export interface IndexOptions {
   /** What the volume's UUID is derived from. Default: the tags of the devices. */
   readonly identity?: string;
   /**
-   * With it, pieces of files that do not begin at a multiple of 512 bytes in the tar are copied into
-   * the index; without it such files are {@link WrittenIndex.unmapped}.
+   * With it, pieces of files that do not begin at a multiple of 512 bytes in the tar, or lie in no
+   * device, are copied into the index; without it such files are {@link WrittenIndex.unmapped}.
    */
   readonly read?: ReadDevice;
 }

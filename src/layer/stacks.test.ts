@@ -13,19 +13,21 @@ const VIEWS = [
   'union of extracted layers',
   'union of kept tars',
   'copied parents',
+  'merged index',
   'umoci',
 ] as const;
 
 async function view(views: StackViews, name: (typeof VIEWS)[number]): Promise<string> {
   if (name === 'umoci') return views.umoci();
   if (name === 'copied parents') return views.direct();
+  if (name === 'merged index') return (await views.merged()).mounted;
   return views.union(name === 'union of kept tars' ? 'tar' : 'overlay');
 }
 
 /** Random stacks, all views. The root's own line differs where no layer describes it. */
 test(
-  'random layers look the same through overlayfs, the union, copies, and as umoci unpacks them',
-  { skip: needs('overlay', 'umoci') },
+  'random layers look the same through overlayfs, the union, copies, one index, and as umoci unpacks them',
+  { skip: needs('overlay', 'erofs', 'umoci') },
   async () => {
     await using work = await mkdtempDisposable(join(tmpdir(), 'stacks-'));
     let run = 0;
@@ -94,7 +96,7 @@ async function orRefusal(look: () => Promise<string>): Promise<string> {
 
 test(
   'layers that come in any order, through links and over each other, still look the same everywhere',
-  { skip: needs('overlay') },
+  { skip: needs('overlay', 'erofs') },
   async () => {
     await using work = await mkdtempDisposable(join(tmpdir(), 'stacks-'));
     let run = 0;
@@ -106,6 +108,8 @@ test(
         assert.equal(await orRefusal(() => views.direct()), overlay, 'copied parents');
         assert.equal(await orRefusal(() => views.union('overlay')), overlay, 'union of files');
         assert.equal(await orRefusal(() => views.union('tar')), overlay, 'union of tars');
+        const merged = await orRefusal(async () => (await views.merged()).mounted);
+        assert.equal(merged, overlay, 'merged index');
       }),
       { numRuns: 40 },
     );

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import {
   makeDevice,
   Node,
@@ -20,10 +21,17 @@ import type { Member, Tree } from './tree.ts';
  * A layer in memory, made without the code that unpacks layers, so that a union can be tested by
  * itself. Only for layers whose members come in order: parents first, and no name twice.
  */
-export function packLayer(tree: Tree): UnionLayer {
+export function packLayer(tree: Tree): PackedLayer {
   const packer = new Packer();
   for (const member of tree) packer.add(member);
   return packer.layer();
+}
+
+export interface PackedLayer extends UnionLayer {
+  readonly index: Uint8Array;
+  /** What the index calls its one device, and what that holds. */
+  readonly tag: string;
+  readonly device: Buffer;
 }
 
 const TYPES: Readonly<Record<Exclude<Member['type'], 'link'>, number>> = {
@@ -54,17 +62,18 @@ class Packer {
     else parent.children!.set(name, this.#node(member));
   }
 
-  layer(): UnionLayer {
+  layer(): PackedLayer {
     const chunks: Uint8Array[] = [];
     const device = Buffer.concat(this.#device);
+    const tag = createHash('sha256').update(device).digest('hex');
     writeIndex(this.#root, (chunk) => chunks.push(Uint8Array.from(chunk)), {
-      devices: [{ tag: '', size: device.length }],
+      devices: [{ tag, size: device.length }],
       read: (_, physical, into) => device.copy(into, 0, physical),
     });
     const stream = tarStream('a packed layer', async function* () {
       yield device;
     });
-    return { index: Buffer.concat(chunks), data: tarData(stream) };
+    return { index: Buffer.concat(chunks), data: tarData(stream), tag, device };
   }
 
   #find(names: readonly string[]): Node {

@@ -3,9 +3,11 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { performMounts } from '../sys/mount.ts';
 import { storedLayer } from '../union/stored.ts';
+import { tarData, tarFile } from '../union/tar-data.ts';
 import { openUnion } from '../union/union.ts';
 import { describeDirectory, type DescribeOptions, describeTree } from './describe.ts';
 import { BlobFixture } from './image-fixture.ts';
+import { mountIndex, writeMerged } from './merged-index.ts';
 import { type Tree, tarOf } from './tree.ts';
 import { overlayOf, unpackStack } from './unpack-stack.ts';
 
@@ -51,6 +53,23 @@ export class StackViews {
     );
     await using _ = union;
     return await describeTree(union, this.#options);
+  }
+
+  /** One index of all layers, over their tars: mounted, and as the union of a single layer. */
+  async merged(): Promise<{ readonly mounted: string; readonly union: string }> {
+    const layers = await unpackStack(this.#tars, 'tar', this.#make('kept'));
+    const [index, target] = [join(this.#work, 'merged.erofs'), this.#make('merged-target')];
+    const devices = writeMerged(layers, index);
+    const tars = new Map(
+      layers.map(({ diffId, directory }) => [diffId.slice(7), join(directory, 'layer.tar')]),
+    );
+    const data = tarData(tarFile(devices[0] ?? ''), (hex) => tarFile(tars.get(hex)!));
+    await using union = openUnion([{ index, data }]);
+    await using _ = await mountIndex(index, devices, target);
+    return {
+      mounted: describeDirectory(target, this.#options),
+      union: await describeTree(union, this.#options),
+    };
   }
 
   /** What umoci unpacks, through an image layout. */

@@ -1,5 +1,6 @@
 import { MicaError } from '../errors.ts';
 import type { Index, Inode } from '../erofs/index-file.ts';
+import { isMark } from '../erofs/index-file.ts';
 import {
   majorOf,
   minorOf,
@@ -33,22 +34,6 @@ export function typeOf(mode: number): FileType {
 
 /** The same inode in the same layer is the same file, whatever it is called. */
 export const inoOf = (layer: number, nid: number): string => `${layer}:${nid}`;
-
-/** Marks that layering leaves in an index are no attributes of the file. */
-const isMark = (name: string): boolean =>
-  name.startsWith('trusted.overlay.') || name.startsWith('user.overlay.');
-
-/** Whether a root is as it is when no archive describes it: 0755, of root, of 1970, without xattrs. */
-export const isMadeUp = (
-  index: Index,
-  { nid, mode, uid, gid, mtime, mtimeNs, hasXattrs }: Inode,
-): boolean =>
-  mode === (S_IFDIR | 0o755) &&
-  uid === 0 &&
-  gid === 0 &&
-  mtime === 0 &&
-  mtimeNs === 0 &&
-  !(hasXattrs && index.xattrs(nid).some(({ name }) => !isMark(name)));
 
 /** @param merged how many layers' directories merge in it */
 export function statOf(index: Index, layer: number, inode: Inode, merged = 1): TreeStat {

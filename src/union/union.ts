@@ -1,5 +1,6 @@
 import { MicaError } from '../errors.ts';
 import type { Index } from '../erofs/index-file.ts';
+import { isMadeUp } from '../erofs/index-file.ts';
 import { openIndex } from '../erofs/read.ts';
 import {
   isDirectory,
@@ -15,7 +16,7 @@ import { decode, encode, Path } from './byte-string.ts';
 import type { LayerData } from './content.ts';
 import { historyOf } from './history.ts';
 import { resolvePath, type Found } from './resolve.ts';
-import { inoOf, isMadeUp, statOf, typeOf } from './stat.ts';
+import { inoOf, statOf, typeOf } from './stat.ts';
 import { survey } from './survey.ts';
 import type {
   FileType,

@@ -38,7 +38,8 @@ const MAX_BITS = 31;
 export function wholeFileExtent({ extents, size }: Node): Extent | undefined {
   if (!extents || extents.length !== 1) return undefined;
   const only = extents[0]!;
-  const whole = only.logical === 0 && only.length === size && only.device !== UNMAPPED_DEVICE;
+  const mapped = only.device >= 0 && only.device !== UNMAPPED_DEVICE;
+  const whole = mapped && only.logical === 0 && only.length === size;
   return whole && isAligned(only) ? only : undefined;
 }
 
@@ -112,7 +113,7 @@ function runsOf(extents: readonly Extent[], size: number): { runs: Run[]; copied
     const end = extent.logical + extent.length;
     const first = Math.floor(extent.logical / BLOCK_SIZE);
     const last = Math.ceil(end / BLOCK_SIZE);
-    if (extent.logical % BLOCK_SIZE !== 0 || !isAligned(extent)) {
+    if (extent.device < 0 || extent.logical % BLOCK_SIZE !== 0 || !isAligned(extent)) {
       copy(first, last);
       continue;
     }
