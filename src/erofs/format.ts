@@ -91,12 +91,17 @@ export const EXTENDED = {
 export const INODE_LAYOUT_EXTENDED = 1;
 export const I_DATALAYOUT_BIT = 1;
 export const I_DATALAYOUT_MASK = 7;
-/** Compact inodes that are no directories: the link count is 1, `i_nb` is something else. */
+/**
+ * Bit 4, of compact inodes that are no directories: the link count is 1, `i_nb` is something else.
+ * Of directories: they have no entry `.`.
+ */
 export const I_NLINK_1 = 0x10;
 export const I_ALL = 0x1f;
 
 export const INODE_FLAT_PLAIN = 0;
+export const INODE_COMPRESSED_FULL = 1;
 export const INODE_FLAT_INLINE = 2;
+export const INODE_COMPRESSED_COMPACT = 3;
 export const INODE_CHUNK_BASED = 4;
 
 export const CHUNK_FORMAT_BLKBITS_MASK = 0x1f;

@@ -51,6 +51,8 @@ class ErofsIndex implements Index {
 
   lookup(directory: number, name: string): number | undefined {
     const inode = this.#typed(directory, S_IFDIR);
+    // Newer images may leave the entry out.
+    if (name === '.') return directory;
     const wanted = Buffer.from(name, 'latin1');
     const block = this.#findBlock(inode, wanted);
     if (!block) return undefined;

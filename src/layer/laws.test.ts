@@ -45,9 +45,12 @@ const content = fc
   .tuple(fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 3000 })), fc.nat(255))
   .map(([length, seed]) => Uint8Array.from({ length }, (_, i) => (i * 7 + seed) % 255));
 
+/** Whole blocks as often as not. */
+const anyLength = fc.oneof(fc.constantFrom(512, 1024, 4096), fc.integer({ min: 1, max: 2000 }));
+
 /** Data of any length between holes of any length. */
 const runs = fc
-  .array(fc.tuple(fc.nat(2000), fc.integer({ min: 1, max: 2000 })), { maxLength: 6 })
+  .array(fc.tuple(fc.oneof(fc.constant(0), anyLength), anyLength), { maxLength: 6 })
   .map((pairs) => {
     let end = 0;
     return Object.fromEntries(

@@ -45,9 +45,13 @@ export function readExtents(image: Image, inode: DiskInode): Extent[] {
 
 export function refuseCompressed(inode: DiskInode): void {
   if (inode.layout === F.INODE_FLAT_PLAIN || inode.layout === F.INODE_FLAT_INLINE) return;
-  const what =
-    inode.layout === 1 || inode.layout === 3 ? 'compressed' : `of layout ${inode.layout}`;
-  throw new MicaError('NOT_IMPLEMENTED', `read inode ${inode.nid}: its data are ${what}`);
+  const { nid, layout } = inode;
+  if (layout === F.INODE_COMPRESSED_FULL || layout === F.INODE_COMPRESSED_COMPACT)
+    throw new MicaError(
+      'NOT_IMPLEMENTED',
+      `read inode ${nid}: its data are compressed, which this reader does not undo; mount the image, or make it without -z`,
+    );
+  throw new MicaError('NOT_IMPLEMENTED', `read inode ${nid}: its data are of layout ${layout}`);
 }
 
 function chunkExtents(image: Image, inode: DiskInode): Extent[] {

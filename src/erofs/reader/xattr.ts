@@ -30,6 +30,10 @@ export function readXattrs(source: XattrSource, inode: DiskInode): Xattr[] {
   const found: Xattr[] = [];
   let at = inode.end + F.XATTR_IBODY_HEADER_SIZE + 4 * count;
   while (at < limit) {
+    if (isPadding(bytes, at)) {
+      at += F.XATTR_ENTRY_SIZE;
+      continue;
+    }
     const { xattr, size } = readEntry(source, at, inode.nid);
     at += size;
     if (at > limit) throw damaged(inode.nid, 'an xattr that does not fit in');
@@ -37,7 +41,17 @@ export function readXattrs(source: XattrSource, inode: DiskInode): Xattr[] {
   }
   for (const id of shared)
     found.push(readEntry(source, superblock.xattrStart + 4 * id, inode.nid).xattr);
-  return found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  found.sort((a, b) => (a.name < b.name ? -1 : 1));
+  for (let i = 1; i < found.length; i++)
+    if (found[i]!.name === found[i - 1]!.name)
+      throw damaged(inode.nid, `two xattrs named ${JSON.stringify(found[i]!.name.slice(0, 300))}`);
+  return found;
+}
+
+/** `mkfs.erofs --root-xattr-isize` leaves room behind the last entry; no entry is all zeros. */
+function isPadding(bytes: ImageBytes, offset: number): boolean {
+  const at = bytes.locate(offset, F.XATTR_ENTRY_SIZE);
+  return bytes.buffer.readUInt32LE(at) === 0;
 }
 
 function readEntry(
