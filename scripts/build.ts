@@ -77,7 +77,9 @@ await rm(dist, { recursive: true, force: true });
 await rename(fresh, dist);
 
 const sizes = await Promise.all(
-  [...output, ...worker.output].map(async ({ fileName }) => (await stat(join(dist, fileName))).size),
+  [...output, ...worker.output].map(
+    async ({ fileName }) => (await stat(join(dist, fileName))).size,
+  ),
 );
 const total = sizes.reduce((sum, size) => sum + size, 0);
 console.log(
