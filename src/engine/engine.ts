@@ -282,8 +282,6 @@ export interface EngineInfo {
   readonly rejected: readonly { readonly driver: string; readonly reason: string }[];
   readonly platform: Platform;
   readonly kernel: string;
-  /** What inflates gzip, and why nothing faster does. */
-  readonly inflater: { readonly name: string; readonly reason: string | undefined };
   readonly features: Readonly<Record<string, boolean | string>>;
   readonly images: number;
   readonly layers: number;

@@ -1,5 +1,4 @@
 import { arch, release } from 'node:os';
-import { gzipInflater } from '../io/inflate.ts';
 import { LayerRows } from '../snapshot/layer-rows.ts';
 import { hostPlatform } from '../oci/platform.ts';
 import { features } from '../sys/features.ts';
@@ -20,7 +19,6 @@ export async function info(context: Context): Promise<EngineInfo> {
     rejected: choice.rejected,
     platform: hostPlatform(),
     kernel: kernel || `${release()} (${process.platform})`,
-    inflater: gzipInflater(),
     features: {
       overlay: fileSystems.has('overlay'),
       erofs: fileSystems.has('erofs'),

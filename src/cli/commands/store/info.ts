@@ -19,7 +19,6 @@ export function info(command: Command, cli: Cli): void {
 }
 
 function render(facts: EngineInfo): string {
-  const { inflater } = facts;
   const lines: [string, string][] = [
     ['Version', facts.version],
     ['Root', facts.root],
@@ -27,10 +26,6 @@ function render(facts: EngineInfo): string {
     ...facts.rejected.map(({ driver, reason }): [string, string] => [`  not ${driver}`, reason]),
     ['Platform', formatPlatform(facts.platform)],
     ['Kernel', facts.kernel],
-    [
-      'Gzip by',
-      inflater.reason === undefined ? inflater.name : `${inflater.name} (${inflater.reason})`,
-    ],
     ['Rootless', facts.rootless ? 'yes' : 'no'],
     ['Images', String(facts.images)],
     ['Layers', String(facts.layers)],
