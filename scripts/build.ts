@@ -21,7 +21,7 @@ const CORE =
 
 const { output } = await build({
   cwd: home,
-  input: { mica: 'src/cli/main.ts', 'unpack-worker': 'src/layer/unpack-worker.ts' },
+  input: { mica: 'src/cli/main.ts' },
   platform: 'node',
   // Native: it finds its binary next to itself.
   external: ['koffi'],
@@ -46,6 +46,19 @@ const { output } = await build({
     minify: { compress: true, mangle: false },
   },
 });
+// By itself: a thread that shared chunks with the command line would load its option parser, too.
+const worker = await build({
+  cwd: home,
+  input: { 'unpack-worker': 'src/layer/unpack-worker.ts' },
+  platform: 'node',
+  external: ['koffi'],
+  output: {
+    dir: fresh,
+    format: 'esm',
+    codeSplitting: false,
+    minify: { compress: true, mangle: false },
+  },
+});
 await chmod(join(fresh, 'mica.js'), 0o755);
 
 const compiler = join(home, 'node_modules', '.bin', 'tsc');
@@ -64,9 +77,11 @@ await rm(dist, { recursive: true, force: true });
 await rename(fresh, dist);
 
 const sizes = await Promise.all(
-  output.map(async ({ fileName }) => (await stat(join(dist, fileName))).size),
+  [...output, ...worker.output].map(
+    async ({ fileName }) => (await stat(join(dist, fileName))).size,
+  ),
 );
 const total = sizes.reduce((sum, size) => sum + size, 0);
 console.log(
-  `dist: ${output.length} files of the command line, ${Math.round(total / 1024)} KiB; library in dist/lib`,
+  `dist: ${sizes.length} files of the command line, ${Math.round(total / 1024)} KiB; library in dist/lib`,
 );

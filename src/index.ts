@@ -33,6 +33,14 @@ export type {
 } from './engine/engine.ts';
 
 export type {
+  LayerSource,
+  MigratedLayer,
+  MigrateEvent,
+  MigrateOptions,
+  Migration,
+} from './engine/migrate/migration.ts';
+
+export type {
   FileTree,
   FileType,
   PathLayer,

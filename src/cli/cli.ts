@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { EngineConfig, EngineOptions } from '../engine/config.ts';
 import type { Engine } from '../engine/engine.ts';
-import { enterWhereNeeded } from './namespace.ts';
+import { enterWhereNeeded, type StoreUse } from './namespace.ts';
 import { Output, type OutputStream } from './output.ts';
 
 /** What the terminal, or a test, gives to {@link run}. */
@@ -39,8 +39,8 @@ export class Cli implements AsyncDisposable {
   }
 
   /** The engine on the store that options, environment and configuration name; opened at the first call. */
-  engine({ creates = false }: { readonly creates?: boolean } = {}): Promise<Engine> {
-    this.#engine ??= this.#open(creates);
+  engine(use: StoreUse = {}): Promise<Engine> {
+    this.#engine ??= this.#open(use);
     return this.#engine;
   }
 
@@ -50,9 +50,9 @@ export class Cli implements AsyncDisposable {
     return resolveConfig(this.#engineOptions());
   }
 
-  async #open(creates: boolean): Promise<Engine> {
+  async #open(use: StoreUse): Promise<Engine> {
     const { openEngine } = await import('../engine/open.ts');
-    await enterWhereNeeded(this.#engineOptions(), creates);
+    await enterWhereNeeded(this.#engineOptions(), use);
     return openEngine(this.#engineOptions());
   }
 

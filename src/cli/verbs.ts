@@ -121,6 +121,12 @@ export const VERBS: readonly Verb[] = [
     STORE,
     async () => (await import('./commands/store/check.ts')).check,
   ),
+  verb(
+    'migrate',
+    'Change the storage driver of the store',
+    STORE,
+    async () => (await import('./commands/store/migrate.ts')).migrate,
+  ),
   verb('info', 'Show the store, its driver, and what this machine can do', STORE, info),
 
   verb(

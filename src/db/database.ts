@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { Reserve } from './reserve.ts';
+import type { AloneOptions, RootLock } from './root-directory.ts';
 import { fromSqlite } from './sqlite-error.ts';
 
 /**
@@ -19,14 +20,14 @@ export class Database implements Disposable {
   readonly #db: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly #reserve: Reserve;
-  readonly #onClose: (() => void) | undefined;
+  readonly #lock: RootLock | undefined;
   #closed = false;
 
   constructor(db: DatabaseSync, facts: DatabaseFacts) {
     this.#db = db;
     this.#path = facts.path;
     this.#reserve = new Reserve(facts.root);
-    this.#onClose = facts.onClose;
+    this.#lock = facts.lock;
     this.root = facts.root;
     this.readonly = facts.readonly;
     this.exists = facts.exists;
@@ -78,12 +79,22 @@ export class Database implements Disposable {
     assert.ok(this.#db.isTransaction, 'this step belongs into a transaction');
   }
 
+  /**
+   * Waits until nobody else has the store open for writing, and keeps it so until what is returned
+   * is disposed. Readers are not kept out.
+   * @throws UNAVAILABLE when others go on using it
+   */
+  async alone(options: AloneOptions = {}): Promise<Disposable> {
+    assert.ok(this.#lock, 'only who writes can be alone');
+    return this.#lock.alone(options);
+  }
+
   [Symbol.dispose](): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#statements.clear();
     this.#db.close();
-    this.#onClose?.();
+    this.#lock?.[Symbol.dispose]();
   }
 
   #prepare(sql: string): StatementSync {
@@ -114,5 +125,6 @@ export interface DatabaseFacts {
   readonly path: string;
   readonly readonly: boolean;
   readonly exists: boolean;
-  readonly onClose?: () => void;
+  /** Held, shared, by who may write. */
+  readonly lock?: RootLock;
 }

@@ -1,7 +1,10 @@
 import type { Database } from './database.ts';
 
-/** Facts about the store as a whole. `generation` changes with every change of a reference. */
-export type MetaKey = 'format' | 'id' | 'generation' | 'driver' | 'form';
+/**
+ * Facts about the store as a whole. `generation` changes with every change of a reference;
+ * `migrating-to` is there while the store changes its driver.
+ */
+export type MetaKey = 'format' | 'id' | 'generation' | 'driver' | 'form' | 'migrating-to';
 
 export const getMeta = (db: Database, key: MetaKey): string | undefined =>
   db.get<{ value: string }>('select value from meta where key = ?', key)?.value;
@@ -12,6 +15,10 @@ export function setMeta(db: Database, key: MetaKey, value: string): void {
     key,
     value,
   );
+}
+
+export function deleteMeta(db: Database, key: MetaKey): void {
+  db.run('delete from meta where key = ?', key);
 }
 
 export const generation = (db: Database): number => Number(getMeta(db, 'generation') ?? 0);

@@ -38,6 +38,14 @@ export const listMounts = (db: Database): MountRecord[] =>
       createdAt: new Date(created),
     }));
 
+/** Where the views are mounted that snapshots show, by the snapshots' keys; in all mount namespaces. */
+export const mountTargets = (db: Database): Map<string, string> =>
+  new Map(
+    db
+      .all<Pick<MountRow, 'snapshot' | 'target'>>('select snapshot, target from mount')
+      .map(({ snapshot, target }) => [snapshot, target]),
+  );
+
 export function putMount(db: Database, mount: Omit<MountRecord, 'createdAt'>): void {
   const { target, snapshot, image, layers } = mount;
   db.run(

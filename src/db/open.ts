@@ -69,8 +69,7 @@ async function openForWriting(root: string, path: string): Promise<Database> {
     const reserve = new Reserve(root);
     const db = reserve.lend(() => connectForWriting(path));
     reserve.fill();
-    const onClose = (): void => lock[Symbol.dispose]();
-    return new Database(db, { root, path, readonly: false, exists: true, onClose });
+    return new Database(db, { root, path, readonly: false, exists: true, lock });
   } catch (error) {
     lock[Symbol.dispose]();
     throw error;

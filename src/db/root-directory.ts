@@ -12,6 +12,7 @@ import { MicaError } from '../errors.ts';
 import { hasKernel } from '../sys/binding.ts';
 import { fromNode } from '../sys/errno.ts';
 import { flock } from '../sys/lock.ts';
+import { openedBy } from '../sys/opened-by.ts';
 
 /**
  * Creates the store's directory if there is none (or takes an empty one of ours), and refuses one
@@ -56,7 +57,18 @@ export function checkRoot(root: string): boolean {
   return true;
 }
 
-/** The store's lock: shared by everybody who may write, exclusive while the format is made or changed. */
+export interface AloneOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** How long others may keep it to themselves, in milliseconds. Default 30 seconds. */
+  readonly patience?: number | undefined;
+  /** Called once, when it turns out that others use the store. */
+  readonly onWait?: ((holders: readonly string[]) => void) | undefined;
+}
+
+/**
+ * The store's lock: shared by everybody who may write, exclusive while the format or the driver is
+ * made or changed.
+ */
 export class RootLock implements Disposable {
   readonly #path: string;
   readonly #fd: number;
@@ -74,17 +86,41 @@ export class RootLock implements Disposable {
   async take(kind: 'shared' | 'exclusive'): Promise<void> {
     if (!hasKernel()) return;
     for (let waited = 0; !flock(this.#fd, kind); waited += PAUSE) {
-      if (waited >= PATIENCE)
-        throw new MicaError(
-          'UNAVAILABLE',
-          `${this.#path} is held by a process that ${kind === 'shared' ? 'changes the format of the store' : 'uses the store'}; try again when it has ended`,
-        );
+      if (waited >= PATIENCE) throw this.#refusal(kind);
       await setTimeout(PAUSE);
     }
   }
 
+  /**
+   * Makes a shared lock exclusive, until what is returned is disposed: then it is shared again.
+   * @throws UNAVAILABLE while others keep theirs; it is shared as before then
+   */
+  async alone(options: AloneOptions = {}): Promise<Disposable> {
+    const { signal, patience = PATIENCE, onWait } = options;
+    const share = (): boolean => flock(this.#fd, 'shared', false);
+    for (let waited = 0; hasKernel() && !flock(this.#fd, 'exclusive'); waited += PAUSE) {
+      // Trying has cost the shared lock (flock(2): a conversion is not atomic).
+      share();
+      signal?.throwIfAborted();
+      if (waited === 0) onWait?.(openedBy(this.#path));
+      if (waited >= patience) throw this.#refusal('exclusive');
+      await setTimeout(PAUSE, undefined, { ...(signal && { signal }) }).catch(() => undefined);
+    }
+    return { [Symbol.dispose]: () => void (hasKernel() && share()) };
+  }
+
   [Symbol.dispose](): void {
     closeSync(this.#fd);
+  }
+
+  #refusal(kind: 'shared' | 'exclusive'): MicaError {
+    const what = kind === 'shared' ? 'changes the format or driver of' : 'uses';
+    const holders = openedBy(this.#path);
+    const who = holders.length > 0 ? holders.join(', ') : 'something that this process cannot see';
+    return new MicaError(
+      'UNAVAILABLE',
+      `${this.#path} is held by ${who}, which ${what} the store; try again when it has ended`,
+    );
   }
 }
 

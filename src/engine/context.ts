@@ -27,6 +27,7 @@ export interface Store {
 export class Context implements AsyncDisposable {
   readonly config: EngineConfig;
   readonly #opened = new AsyncDisposableStack();
+  #ofStore = new AsyncDisposableStack();
   #reading: Promise<Database> | undefined;
   #store: Promise<Store> | undefined;
   #registry: Promise<Registry> | undefined;
@@ -46,10 +47,22 @@ export class Context implements AsyncDisposable {
     ));
   }
 
-  store(): Promise<Store> {
+  /** @param asItIs with the driver that it has, whichever is configured */
+  store({ asItIs = false }: { readonly asItIs?: boolean } = {}): Promise<Store> {
+    const config = asItIs ? { ...this.config, driver: undefined } : this.config;
     return (this.#store ??= import('./store.ts').then(({ openStore }) =>
-      openStore(this.config, this.#opened),
+      openStore(config, this.#ofStore),
     ));
+  }
+
+  /** Closes the store, so that the next call opens it as it has become. */
+  async renew(): Promise<void> {
+    const stack = this.#ofStore;
+    this.#ofStore = new AsyncDisposableStack();
+    this.#store = undefined;
+    // Perhaps opened when there was no store yet.
+    this.#reading = undefined;
+    await stack.disposeAsync();
   }
 
   registry(): Promise<Registry> {
@@ -63,7 +76,9 @@ export class Context implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    // What writes into the store ends before that is closed.
     await this.#opened.disposeAsync();
+    await this.#ofStore.disposeAsync();
   }
 
   async #openRegistry(): Promise<Registry> {

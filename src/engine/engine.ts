@@ -5,6 +5,7 @@ import type { ChainId, DiffId, Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { UnionTree } from '../union/tree.ts';
+import type { MigrateOptions, Migration } from './migrate/migration.ts';
 
 /** The use cases of the library: what the CLI's verbs, and later the daemon's routes, translate into. */
 export interface Engine extends AsyncDisposable {
@@ -58,6 +59,12 @@ export interface Engine extends AsyncDisposable {
   /** Verifies every blob, layer and row. With `repair`, re-creates what is broken from the blob or the registry. */
   check(options?: CheckOptions): Promise<CheckReport>;
   info(): Promise<EngineInfo>;
+  /**
+   * Changes the store's storage driver, without pulling again. What is made for it is kept when that
+   * ends early, and a later call goes on. Other calls of this engine must have ended; of other
+   * engines and processes, only at the end. To the driver that the store has: gives up what was begun.
+   */
+  migrate(options: MigrateOptions): Promise<Migration>;
 }
 
 export interface StoredImage {
@@ -282,8 +289,12 @@ export interface EngineInfo {
   readonly rejected: readonly { readonly driver: string; readonly reason: string }[];
   readonly platform: Platform;
   readonly kernel: string;
+  /** What inflates gzip, and why nothing faster does. */
+  readonly inflater: { readonly name: string; readonly reason: string | undefined };
   readonly features: Readonly<Record<string, boolean | string>>;
   readonly images: number;
   readonly layers: number;
   readonly rootless: boolean;
+  /** The driver that an unfinished migration is to. */
+  readonly migratingTo: string | undefined;
 }

@@ -1,5 +1,7 @@
 import { arch, release } from 'node:os';
+import { gzipInflater } from '../io/inflate.ts';
 import { LayerRows } from '../snapshot/layer-rows.ts';
+import { migrationOf } from '../snapshot/migration.ts';
 import { hostPlatform } from '../oci/platform.ts';
 import { features } from '../sys/features.ts';
 import { inUserNamespace } from '../sys/userns.ts';
@@ -19,6 +21,7 @@ export async function info(context: Context): Promise<EngineInfo> {
     rejected: choice.rejected,
     platform: hostPlatform(),
     kernel: kernel || `${release()} (${process.platform})`,
+    inflater: gzipInflater(),
     features: {
       overlay: fileSystems.has('overlay'),
       erofs: fileSystems.has('erofs'),
@@ -28,7 +31,10 @@ export async function info(context: Context): Promise<EngineInfo> {
       architecture: arch(),
     },
     images: db.get<{ count: number }>('select count(*) as count from image')!.count,
-    layers: new LayerRows(db).all().filter(({ state }) => state === 'ready').length,
+    layers: new LayerRows(db)
+      .all()
+      .filter(({ state, driver }) => state === 'ready' && driver === choice.driver.name).length,
+    migratingTo: migrationOf(db)?.driver,
     rootless: process.getuid?.() !== 0 || inUserNamespace(),
   };
 }

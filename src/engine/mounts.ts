@@ -106,7 +106,7 @@ function mountedNow({ db }: Store): MountRecord[] {
 }
 
 /** Views that ended without us: with the machine, or by umount(8). */
-async function forgetEnded(store: Store): Promise<void> {
+export async function forgetEnded(store: Store): Promise<void> {
   const kernel = kernelTargets();
   for (const view of listMounts(store.db)) if (!kernel.has(view.target)) await forget(store, view);
   for (const snapshot of dropMountsOfOtherBoots(store.db)) await removeView(store, snapshot);

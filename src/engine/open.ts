@@ -42,6 +42,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     prune: async (rest) => (await import('./space/gc.ts')).prune(context, rest),
     check: async (rest) => (await import('./check/check.ts')).check(context, rest),
     info: async () => (await import('./info.ts')).info(context),
+    migrate: async (rest) => (await import('./migrate/migrate.ts')).migrate(context, rest),
     [Symbol.asyncDispose]: () => context[Symbol.asyncDispose](),
   };
 }

@@ -1,6 +1,7 @@
 import { MicaError } from '../errors.ts';
 import type { Compression } from './compression.ts';
 import { handleInflater, handleWorks } from './inflate-handle.ts';
+import { isalInflater, isalProblem } from './inflate-isal.ts';
 import { threadInflater } from './inflate-thread.ts';
 import { type Inflatable, type Inflater, OUTPUT_SIZE } from './inflater.ts';
 
@@ -32,9 +33,18 @@ export function openInflate(compression: Compression, sink: (chunk: Uint8Array) 
   };
 }
 
-/** The fastest inflater that works on this Node. */
-const openInflater = (kind: Inflatable): Inflater =>
-  handleWorks() ? handleInflater(kind) : threadInflater(kind);
+/** The fastest inflater that works on this machine. */
+function openInflater(kind: Inflatable): Inflater {
+  if (kind === 'gzip' && isalProblem() === undefined) return isalInflater();
+  return handleWorks() ? handleInflater(kind) : threadInflater(kind);
+}
+
+/** What inflates gzip here, and why nothing faster does, for people. */
+export function gzipInflater(): { readonly name: string; readonly reason: string | undefined } {
+  const reason = isalProblem();
+  if (reason === undefined) return { name: 'ISA-L', reason };
+  return { name: handleWorks() ? 'zlib' : 'zlib, by its public streams', reason };
+}
 
 /** The same, for who wants to pause between pieces. */
 export class Inflation implements Disposable {

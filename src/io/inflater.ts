@@ -8,10 +8,21 @@ export interface Inflater {
    * has said everything: it wants other input, or refuses what is left of this one.
    * @throws Error when the input is damaged; only `close` may be called then
    */
-  step(input: Uint8Array, into: Uint8Array): { readonly used: number; readonly made: number };
+  step(input: Uint8Array, into: Uint8Array): Step;
+  /**
+   * The same on a thread of the pool, for inflaters that can. Until it settles both buffers are left
+   * alone, and nothing else is called. When `made` is less than there is room for, all input is used.
+   */
+  later?(input: Uint8Array, into: Uint8Array): Promise<Step>;
   /** @throws Error when the input so far ends inside a stream */
   finish(): void;
   close(): void;
+}
+
+/** In bytes. */
+export interface Step {
+  readonly used: number;
+  readonly made: number;
 }
 
 /** Pieces of output are at most this, in bytes. */

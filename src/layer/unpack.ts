@@ -118,7 +118,9 @@ class WorkerPool implements Unpacker {
   }
 
   #start(): Worker {
-    const worker = new Worker(WORKER, { resourceLimits: LIMITS, name: 'mica-unpack' });
+    // Options of the program may be about its own source (`--input-type`): it would not start with them.
+    const options = { resourceLimits: LIMITS, name: 'mica-unpack', execArgv: [] };
+    const worker = new Worker(WORKER, options);
     worker.unref();
     worker.on('message', (message: UnpackMessage) => this.#hear(worker, message));
     worker.on('error', (error: Error & { code?: string }) => this.#lose(worker, lost(error)));

@@ -1,8 +1,11 @@
 import { join } from 'node:path';
 import { bootId } from '../db/boot.ts';
 import type { Database } from '../db/database.ts';
+import { getMeta } from '../db/meta.ts';
+import { MicaError } from '../errors.ts';
 import type { DiffId, Digest } from '../oci/digest.ts';
 import type { Driver, LayerFacts, LayerForm } from './driver.ts';
+import { migrationOf } from './migration.ts';
 
 export type LayerState = 'building' | 'built' | 'ready' | 'active' | 'removing';
 
@@ -65,6 +68,7 @@ export class LayerRows {
     return this.#db.all<LayerRow>('select * from layer order by id');
   }
 
+  /** @throws CONFLICT when the store has changed its driver since it was opened */
   insert(row: {
     readonly driver: Driver;
     readonly state: 'building' | 'active';
@@ -73,6 +77,7 @@ export class LayerRows {
     readonly diffId?: DiffId;
   }): LayerRow {
     const { driver, state, lease, key = null, diffId = null } = row;
+    this.#refuseForeign(driver);
     return this.#db.get<LayerRow>(
       `insert into layer (driver, form, key, diff_id, state, lease, boot, created)
        values (?, ?, ?, ?, ?, ?, ?, ?) returning *`,
@@ -85,6 +90,15 @@ export class LayerRows {
       bootId(),
       Date.now(),
     )!;
+  }
+
+  #refuseForeign({ name }: Driver): void {
+    const own = getMeta(this.#db, 'driver') ?? name;
+    if (name !== own && name !== migrationOf(this.#db)?.driver)
+      throw new MicaError(
+        'CONFLICT',
+        `the store has changed from storage driver ${name} to ${own}; open it again`,
+      );
   }
 
   /** Takes over what nobody works on any more. @returns whether nobody else was faster */

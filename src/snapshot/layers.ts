@@ -6,6 +6,7 @@ import type { Abortable } from '../io/bytes.ts';
 import type { DiffId } from '../oci/digest.ts';
 import { syncFilesIn } from '../sys/sync.ts';
 import type { Driver, LayerFacts } from './driver.ts';
+import { driverOf } from './drivers/index.ts';
 import {
   isThisBoot,
   isUsable,
@@ -15,6 +16,7 @@ import {
   LayerRows,
   toRecord,
 } from './layer-rows.ts';
+import { awaitedLayers } from './migration.ts';
 
 export interface OpenLayerOptions extends Abortable {
   readonly diffId: DiffId;
@@ -101,7 +103,7 @@ export class LayerStore {
   async abandon(id: number): Promise<void> {
     const row = this.#rows.get(id);
     if (row?.state !== 'building' || !this.#rows.condemn(row)) return;
-    await this.#erase(id);
+    await this.#erase(row);
     await this.purge();
   }
 
@@ -118,13 +120,14 @@ export class LayerStore {
 
   /**
    * What a collector may take: layers that no snapshot stands on and whose key is not in `used`,
-   * except what was built within the last day. In the transaction that condemns them.
+   * except what was built within the last day, and what is there for a migration. In the transaction that condemns them.
    */
   unused(used: ReadonlySet<string>): LayerRecord[] {
     this.#db.assertTransaction();
+    const awaited = new Set(awaitedLayers(this.#db));
     return this.#rows
       .unused()
-      .filter(({ key }) => key === null || !used.has(key))
+      .filter(({ id, key }) => (key === null || !used.has(key)) && !awaited.has(id))
       .map((row) => this.#record(row));
   }
 
@@ -139,7 +142,8 @@ export class LayerStore {
 
   /** Removes a condemned layer; what is already gone succeeds. */
   async delete(id: number): Promise<void> {
-    if (this.#rows.get(id)?.state === 'removing') await this.#erase(id);
+    const row = this.#rows.get(id);
+    if (row?.state === 'removing') await this.#erase(row);
   }
 
   /** Frees the space of what was removed. May take long; nobody waits for it. */
@@ -154,7 +158,7 @@ export class LayerStore {
   async recover(): Promise<void> {
     for (const row of this.#rows.unsettled())
       if (row.state === 'removing' || (isLost(row) && this.#isDead(row) && this.#rows.condemn(row)))
-        await this.#erase(row.id);
+        await this.#erase(row);
   }
 
   /** In a transaction. `undefined`: somebody else is at it. */
@@ -185,9 +189,16 @@ export class LayerStore {
     }
   }
 
-  async #erase(id: number): Promise<void> {
-    await this.#driver.remove({ id: String(id), kind: 'committed', parents: [] });
-    this.#rows.remove(id);
+  async #erase(row: LayerRow): Promise<void> {
+    const gone = { id: String(row.id), kind: 'committed', parents: [] } as const;
+    if (row.driver === this.#driver.name) await this.#driver.remove(gone);
+    else {
+      // What a migration left. Of a driver that only a later version knows, that one removes it.
+      await using other = await driverOf(this.#db, row);
+      if (other === undefined) return;
+      await other.remove(gone);
+    }
+    this.#rows.remove(row.id);
   }
 
   #record(row: LayerRow): LayerRecord {

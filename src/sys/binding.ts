@@ -29,6 +29,10 @@ interface Native {
 
 let native: Native | undefined;
 
+/** The binding itself, for `library.ts`. */
+export const foreignFunctions = (): typeof import('koffi') =>
+  createRequire(import.meta.url)('koffi') as typeof import('koffi');
+
 /** Whether this machine is one whose kernel can be called: Linux on x86-64 or arm64. */
 export const hasKernel = (): boolean =>
   process.platform === 'linux' && (process.arch === 'x64' || process.arch === 'arm64');
@@ -40,7 +44,7 @@ function load(): Native {
       `kernel calls need Linux on x64 or arm64, this is ${process.platform} on ${process.arch}; storage driver tar works without them`,
     );
   try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const koffi = foreignFunctions();
     // Not declared variadic: syscall(2) takes longs only, and a fixed prototype is faster to call.
     const call = koffi.load(null).func(
       'syscall',

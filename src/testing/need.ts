@@ -24,7 +24,9 @@ export type Need =
   | 'erofs-utils'
   | 'setcap'
   | 'setfattr'
-  | 'zstd';
+  | 'zstd'
+  /** The library libisal.so.2. */
+  | 'isal';
 
 function have(program: string): boolean {
   const path = process.env['PATH'] ?? '';
@@ -38,6 +40,11 @@ function runs(file: string, ...args: string[]): boolean {
   } catch {
     return false;
   }
+}
+
+function library(name: string): boolean {
+  const known = execFileSync('ldconfig', ['-p'], { encoding: 'utf8' });
+  return known.includes(`${name} (`);
 }
 
 function fileSystem(name: string): boolean {
@@ -65,6 +72,7 @@ const PROBES: Record<Need, () => boolean> = {
   setcap: () => root() && have('setcap'),
   setfattr: () => have('setfattr'),
   zstd: () => have('zstd'),
+  isal: () => have('ldconfig') && library('libisal.so.2'),
 };
 
 const answers = new Map<Need, boolean>();

@@ -116,6 +116,8 @@ function optionsOf({ options }: Command): Completion {
   return { candidates: [...candidates, { word: '--help', about: 'show help' }] };
 }
 
+const DRIVERS = ['overlay2', 'vfs', 'tar'];
+
 /** Values of options that have no fixed choices. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
   platform: [
@@ -127,7 +129,8 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
     'linux/s390x',
     'linux/riscv64',
   ],
-  storageDriver: ['overlay2', 'vfs', 'tar'],
+  storageDriver: DRIVERS,
+  driver: DRIVERS,
   format: ['json'],
 };
 

@@ -177,7 +177,7 @@ function layerOf({ db }: Store, id: number): LayerRecord {
   throw new MicaError('NOT_FOUND', `layer ${id} is not in the store (any more); try again`);
 }
 
-const factsOf = ({
+export const factsOf = ({
   diffId,
   dependent,
   tarSize,

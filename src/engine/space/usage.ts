@@ -13,6 +13,7 @@ import type { Digest } from '../../oci/digest.ts';
 import { parseManifest } from '../../oci/manifest.ts';
 import { isIndex } from '../../oci/media-type.ts';
 import { layerDirectory, LayerRows } from '../../snapshot/layer-rows.ts';
+import { awaitedLayers } from '../../snapshot/migration.ts';
 import { SnapshotRows } from '../../snapshot/snapshot-rows.ts';
 import type { Context } from '../context.ts';
 import { directorySize, fileSize } from './disk.ts';
@@ -98,6 +99,6 @@ function heldBy(db: Database): Set<string> {
   return new Set([
     ...blobs.map(({ key }) => key),
     ...pushedBlobs(db),
-    ...layers.map(({ id }) => layerDirectory(db, id)),
+    ...[...layers.map(({ id }) => id), ...awaitedLayers(db)].map((id) => layerDirectory(db, id)),
   ]);
 }

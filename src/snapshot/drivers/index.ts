@@ -50,11 +50,7 @@ export async function chooseDriver(
   db: Database,
   { wanted }: ChooseDriverOptions = {},
 ): Promise<DriverChoice> {
-  if (wanted !== undefined && !isDriverName(wanted))
-    throw new MicaError(
-      'INVALID_ARGUMENT',
-      `there is no storage driver ${wanted}; there are ${CANDIDATES.map(({ name }) => name).join(', ')}`,
-    );
+  if (wanted !== undefined) refuseUnknown(wanted);
   const layers = layersDirectory(db.root);
   const remembered = rememberedDriver(db);
   if (remembered !== undefined) return open(layers, remembered, wanted);
@@ -66,6 +62,24 @@ export async function chooseDriver(
     : open(layers, kept, wanted);
 }
 
+/**
+ * The driver that a store may change to.
+ * @throws INVALID_ARGUMENT for a driver that does not exist · FAILED_PRECONDITION for one that does not work here
+ */
+export async function driverFor(db: Database, wanted: string): Promise<Driver> {
+  refuseUnknown(wanted);
+  return (await best(layersDirectory(db.root), wanted)).driver;
+}
+
+/** The driver that a layer was made with; `undefined` when this version does not have it. */
+export async function driverOf(
+  db: Database,
+  { driver, form }: RememberedDriver,
+): Promise<Driver | undefined> {
+  const candidate = CANDIDATES.find(({ name }) => name === driver);
+  return candidate?.load(layersDirectory(db.root), form);
+}
+
 /** Each driver, best first, and what speaks against it here. `directory` must exist. */
 export async function probeDrivers(
   directory: string,
@@ -74,6 +88,14 @@ export async function probeDrivers(
   for (const candidate of CANDIDATES)
     found.push({ driver: candidate.name, refusal: await candidate.refusal(directory) });
   return found;
+}
+
+function refuseUnknown(wanted: string): void {
+  if (!isDriverName(wanted))
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `there is no storage driver ${wanted}; there are ${CANDIDATES.map(({ name }) => name).join(', ')}`,
+    );
 }
 
 /** The best driver that nothing speaks against, or `wanted` if nothing does. */
@@ -113,7 +135,7 @@ async function open(
   if (wanted !== undefined && wanted !== driver)
     throw new MicaError(
       'FAILED_PRECONDITION',
-      `the store has its layers in the form of storage driver ${driver}, not ${wanted}; leave --storage-driver out, or choose another --root for ${wanted}`,
+      `the store has its layers in the form of storage driver ${driver}, not ${wanted}; leave --storage-driver out, choose another --root for ${wanted}, or change the store with \`mica migrate --driver ${wanted}\``,
     );
   const candidate = CANDIDATES.find(({ name }) => name === driver);
   if (candidate === undefined)

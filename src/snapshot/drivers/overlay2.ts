@@ -81,10 +81,7 @@ export function overlay2(root: string, { userxattr = false }: OverlayOptions = {
       };
     },
 
-    upper: ({ id }) => ({
-      path: dirs.fs(id),
-      whiteouts: userxattr ? 'userxattr' : 'overlay',
-    }),
+    upper: ({ id }) => ({ path: dirs.fs(id), whiteouts: 'overlay' }),
     async [Symbol.asyncDispose]() {},
   };
 }

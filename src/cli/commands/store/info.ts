@@ -19,13 +19,26 @@ export function info(command: Command, cli: Cli): void {
 }
 
 function render(facts: EngineInfo): string {
+  const { inflater } = facts;
   const lines: [string, string][] = [
     ['Version', facts.version],
     ['Root', facts.root],
     ['Storage driver', `${facts.driver} (${facts.driverReason})`],
     ...facts.rejected.map(({ driver, reason }): [string, string] => [`  not ${driver}`, reason]),
+    ...(facts.migratingTo === undefined
+      ? []
+      : [
+          [
+            '  changing to',
+            `${facts.migratingTo} (unfinished; mica migrate --driver ${facts.migratingTo} goes on)`,
+          ] as [string, string],
+        ]),
     ['Platform', formatPlatform(facts.platform)],
     ['Kernel', facts.kernel],
+    [
+      'Gzip by',
+      inflater.reason === undefined ? inflater.name : `${inflater.name} (${inflater.reason})`,
+    ],
     ['Rootless', facts.rootless ? 'yes' : 'no'],
     ['Images', String(facts.images)],
     ['Layers', String(facts.layers)],

@@ -1,0 +1,66 @@
+import { mountTargets } from '../../db/mounts.ts';
+import type { Driver } from '../../snapshot/driver.ts';
+import { layerDirectory } from '../../snapshot/layer-rows.ts';
+import { mountedFrom } from '../../snapshot/mounted.ts';
+import { type SnapshotRow, SnapshotRows } from '../../snapshot/snapshot-rows.ts';
+import type { Store } from '../context.ts';
+import { forgetEnded } from '../mounts.ts';
+import type { Step, Target } from './plan.ts';
+
+/** What keeps the store from changing to the other driver now, for people. */
+export async function obstaclesTo(
+  store: Store,
+  { driver: to }: Target,
+  steps: readonly Step[],
+): Promise<string[]> {
+  await forgetEnded(store);
+  const from = store.choice.driver;
+  const snapshots = new SnapshotRows(store.db).list();
+  const ofKind = (wanted: string): SnapshotRow[] => snapshots.filter(({ kind }) => kind === wanted);
+  return [
+    ...viewsInTheWay(store, ofKind('view')),
+    ...(carriesOver(from, to)
+      ? ofKind('active').flatMap((row) => mountInTheWay(store, row))
+      : writableInTheWay(ofKind('active'), from, to)),
+    ...steps.flatMap(nothingToMakeItFrom),
+  ];
+}
+
+/** Both keep what is written in the same directories, in the same words. */
+const carriesOver = (from: Driver, to: Driver): boolean =>
+  from.upper !== undefined && to.upper !== undefined;
+
+/** A view's mount names directories of layers, which go. */
+function viewsInTheWay({ db }: Store, views: readonly SnapshotRow[]): string[] {
+  if (views.length === 0) return [];
+  const targets = mountTargets(db);
+  const names = views.map(({ name }) => targets.get(name) ?? name);
+  return [`views are mounted (${names.join(', ')}); end them first, with \`mica umount --all\``];
+}
+
+function writableInTheWay(rows: readonly SnapshotRow[], from: Driver, to: Driver): string[] {
+  if (rows.length === 0) return [];
+  const names = rows.map(({ name }) => name).join(', ');
+  return [
+    `${to.name} cannot take over what was written with ${from.name} (snapshots ${names}); commit or remove these first`,
+  ];
+}
+
+function mountInTheWay({ db }: Store, { name, layer }: SnapshotRow): string[] {
+  const [target] = mountedFrom(layerDirectory(db, layer));
+  return target === undefined
+    ? []
+    : [`snapshot ${name} is mounted on ${target}; unmount that first`];
+}
+
+function nothingToMakeItFrom({ state, diffId, key, old }: Step): string[] {
+  if (state !== 'none') return [];
+  const advice = `remove what stands on it, or pull that again`;
+  return diffId === undefined
+    ? [
+        `snapshot ${key} (${old.directory}) was committed without an archive to make it from again; ${advice}`,
+      ]
+    : [
+        `layer ${diffId} (${old.directory}) has neither its tar nor its blob in the store, and no image says where to fetch it; ${advice}`,
+      ];
+}
