@@ -1,7 +1,7 @@
 import { closeSync, openSync, readSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IndexDevice, Node } from '../erofs/node.ts';
-import { type WrittenIndex, writeIndex } from '../erofs/write.ts';
+import { type IndexOptions, type WrittenIndex, writeIndex } from '../erofs/write.ts';
 import { MicaError } from '../errors.ts';
 import { hexOf } from '../oci/digest.ts';
 import { fromNode } from '../sys/errno.ts';
@@ -24,15 +24,17 @@ export function writeLayerIndex(
   job: UnpackJob,
   devices: readonly IndexDevice[],
 ): WrittenIndex {
-  const path = join(job.directory, INDEX_FILE);
+  using tars = new Tars(tarPaths(job, devices));
+  const read = job.form === 'tar' && { read: tars.read };
+  return writeIndexFile(root, join(job.directory, INDEX_FILE), { devices, ...read });
+}
+
+/** Writes an index to a file, replacing what is there. */
+export function writeIndexFile(root: Node, path: string, options: IndexOptions): WrittenIndex {
   rmSync(path, { force: true });
   const fd = openSync(path, 'wx', 0o600);
-  using tars = new Tars(tarPaths(job, devices));
   try {
-    return writeIndex(root, (chunk) => writeAll(fd, chunk), {
-      devices,
-      ...(job.form === 'tar' && { read: tars.read }),
-    });
+    return writeIndex(root, (chunk) => writeAll(fd, chunk), options);
   } finally {
     closeSync(fd);
   }

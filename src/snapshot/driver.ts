@@ -83,14 +83,26 @@ export interface LayerFacts {
 
 /**
  * Writes `layer.tar` and `index.erofs` into the existing `directory`, durably, from what an upper
- * directory holds. Idempotent. Given to drivers of form `tar`, which freeze what was written with it.
+ * directory holds. Idempotent: once both are there, the upper directory is not looked at any more,
+ * and may be gone. Given to drivers of form `tar`, which freeze what was written with it.
  */
-export type Pack = (upper: Upper, directory: string, options?: Abortable) => Promise<LayerFacts>;
+export type Pack = (upper: Upper, directory: string, options?: PackOptions) => Promise<LayerFacts>;
+
+export interface PackOptions extends Abortable {
+  /**
+   * Directories of the layers below, nearest first, each with its `index.erofs` and its `layer.tar`
+   * or `fs/`: what is as they have it is left out. `undefined`: not known, everything is kept.
+   */
+  readonly parents?: readonly string[] | undefined;
+}
 
 export interface Upper {
   readonly path: string;
-  /** How a deletion is spelled in there. */
-  readonly whiteouts: 'overlay' | 'aufs';
+  /**
+   * How a deletion is spelled in there: `userxattr` is an overlay mounted so, whose marks are in
+   * `user.` xattrs; what else has such an xattr has it by a container's own wish.
+   */
+  readonly whiteouts: 'overlay' | 'userxattr' | 'fuse-overlayfs' | 'aufs';
 }
 
 export type SnapshotKind = 'active' | 'view' | 'committed';

@@ -20,6 +20,7 @@ export const O_CREAT: number = constants.O_CREAT;
 export const O_EXCL: number = constants.O_EXCL;
 export const O_DIRECTORY: number = constants.O_DIRECTORY;
 export const O_NOFOLLOW: number = constants.O_NOFOLLOW;
+export const O_NONBLOCK: number = constants.O_NONBLOCK;
 export const O_CLOEXEC = 0o2000000;
 export const O_PATH = 0o10000000;
 

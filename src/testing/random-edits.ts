@@ -1,19 +1,64 @@
-import { chmodSync, lstatSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  closeSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  lutimesSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
+import { S_IFIFO } from '../erofs/node.ts';
+import { AT_FDCWD, mknodat } from '../sys/at.ts';
+import { setXattr } from '../sys/xattr.ts';
 
-/** A change to a tree. Whatever stands in its way is removed first. */
-export type Edit =
+/** A change to a tree. Whatever stands in its way is removed first; what needs a file and finds none does nothing. */
+export type Edit = Make | Change | Move;
+
+type Make =
   | { readonly type: 'file'; readonly path: string; readonly content: string }
-  | { readonly type: 'directory'; readonly path: string }
-  | { readonly type: 'remove'; readonly path: string }
   | { readonly type: 'link'; readonly path: string; readonly target: string }
-  | { readonly type: 'mode'; readonly path: string; readonly mode: number };
+  | { readonly type: 'directory' | 'fifo'; readonly path: string };
+
+type Change =
+  | { readonly type: 'mode'; readonly path: string; readonly mode: number }
+  | { readonly type: 'time'; readonly path: string; readonly seconds: number }
+  /** `rewrite`: removed and made again as it was. */
+  | { readonly type: 'remove' | 'append' | 'owner' | 'xattr' | 'rewrite'; readonly path: string };
+
+interface Move {
+  readonly type: 'hardlink' | 'rename';
+  readonly path: string;
+  readonly from: string;
+}
+
+/** What every file system can do. */
+const PLAIN_EDITS = ['file', 'file', 'directory', 'remove', 'remove', 'link', 'mode'] as const;
+
+/** All that a layer can tell. Needs root. */
+export const RICH_EDITS: readonly Edit['type'][] = [
+  ...PLAIN_EDITS,
+  ...(['append', 'owner', 'xattr', 'rewrite', 'time', 'fifo', 'hardlink', 'rename'] as const),
+];
+
+export interface RandomEdits {
+  readonly snapshots: number;
+  /** Of one snapshot. */
+  readonly edits: number;
+  /** As often as they are in here. */
+  readonly types?: readonly Edit['type'][];
+}
 
 /** The same edits for the same seed. Few names, so that they meet. */
-export function randomEdits(
-  seed: number,
-  { snapshots, edits }: { readonly snapshots: number; readonly edits: number },
-): Edit[][] {
+export function randomEdits(seed: number, options: RandomEdits): Edit[][] {
+  const { snapshots, edits, types = PLAIN_EDITS } = options;
   const random = generator(seed);
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)]!;
   const path = (): string => {
@@ -21,7 +66,7 @@ export function randomEdits(
     return Array.from({ length: depth }, () => pick(['a', 'b', 'c'])).join('/');
   };
   const edit = (): Edit => {
-    const type = pick(['file', 'file', 'directory', 'remove', 'remove', 'link', 'mode'] as const);
+    const type = pick(types);
     switch (type) {
       case 'file':
         return { type, path: path(), content: 'x'.repeat(Math.floor(random() * 50)) };
@@ -29,6 +74,11 @@ export function randomEdits(
         return { type, path: path(), target: pick(['a', '../b', '/c']) };
       case 'mode':
         return { type, path: path(), mode: pick([0o700, 0o755, 0o644, 0o1777]) };
+      case 'time':
+        return { type, path: path(), seconds: pick([0, 1_500_000_000]) };
+      case 'hardlink':
+      case 'rename':
+        return { type, path: path(), from: path() };
       default:
         return { type, path: path() };
     }
@@ -42,21 +92,70 @@ export function applyEdits(root: string, edits: readonly Edit[]): void {
 
 function applyEdit(root: string, edit: Edit): void {
   const path = join(root, edit.path);
-  if (edit.type === 'mode') {
-    if (isReal(root, edit.path) && !lstatSync(path).isSymbolicLink()) chmodSync(path, edit.mode);
-    return;
+  switch (edit.type) {
+    case 'hardlink':
+    case 'rename':
+      return move(root, edit);
+    case 'file':
+    case 'link':
+    case 'fifo':
+    case 'directory':
+      return make(root, edit);
+    default:
+      if (isReal(root, edit.path)) change(path, edit);
   }
-  if (edit.type === 'remove') {
-    if (isReal(root, edit.path)) rmSync(path, { recursive: true, force: true });
-    return;
-  }
-  const parts = edit.path.split('/');
-  for (let depth = 1; depth < parts.length; depth++)
-    makeDirectory(join(root, ...parts.slice(0, depth)));
+}
+
+function make(root: string, edit: Make): void {
+  const path = join(root, edit.path);
+  makeParents(root, edit.path);
   if (edit.type === 'directory') return makeDirectory(path);
   rmSync(path, { recursive: true, force: true });
   if (edit.type === 'file') writeFileSync(path, edit.content);
-  else symlinkSync(edit.target, path);
+  else if (edit.type === 'link') symlinkSync(edit.target, path);
+  else if (edit.type === 'fifo') mknodat(AT_FDCWD, path, S_IFIFO | 0o600);
+}
+
+function change(path: string, edit: Change): void {
+  const stat = lstatSync(path);
+  if (edit.type === 'remove') return rmSync(path, { recursive: true });
+  if (edit.type === 'time') return lutimesSync(path, edit.seconds, edit.seconds);
+  if (edit.type === 'owner') return lchownSync(path, stat.uid + 1, stat.gid);
+  if (edit.type === 'mode' && !stat.isSymbolicLink()) return chmodSync(path, edit.mode);
+  if (edit.type === 'xattr' && (stat.isFile() || stat.isDirectory())) return note(path);
+  if (!stat.isFile()) return;
+  if (edit.type === 'append') appendFileSync(path, 'more');
+  if (edit.type !== 'rewrite') return;
+  const content = readFileSync(path);
+  rmSync(path);
+  writeFileSync(path, content);
+  lchownSync(path, stat.uid, stat.gid);
+  chmodSync(path, stat.mode & 0o7777);
+  lutimesSync(path, stat.mtimeMs / 1000, stat.mtimeMs / 1000);
+}
+
+function note(path: string): void {
+  const fd = openSync(path, 'r');
+  setXattr(fd, 'user.edited', Buffer.from('yes'));
+  closeSync(fd);
+}
+
+/** Of anything but directories: overlayfs moves only those that are new. */
+function move(root: string, edit: Move): void {
+  const [path, from] = [join(root, edit.path), join(root, edit.from)];
+  const canMove = (): boolean => isReal(root, edit.from) && !lstatSync(from).isDirectory();
+  if (edit.path === edit.from || !canMove()) return;
+  makeParents(root, edit.path);
+  rmSync(path, { recursive: true, force: true });
+  if (!canMove()) return;
+  if (edit.type === 'hardlink') linkSync(from, path);
+  else renameSync(from, path);
+}
+
+function makeParents(root: string, path: string): void {
+  const parts = path.split('/');
+  for (let depth = 1; depth < parts.length; depth++)
+    makeDirectory(join(root, ...parts.slice(0, depth)));
 }
 
 function makeDirectory(path: string): void {

@@ -81,7 +81,10 @@ export function overlay2(root: string, { userxattr = false }: OverlayOptions = {
       };
     },
 
-    upper: ({ id }) => ({ path: dirs.fs(id), whiteouts: 'overlay' }),
+    upper: ({ id }) => ({
+      path: dirs.fs(id),
+      whiteouts: userxattr ? 'userxattr' : 'overlay',
+    }),
     async [Symbol.asyncDispose]() {},
   };
 }

@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import * as fc from 'fast-check';
+import { describeDirectory } from '../../testing/describe.ts';
+import { edited, tarOfChanges } from '../../testing/edited-stack.ts';
+import { layerListing } from '../../testing/layer-listing.ts';
+import { needs } from '../../testing/need.ts';
+import { applyEdits, randomEdits, RICH_EDITS } from '../../testing/random-edits.ts';
+import { dir, file, link, type Tree, tarOf, tree } from '../../testing/tree.ts';
+import { unpackStack } from '../../testing/unpack-stack.ts';
+
+/** Later than everything in the layers below, and before everything that is edited. */
+const sourceDateEpoch = 1_700_000_000;
+
+const BASE: readonly Tree[] = [
+  tree({
+    'a/a': file('base a/a'),
+    'a/b/a': file('base a/b/a', { uid: 7, xattrs: { 'user.note': 'x' } }),
+    'a/b/c': link('a'),
+    'b/a': file('base b/a'),
+    'b/b': dir({ mode: 0o1777 }),
+    c: file('base c', { mode: 0o4755 }),
+  }),
+  tree({ 'a/b/b': file('second a/b/b'), 'b/c/a': file('second b/c/a'), 'b/c/b': file('') }),
+];
+
+test(
+  'the same edits give the same archive by an upper directory and by comparison, and that the edited tree',
+  { skip: needs('overlay') },
+  async () => {
+    await using work = await mkdtempDisposable(join(tmpdir(), 'diff-laws-'));
+    const tars = BASE.map(tarOf);
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.integer(), async (seed) => {
+        const place = join(work.path, String(run++));
+        const [edits] = randomEdits(seed, { snapshots: 1, edits: 12, types: RICH_EDITS });
+        const archives: Buffer[] = [];
+        for (const kind of ['overlay2', 'vfs'] as const) {
+          const { changes, tree: wanted } = await edited(tars, kind, place + kind, (root) =>
+            applyEdits(root, edits!),
+          );
+          archives.push(await tarOfChanges(changes, { sourceDateEpoch }));
+          const all = [...tars, await tarOfChanges(changes)];
+          const layers = await unpackStack(all, 'direct', `${place}${kind}-again`);
+          assert.equal(describeDirectory(join(layers.at(-1)!.directory, 'fs')), wanted, kind);
+        }
+        const [upper, copy] = archives.map(layerListing);
+        assert.equal(upper, copy);
+        assert.ok(archives[0]!.equals(archives[1]!));
+      }),
+      { numRuns: 40 },
+    );
+  },
+);

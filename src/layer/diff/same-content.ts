@@ -1,0 +1,43 @@
+import { close, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, openat } from '../../sys/at.ts';
+import { pread } from '../../sys/file.ts';
+import type { FileStat } from '../../sys/stat.ts';
+import type { Pace } from '../../io/pace.ts';
+import type { Content } from './lower-content.ts';
+
+/** In bytes. */
+const PIECE = 256 * 1024;
+
+/** A regular file of the tree, as a name in an open directory. */
+interface TreeFile {
+  readonly dirfd: number;
+  readonly name: string;
+  readonly path: string;
+  readonly stat: FileStat;
+}
+
+/**
+ * Whether a file has the content that the layers below have for it, which is as long.
+ * @param below - `undefined`: nobody has it any more, so that it counts as different
+ */
+export async function sameContent(
+  { dirfd, name, path, stat }: TreeFile,
+  below: Content | undefined,
+  pace: Pace,
+): Promise<boolean> {
+  if (stat.size === 0) return true;
+  if (below === undefined) return false;
+  const [here, there] = [Buffer.allocUnsafe(PIECE), Buffer.allocUnsafe(PIECE)];
+  const fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  try {
+    for (let offset = 0; offset < stat.size; offset += PIECE) {
+      if (pace.due) await pace.rest();
+      const length = Math.min(PIECE, stat.size - offset);
+      const [a, b] = [here.subarray(0, length), there.subarray(0, length)];
+      if (pread(fd, a, offset, path) < length || !below.read(offset, b)) return false;
+      if (!a.equals(b)) return false;
+    }
+    return true;
+  } finally {
+    close(fd);
+  }
+}

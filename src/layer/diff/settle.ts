@@ -1,0 +1,57 @@
+import type { Change, Present } from './change.ts';
+import { judgeLinks } from './links.ts';
+import { isDirectory } from './attributes.ts';
+import type { LowerTree } from './lower-tree.ts';
+import { isSeenDirectory, type Seen, type SeenDirectory } from './seen.ts';
+
+/**
+ * The changes among what a walk saw. A directory is one if anything below it is: a layer then says
+ * all about the directories on its ways, and means the same whatever lies below.
+ */
+export function settle(seen: readonly Seen[], lower: LowerTree | undefined): Change[] {
+  judgeLinks(seen);
+  const list: Change[] = [];
+  const changed = new Set<SeenDirectory>();
+  // From the end, since what is in a directory comes after it.
+  for (let at = seen.length - 1; at >= 0; at--) {
+    const one = seen[at]!;
+    const { parent } = one;
+    const isAbove = isSeenDirectory(one) && changed.has(one);
+    if (one.state === 'same' && !isAbove) {
+      if (parent) parent.kept++;
+      continue;
+    }
+    if (parent) changed.add(parent);
+    if (isSeenDirectory(one)) {
+      parent?.directories.push(one);
+      one.opaque ||= one.path !== '' && one.deletions > 0 && !isKept(one, lower);
+    }
+    list.push(changeOf(one, isAbove));
+  }
+  return list.reverse();
+}
+
+/**
+ * Whether a directory shows anything of what the layers below have in it. Where nothing is left and
+ * something was deleted, one mark says it, however it came about.
+ */
+function isKept(directory: SeenDirectory, tree: LowerTree | undefined): boolean {
+  const { kept, complete, lower, names, directories } = directory;
+  if (kept > 0) return true;
+  if (lower === undefined || tree === undefined || !isDirectory(lower.inode)) return false;
+  if (!complete && tree.hasOther(lower, new Set(names))) return true;
+  return directories.some((child) => isKept(child, tree));
+}
+
+function changeOf(seen: Seen, isAbove: boolean): Change {
+  const { path, file, state, link } = seen;
+  if (file === undefined) return { kind: 'deleted', path };
+  const kind = state === 'added' ? 'added' : 'modified';
+  const opaque = isSeenDirectory(seen) && seen.opaque;
+  return { kind, path, what: whatOf(seen, isAbove), ...file, link, opaque };
+}
+
+function whatOf({ state }: Seen, isAbove: boolean): Present['what'] {
+  if (state === 'added' || state === 'modified') return 'itself';
+  return isAbove ? 'below' : 'time';
+}
