@@ -129,3 +129,52 @@ test('processes that create a store at once all get the same one', async () => {
     [],
   );
 });
+
+test(
+  'one is alone with a store when nobody else has it open for writing',
+  { skip: needs('linux') },
+  async () => {
+    await using dir = await scratch();
+    using db = await openDatabase(dir.path);
+    const reader = await openDatabase(dir.path, { readonly: true });
+    {
+      using other = await openDatabase(dir.path);
+      const waited: (readonly string[])[] = [];
+      const onWait = (holders: readonly string[]): void => void waited.push(holders);
+      await assert.rejects(db.alone({ patience: 20, onWait }), { code: 'UNAVAILABLE' });
+      assert.equal(waited.length, 1);
+      const signal = AbortSignal.timeout(20);
+      await assert.rejects(db.alone({ signal }), { name: 'TimeoutError' });
+      assert.equal(other.exists, true);
+      // The attempts have cost nobody their share.
+      await assert.rejects(other.alone({ patience: 0 }), { code: 'UNAVAILABLE' });
+    }
+    {
+      using _ = await db.alone();
+      assert.equal(reader.get<{ one: number }>('select 1 as one')?.one, 1);
+    }
+    using again = await openDatabase(dir.path);
+    assert.equal(again.exists, true);
+    reader[Symbol.dispose]();
+  },
+);
+
+test(
+  'who comes while one is alone waits until that has ended',
+  { skip: needs('linux') },
+  async () => {
+    await using dir = await scratch();
+    using db = await openDatabase(dir.path);
+    const alone = await db.alone();
+    let isOpen = false;
+    const opening = openDatabase(dir.path).then((other) => {
+      isOpen = true;
+      return other;
+    });
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    assert.equal(isOpen, false);
+    alone[Symbol.dispose]();
+    using other = await opening;
+    assert.equal(other.exists, true);
+  },
+);

@@ -8,7 +8,7 @@ import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { parseManifest } from '../../oci/manifest.ts';
 import { parseReference } from '../../oci/reference.ts';
-import type { LayerRecord } from '../../snapshot/layer-rows.ts';
+import { type LayerRecord, LayerRows } from '../../snapshot/layer-rows.ts';
 import type { Finding } from './check.ts';
 import type { Context, Store } from '../context.ts';
 import type { CheckProblem } from '../engine.ts';
@@ -116,6 +116,7 @@ async function unpackAgain(
   layer: LayerRecord,
   options: Abortable,
 ): Promise<boolean> {
+  if (!new LayerRows(store.db).isUsed(layer.id)) return await forget(store, layer);
   const place = placeOf(store, layer);
   if (place === undefined || layer.facts === undefined || layer.form === 'direct')
     throw new MicaError(
@@ -162,6 +163,14 @@ async function unpackAgain(
   } finally {
     await store.layers.purge();
   }
+}
+
+/** What nothing stands on is made again when it is needed: by a pull, or for a migration. */
+async function forget({ db, layers }: Store, { id }: LayerRecord): Promise<boolean> {
+  db.transaction(() => layers.condemn([id]), { durable: true });
+  await layers.delete(id);
+  await layers.purge();
+  return true;
 }
 
 /** An image that has the layer: its blob, and the layers below, nearest first. */

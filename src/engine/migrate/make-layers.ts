@@ -59,7 +59,10 @@ type Working = Making & { readonly durable: Durable };
 /** From the first of its sources that has what the layer must be. */
 async function makeLayer(making: Working, step: Step, signal: AbortSignal): Promise<void> {
   const { layers } = making.target;
-  let failure: unknown;
+  let failure: unknown = new MicaError(
+    'FAILED_PRECONDITION',
+    `layer ${step.key} has become one that can be made from nothing; try again`,
+  );
   for (const source of step.sources) {
     const parents = step.parents?.map(({ key }) => present(layers.find(key), key));
     const opened = await layers.open(step.key, {

@@ -16,19 +16,27 @@ export async function obstaclesTo(
   await forgetEnded(store);
   const from = store.choice.driver;
   const snapshots = new SnapshotRows(store.db).list();
-  const ofKind = (wanted: string): SnapshotRow[] => snapshots.filter(({ kind }) => kind === wanted);
+  const [carried, lost] = [[] as SnapshotRow[], [] as SnapshotRow[]];
+  for (const row of snapshots)
+    if (row.kind === 'active') (carriesOver(from, to, row) ? carried : lost).push(row);
   return [
-    ...viewsInTheWay(store, ofKind('view')),
-    ...(carriesOver(from, to)
-      ? ofKind('active').flatMap((row) => mountInTheWay(store, row))
-      : writableInTheWay(ofKind('active'), from, to)),
+    ...viewsInTheWay(
+      store,
+      snapshots.filter(({ kind }) => kind === 'view'),
+    ),
+    ...carried.flatMap((row) => mountInTheWay(store, row)),
+    ...writableInTheWay(lost, from, to),
     ...steps.flatMap(nothingToMakeItFrom),
   ];
 }
 
-/** Both keep what is written in the same directories, in the same words. */
-const carriesOver = (from: Driver, to: Driver): boolean =>
-  from.upper !== undefined && to.upper !== undefined;
+/** Both keep what is written in the same directory, in the same words. */
+function carriesOver(from: Driver, to: Driver, { layer, kind }: SnapshotRow): boolean {
+  const [mine, other] = [from, to].map((driver) =>
+    driver.upper?.({ id: String(layer), kind, parents: [] }),
+  );
+  return mine !== undefined && mine.path === other?.path && mine.whiteouts === other.whiteouts;
+}
 
 /** A view's mount names directories of layers, which go. */
 function viewsInTheWay({ db }: Store, views: readonly SnapshotRow[]): string[] {

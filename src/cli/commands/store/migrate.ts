@@ -34,6 +34,11 @@ async function run(cli: Cli, { driver, dryRun = false, json: asJson }: Options):
     end();
     const render = dryRun ? renderMigrationPlan : renderMigrated;
     await cli.out.write(asJson ? json(migration) : render(migration, cli.out.columns));
+    const configured = (await cli.config()).driver;
+    if (!dryRun && configured !== undefined && configured !== driver)
+      await cli.err.line(
+        `mica: --storage-driver, MICA_STORAGE_DRIVER or the configuration file asks for ${escape(configured)}; change that to ${escape(driver)}`,
+      );
   } finally {
     end();
   }

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import type { Migration } from '../../src/engine/migrate/migration.ts';
+import { needs } from '../../src/testing/need.ts';
+import { file, tree } from '../../src/testing/tree.ts';
+import { openKit, runMica } from './kit.ts';
+
+const LAYERS = [tree({ a: file('1') }), tree({ b: file('2') })];
+
+test(
+  'migrate says what it would do, does it, and says so',
+  { skip: needs('overlay') },
+  async () => {
+    await using kit = await openKit();
+    await kit.origin.image('app', LAYERS);
+    await kit.ok('pull REG/app');
+    const mica = async (line: string): Promise<string> => {
+      const { code, stdout, stderr } = await runMica(['--root', kit.root, ...line.split(' ')]);
+      assert.equal(code, 0, stderr);
+      return stdout;
+    };
+    const plan = await mica('migrate --driver vfs --dry-run');
+    assert.match(plan, /^From tar to vfs\n/);
+    assert.equal(plan.match(/make it from its tar/g)?.length, 2);
+    assert.match(plan, /Disk needed: {3}about .* free/);
+    const json = JSON.parse(await mica('migrate --driver vfs --dry-run --json')) as Migration;
+    assert.deepEqual([json.from, json.to, json.layers.length], ['tar', 'vfs', 2]);
+    assert.match(await mica('info'), /Storage driver: tar /);
+    assert.match(await mica('migrate --driver vfs'), /vfs now, instead of tar: 2 layers made/);
+    assert.match(await mica('info'), /Storage driver: vfs /);
+    assert.match(await mica('migrate --driver vfs'), /nothing is left of another one/);
+    const { code, stderr } = await kit.mica(['images']);
+    assert.deepEqual([code, stderr], [0, '']);
+    const refused = await kit.mica(['info']);
+    assert.equal(refused.code, 6);
+    assert.match(refused.stderr, /mica migrate --driver tar/);
+  },
+);
+
+test('migrate refuses what cannot be', async () => {
+  await using kit = await openKit();
+  const code = async (...args: string[]): Promise<number> => (await kit.mica(args)).code;
+  assert.equal(await code('migrate', '--driver', 'vfs'), 3, 'there is no store');
+  await kit.origin.image('app', LAYERS);
+  await kit.ok('pull REG/app');
+  assert.equal(await code('migrate', '--driver', 'zip'), 2);
+  assert.equal(await code('migrate'), 2);
+  const missing = await runMica([
+    '--root',
+    join(kit.directory, 'none'),
+    'migrate',
+    '--driver',
+    'tar',
+  ]);
+  assert.equal(missing.code, 3);
+});
