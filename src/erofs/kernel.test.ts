@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -90,3 +90,46 @@ test('the kernel finds each of 6,000 names, and links of all lengths', { skip },
   using index = openIndex(image);
   assert.deepEqual(shown, listIndex(index, readDevice));
 });
+
+test(
+  'the kernel finds each of 100,000 names of one directory, and no other',
+  { skip },
+  async () => {
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'erofs-'));
+    const root = new Node(S_IFDIR | 0o755);
+    const names = Array.from({ length: 100_000 }, (_, i) => `${'n'.repeat(i % 60)}${i}`);
+    for (const [i, name] of names.entries()) {
+      const node = new Node(S_IFREG | 0o644);
+      node.uid = i;
+      root.children!.set(name, node);
+    }
+    const [image, mounted] = [join(directory.path, 'image'), join(directory.path, 'mounted')];
+    writeFileSync(image, indexBytes(root, { devices: [] }));
+    using _ = mountIndex(image, [], mounted);
+    assert.deepEqual(readdirSync(mounted).sort(), names.toSorted());
+    for (const [i, name] of names.entries()) assert.equal(lstatSync(join(mounted, name)).uid, i);
+    for (const name of ['n', '100000', 'nnn0', '~']) assert.ok(!existsSync(join(mounted, name)));
+  },
+);
+
+test(
+  'the kernel reads values of 65,535 bytes and 300 xattrs of one file, shared or not',
+  { skip },
+  async () => {
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'erofs-'));
+    const root = new Node(S_IFDIR | 0o755);
+    const many = Array.from({ length: 300 }, (_, i) => ({
+      name: `user.${'x'.repeat(i % 100)}${i}`,
+      value: Buffer.alloc((i * 37) % 700, i),
+    }));
+    const large = { name: 'trusted.large', value: Buffer.alloc(65_535, 'L') };
+    const lists = [many, many, [...many.slice(0, 20), large], [large], many.slice(0, 1), []];
+    for (const [i, xattrs] of lists.entries()) {
+      const node = new Node(S_IFREG | 0o644);
+      node.xattrs = [...xattrs, { name: 'user.own', value: Buffer.alloc(65_535, i) }];
+      root.children!.set(`f${i}`, node);
+    }
+    const shown = listMounted(directory.path, indexBytes(root, OPTIONS), [DEVICE]);
+    assert.deepEqual(shown, listNodes(root, readDevice));
+  },
+);
