@@ -3,6 +3,7 @@
  *
  *     dist/mica.js            the command line: one bundle, a chunk for each command
  *     dist/unpack-worker.js   the thread that unpacks layers, next to the chunk that starts it
+ *     dist/monitor.js         the process that watches a container, likewise
  *     dist/lib/               the library with its types, a file for each source file
  */
 import { spawnSync } from 'node:child_process';
@@ -46,19 +47,26 @@ const { output } = await build({
     minify: { compress: true, mangle: false },
   },
 });
-// By itself: a thread that shared chunks with the command line would load its option parser, too.
-const worker = await build({
-  cwd: home,
-  input: { 'unpack-worker': 'src/layer/unpack-worker.ts' },
-  platform: 'node',
-  external: ['koffi'],
-  output: {
-    dir: fresh,
-    format: 'esm',
-    codeSplitting: false,
-    minify: { compress: true, mangle: false },
-  },
-});
+/** By themselves: a thread, or a process, that shared chunks with the command line would load its option parser, too. */
+const ALONE = {
+  'unpack-worker': 'src/layer/unpack-worker.ts',
+  monitor: 'src/runtime/monitor.ts',
+};
+for (const [name, source] of Object.entries(ALONE)) {
+  const alone = await build({
+    cwd: home,
+    input: { [name]: source },
+    platform: 'node',
+    external: ['koffi'],
+    output: {
+      dir: fresh,
+      format: 'esm',
+      codeSplitting: false,
+      minify: { compress: true, mangle: false },
+    },
+  });
+  output.push(...alone.output);
+}
 await chmod(join(fresh, 'mica.js'), 0o755);
 
 const compiler = join(home, 'node_modules', '.bin', 'tsc');
@@ -77,9 +85,7 @@ await rm(dist, { recursive: true, force: true });
 await rename(fresh, dist);
 
 const sizes = await Promise.all(
-  [...output, ...worker.output].map(
-    async ({ fileName }) => (await stat(join(dist, fileName))).size,
-  ),
+  output.map(async ({ fileName }) => (await stat(join(dist, fileName))).size),
 );
 const total = sizes.reduce((sum, size) => sum + size, 0);
 console.log(

@@ -5,6 +5,7 @@ import { text } from 'node:stream/consumers';
 import { MicaError } from '../errors.ts';
 import { holdWhenFree } from './alive.ts';
 import { fromNode } from './errno.ts';
+import { identify, isAlive } from './process.ts';
 
 /**
  * Running without root: one user namespace per user holds all mapped ids and all mounts. A pause
@@ -60,7 +61,7 @@ async function pauseProcess(runtime: string): Promise<number> {
     const known = readPause(file);
     if (known !== undefined) return known;
     const pid = await startPause();
-    writeFileSync(file, `${pid} ${startTime(pid)}\n`, { mode: 0o600 });
+    writeFileSync(file, `${pid} ${identify(pid)?.started}\n`, { mode: 0o600 });
     return pid;
   } catch (error) {
     throw fromNode(error);
@@ -70,19 +71,11 @@ async function pauseProcess(runtime: string): Promise<number> {
 /** Its id, if the recorded process still is the one that was started: ids are used again. */
 function readPause(file: string): number | undefined {
   try {
-    const [pid, started] = readFileSync(file, 'latin1').trim().split(' ');
-    return startTime(Number(pid)) === started ? Number(pid) : undefined;
+    const [pid, started = ''] = readFileSync(file, 'latin1').trim().split(' ');
+    return isAlive({ pid: Number(pid), started }) ? Number(pid) : undefined;
   } catch {
     return undefined;
   }
-}
-
-/** In clock ticks since the boot; the command in field 2 may itself hold spaces and parentheses. */
-function startTime(pid: number): string {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  // A zombie keeps its id, but no namespace.
-  return fields[0] === 'Z' ? '' : fields[19]!;
 }
 
 const PAUSE = 'echo ready && exec sleep infinity </dev/null >/dev/null 2>&1';

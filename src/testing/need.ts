@@ -19,6 +19,11 @@ export type Need =
   | 'skopeo'
   | 'umoci'
   | 'podman'
+  /** OCI runtimes that can start containers here. */
+  | 'crun'
+  | 'runc'
+  /** Linked statically: copied alone into a tree it runs there. */
+  | 'busybox'
   | 'docker-registry'
   /** erofs-utils 1.7 or newer: 1.5 refuses blocks of 512 bytes. */
   | 'erofs-utils'
@@ -67,6 +72,9 @@ const PROBES: Record<Need, () => boolean> = {
   skopeo: () => have('skopeo'),
   umoci: () => root() && have('umoci'),
   podman: () => root() && have('podman'),
+  crun: () => root() && have('crun'),
+  runc: () => root() && have('runc'),
+  busybox: () => runs('busybox', 'true') && runs('sh', '-c', '! ldd "$(command -v busybox)"'),
   'docker-registry': () => have('docker-registry'),
   'erofs-utils': () => have('fsck.erofs') && runs('mkfs.erofs', '--tar=i', '--help'),
   setcap: () => root() && have('setcap'),

@@ -1,0 +1,48 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { MicaError } from '../../errors.ts';
+import { fromNode } from '../../sys/errno.ts';
+import { type Cgroups, read } from './cgroup.ts';
+
+export function isFrozen({ freezer }: Cgroups): boolean {
+  if (freezer === undefined) return false;
+  const old = read(join(freezer, 'freezer.state'));
+  if (old !== undefined) return old.trim() !== 'THAWED';
+  return read(join(freezer, 'cgroup.freeze'))?.startsWith('1') ?? false;
+}
+
+/**
+ * Stops all processes of a container, or lets them go on, and waits until they have.
+ * @throws FAILED_PRECONDITION when it has no control group for that
+ */
+export async function setFrozen(
+  { freezer }: Cgroups,
+  frozen: boolean,
+  signal?: AbortSignal,
+): Promise<void> {
+  if (freezer === undefined)
+    throw new MicaError(
+      'FAILED_PRECONDITION',
+      'pausing needs control groups, and the container has none of its own; run as root',
+    );
+  const old = join(freezer, 'freezer.state');
+  const isOld = existsSync(old);
+  const [file, word] = isOld
+    ? [old, frozen ? 'FROZEN' : 'THAWED']
+    : [join(freezer, 'cgroup.freeze'), frozen ? '1' : '0'];
+  const isDone = (): boolean =>
+    isOld
+      ? read(old)?.trim() === word
+      : /^frozen (\d)$/m.exec(read(join(freezer, 'cgroup.events')) ?? '')?.[1] === word;
+  try {
+    for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
+      // A process that forks meanwhile escapes the old freezer; asking again catches it.
+      writeFileSync(file, word);
+      if (isDone()) return;
+      await setTimeout(pause, undefined, { ...(signal && { signal }) });
+    }
+  } catch (error) {
+    throw fromNode(error);
+  }
+}

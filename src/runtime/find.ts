@@ -1,0 +1,80 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import { basename, delimiter, isAbsolute, join, resolve } from 'node:path';
+import { MicaError } from '../errors.ts';
+import type { HostFacts } from './spec/host.ts';
+
+/** An OCI runtime of this machine: plain data, to be handed to another process. */
+export interface RuntimeChoice {
+  /** Absolute. */
+  readonly program: string;
+  /** Before the command's name. */
+  readonly flags: readonly string[];
+  /** Where it keeps what it knows, a directory for each container. */
+  readonly state: string;
+  /** It refuses to work while an empty v2 tree is mounted beside the hierarchies of v1. */
+  readonly refusesHybrid: boolean;
+  /** For the programs that it looks for itself. */
+  readonly searchPath: string;
+}
+
+export interface RuntimeOptions {
+  /** `crun`, `runc`, or the path of what takes the same commands. Default: the first of both that is there. */
+  readonly runtime?: string | undefined;
+  /** Where programs are looked for: `$PATH`. */
+  readonly searchPath: string;
+  /**
+   * Directory of the runtime's own state, which must end with the machine: on a tmpfs, below `/run`.
+   * It is created.
+   */
+  readonly state: string;
+}
+
+/** crun first: it starts a container in a third of the time, in a tenth of the memory. */
+const KNOWN = ['crun', 'runc'];
+
+/** @throws NOT_FOUND when the machine has none */
+export function findRuntime(options: RuntimeOptions, host: HostFacts): RuntimeChoice {
+  const { runtime, searchPath, state } = options;
+  for (const name of runtime === undefined ? KNOWN : [runtime]) {
+    const program = name.includes('/') ? executable(resolve(name)) : search(name, searchPath);
+    if (program === undefined) continue;
+    const isCrun = basename(program).includes('crun');
+    return {
+      program,
+      flags: isCrun ? crunFlags(host) : runcFlags(host),
+      state,
+      refusesHybrid: isCrun && host.cgroups === 'hybrid',
+      searchPath,
+    };
+  }
+  throw new MicaError(
+    'NOT_FOUND',
+    runtime === undefined
+      ? 'containers need an OCI runtime, crun or runc, and neither is in $PATH; install one'
+      : `no OCI runtime ${runtime} that can be executed`,
+  );
+}
+
+const crunFlags = ({ cgroups }: HostFacts): string[] =>
+  cgroups === 'none' ? ['--cgroup-manager=disabled'] : [];
+
+const runcFlags = ({ userNamespace }: HostFacts): string[] =>
+  userNamespace ? ['--rootless', 'true'] : [];
+
+function search(name: string, searchPath: string): string | undefined {
+  for (const directory of searchPath.split(delimiter)) {
+    if (!isAbsolute(directory)) continue;
+    const found = executable(join(directory, name));
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function executable(path: string): string | undefined {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile() ? path : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,44 @@
+import { Socket } from 'node:net';
+import { becomeSubreaper } from '../sys/process.ts';
+import { FrameReader } from './frame.ts';
+import type { Order } from './order.ts';
+import { runExec } from './monitor/exec.ts';
+import { remove } from './monitor/remove.ts';
+import { runContainer } from './monitor/run.ts';
+
+/**
+ * The process that watches one container, or one process that was started in it later: its parent,
+ * the keeper of its log, and the one to whom clients connect. It is started by whoever wants a
+ * container, told what to do over descriptor 3, and ends by itself.
+ */
+
+// A container ends by its own signals, whoever starts or ends the terminal or the session we came from.
+for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+// Loads the native binding, too, while the order is still being made.
+becomeSubreaper();
+
+const link = new Socket({ fd: 3, readable: true, writable: true });
+const order = await receiveOrder(link);
+if (order?.kind === 'run') await runContainer(order, link);
+else if (order?.kind === 'exec') await runExec(order, link);
+else if (order !== undefined) await remove(order, link);
+
+/** @returns `undefined` when who started us has changed its mind, or died */
+function receiveOrder(socket: Socket): Promise<Order | undefined> {
+  const { promise, resolve } = Promise.withResolvers<Order | undefined>();
+  const reader = new FrameReader();
+  const receive = (chunk: Buffer): void => {
+    for (const { data } of reader.push(chunk)) {
+      socket.off('data', receive);
+      resolve((JSON.parse(data.toString()) as { order: Order }).order);
+    }
+  };
+  socket.on('data', receive);
+  socket.once('error', () => resolve(undefined));
+  socket.once('close', () => resolve(undefined));
+  socket.once('end', () => {
+    socket.end();
+    resolve(undefined);
+  });
+  return promise;
+}

@@ -1,0 +1,163 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { fromNode } from '../sys/errno.ts';
+import { withoutMount } from '../sys/mount-namespace.ts';
+import { startError } from './failure.ts';
+import type { RuntimeChoice } from './find.ts';
+
+/**
+ * Calls an OCI runtime. Who does becomes, being a subreaper, the parent of what is started. To be
+ * used by monitor processes only: on some machines a call moves the main thread between namespaces.
+ */
+export interface Runtime {
+  /**
+   * Creates and starts the container of a bundle.
+   * @param stdio descriptors for input, output and errors
+   * @returns the number of its first process
+   * @throws StartError
+   */
+  run(id: string, start: Start): Promise<number>;
+  /**
+   * Starts a process in a running container.
+   * @param process file with its description
+   */
+  exec(id: string, process: string, start: Start): Promise<number>;
+  /** Ends whatever is left of a container, its control groups too; harmless when nothing is. */
+  delete(id: string, directory: string): Promise<void>;
+}
+
+export interface Start {
+  /** Of the container: its bundle, and room for files of the call. */
+  readonly directory: string;
+  readonly stdio: readonly [number, number, number];
+  /** Of the terminal that the process gets instead. */
+  readonly terminal?: Terminal | undefined;
+}
+
+export interface Terminal {
+  /** Is sent the terminal. */
+  readonly socket: string;
+  /** Called when it was, and before the first process runs if the runtime can wait for that. */
+  arrived(): void;
+}
+
+export function runtimeOf(choice: RuntimeChoice): Runtime {
+  return {
+    async run(id, start) {
+      const [what, bundle] = [`start container ${id}`, ['--bundle', start.directory, id]];
+      if (start.terminal === undefined)
+        return await begin(choice, start, { what, args: ['run', '--detach'], rest: bundle });
+      // In two steps: a program that asks at once shall find its terminal in the right size.
+      const pid = await begin(choice, start, { what, args: ['create'], rest: bundle });
+      start.terminal.arrived();
+      await call(choice, { directory: start.directory, what }, ['start', id]);
+      return pid;
+    },
+    async exec(id, process, start) {
+      const command = { args: ['exec', '--detach'], rest: ['--process', process, id] };
+      const pid = await begin(choice, start, { what: `exec in container ${id}`, ...command });
+      start.terminal?.arrived();
+      return pid;
+    },
+    async delete(id, directory) {
+      const isThere = (): boolean => existsSync(join(choice.state, id));
+      if (!isThere()) return;
+      await call(choice, { directory, what: `remove container ${id}` }, [
+        'delete',
+        '--force',
+        id,
+      ]).catch((error: unknown) => {
+        // Another process, its monitor perhaps, was doing the same.
+        if (isThere()) throw error;
+      });
+    },
+  };
+}
+
+interface Command {
+  readonly what: string;
+  readonly args: readonly string[];
+  readonly rest: readonly string[];
+}
+
+async function begin(
+  choice: RuntimeChoice,
+  { directory, stdio, terminal }: Start,
+  { what, args, rest }: Command,
+): Promise<number> {
+  const pidFile = temporary(directory, 'pid');
+  const console = terminal === undefined ? [] : ['--console-socket', terminal.socket];
+  try {
+    const flags = [...args, '--pid-file', pidFile, ...console, ...rest];
+    await call(choice, { directory, stdio, what }, flags);
+    return Number(readFileSync(pidFile, 'latin1'));
+  } finally {
+    rmSync(pidFile, { force: true });
+  }
+}
+
+interface Call {
+  readonly directory: string;
+  readonly stdio?: readonly [number, number, number];
+  readonly what: string;
+}
+
+async function call(
+  choice: RuntimeChoice,
+  { directory, stdio, what }: Call,
+  args: readonly string[],
+): Promise<void> {
+  const log = temporary(directory, 'log');
+  mkdirSync(choice.state, { recursive: true, mode: 0o700 });
+  const parameters = [
+    '--root',
+    choice.state,
+    ...choice.flags,
+    '--log',
+    log,
+    '--log-format',
+    'json',
+    ...args,
+  ];
+  const start = (): ReturnType<typeof spawn> =>
+    spawn(choice.program, parameters, {
+      cwd: '/',
+      stdio: stdio ? [...stdio] : 'ignore',
+      // Nothing of ours: NOTIFY_SOCKET, LISTEN_FDS and others change what a runtime does.
+      env: { PATH: choice.searchPath },
+    });
+  try {
+    const status = await exitOf(choice.refusesHybrid ? withoutUnified(start) : start());
+    if (status !== '') throw startError(what, readLog(log), `${choice.program} ${status}`);
+  } finally {
+    rmSync(log, { force: true });
+  }
+}
+
+const withoutUnified = <T>(task: () => T): T =>
+  withoutMount('/sys/fs/cgroup', '/sys/fs/cgroup/unified', task);
+
+/** @returns `''` for success */
+async function exitOf(child: ReturnType<typeof spawn>): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  child.once('error', (error) => reject(fromNode(error)));
+  child.once('exit', (code, signal) => {
+    resolve(
+      code === 0 ? '' : code === null ? `was ended by ${signal}` : `ended with status ${code}`,
+    );
+  });
+  return await promise;
+}
+
+const temporary = (directory: string, kind: string): string =>
+  join(directory, `.runtime-${kind}-${randomBytes(6).toString('hex')}`);
+
+function readLog(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

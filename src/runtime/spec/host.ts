@@ -1,0 +1,74 @@
+import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
+import { inUserNamespace } from '../../sys/userns.ts';
+
+/**
+ * How this machine mounts control groups: `v1` (a hierarchy each), `hybrid` (the same, and an empty
+ * v2 tree beside it), `v2`, or `none` that we could make groups in.
+ */
+export type CgroupLayout = 'v1' | 'hybrid' | 'v2' | 'none';
+
+/** What the machine, and our place in it, allow a container to have. */
+export interface HostFacts {
+  readonly cgroups: CgroupLayout;
+  /** In a user namespace: no devices can be made, and the host's network has no sysfs for us. */
+  readonly userNamespace: boolean;
+  /** Memory and swap together can be limited. */
+  readonly swapLimit: boolean;
+  /** IDs that exist here, of users and groups. */
+  readonly uids: readonly IdRange[];
+  readonly gids: readonly IdRange[];
+}
+
+export interface IdRange {
+  readonly first: number;
+  readonly count: number;
+}
+
+const CGROUP2_MAGIC = 0x63677270;
+const CGROUPS = '/sys/fs/cgroup';
+
+export function hostFacts(): HostFacts {
+  const cgroups = cgroupLayout();
+  return {
+    cgroups,
+    userNamespace: inUserNamespace(),
+    swapLimit: cgroups === 'v2' || existsSync(`${CGROUPS}/memory/memory.memsw.limit_in_bytes`),
+    uids: idRanges('uid_map'),
+    gids: idRanges('gid_map'),
+  };
+}
+
+function cgroupLayout(): CgroupLayout {
+  // The root of a user namespace is nobody to the hierarchies of the machine.
+  if (inUserNamespace()) return 'none';
+  if (isCgroup2(CGROUPS)) return isWritable(CGROUPS) ? 'v2' : 'none';
+  if (!isWritable(`${CGROUPS}/memory`)) return 'none';
+  return isCgroup2(`${CGROUPS}/unified`) ? 'hybrid' : 'v1';
+}
+
+function isCgroup2(path: string): boolean {
+  try {
+    return statfsSync(path).type === CGROUP2_MAGIC;
+  } catch {
+    return false;
+  }
+}
+
+function isWritable(path: string): boolean {
+  try {
+    accessSync(path, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+const idRanges = (map: string): IdRange[] =>
+  readFileSync(`/proc/self/${map}`, 'latin1')
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .map(([first, , count]) => ({ first: first!, count: count! }));
+
+export const isMapped = (ranges: readonly IdRange[], id: number): boolean =>
+  ranges.some(({ first, count }) => id >= first && id < first + count);

@@ -1,0 +1,86 @@
+import { MicaError } from '../../errors.ts';
+import type { HostFacts } from './host.ts';
+import type { DeviceRule, Resources } from './oci-spec.ts';
+import type { ResourceOptions } from './options.ts';
+
+/** Less than this cannot even start a container. In bytes. */
+const MIN_MEMORY = 6 * 1024 * 1024;
+/** In microseconds. */
+const CPU_PERIOD = 100_000;
+
+/**
+ * Limits as control groups have them.
+ * @throws INVALID_ARGUMENT when they contradict; FAILED_PRECONDITION when this machine cannot keep them
+ */
+export function resourcesOf(
+  options: ResourceOptions,
+  devices: readonly DeviceRule[],
+  host: Pick<HostFacts, 'cgroups' | 'swapLimit'>,
+): Resources | undefined {
+  if (host.cgroups === 'none') {
+    refuseLimits(options);
+    return undefined;
+  }
+  const memory = memoryOf(options, host.swapLimit);
+  const cpu = cpuOf(options);
+  const pids = options.pidsLimit ?? 0;
+  return {
+    devices,
+    ...(memory && { memory }),
+    ...(cpu && { cpu }),
+    ...(pids > 0 && { pids: { limit: pids } }),
+  };
+}
+
+function refuseLimits({ oomScoreAdj: _, ...limits }: ResourceOptions): void {
+  const asked = Object.entries(limits).find(([, value]) => value !== undefined);
+  if (asked === undefined) return;
+  throw new MicaError(
+    'FAILED_PRECONDITION',
+    `${asked[0]} needs control groups, and there are none that this user may change; run as root, or without the limit`,
+  );
+}
+
+function memoryOf(options: ResourceOptions, swapLimit: boolean): Resources['memory'] {
+  const { memory, memoryReservation, memorySwap } = options;
+  if (memory !== undefined && memory < MIN_MEMORY)
+    throw invalid(`a memory limit of ${memory} bytes is below the least of ${MIN_MEMORY}`);
+  if (memoryReservation !== undefined && memory !== undefined && memoryReservation > memory)
+    throw invalid(
+      `a memory reservation of ${memoryReservation} bytes is above the limit ${memory}`,
+    );
+  if (memorySwap !== undefined && memorySwap !== -1) {
+    if (memory === undefined) throw invalid('a limit of memory and swap needs a limit of memory');
+    if (memorySwap < memory)
+      throw invalid(`${memorySwap} bytes of memory and swap are less than the memory alone`);
+  }
+  if (memorySwap !== undefined && !swapLimit)
+    throw new MicaError('FAILED_PRECONDITION', 'this kernel does not limit swap (swapaccount=1)');
+  if (memory === undefined && memoryReservation === undefined && memorySwap === undefined)
+    return undefined;
+  const swap = memorySwap ?? (memory !== undefined && swapLimit ? 2 * memory : undefined);
+  return {
+    ...(memory !== undefined && { limit: memory }),
+    ...(memoryReservation !== undefined && { reservation: memoryReservation }),
+    ...(swap !== undefined && { swap }),
+  };
+}
+
+function cpuOf(options: ResourceOptions): Resources['cpu'] {
+  const { cpus, cpuShares, cpuPeriod, cpuQuota, cpusetCpus, cpusetMems } = options;
+  if (cpus !== undefined && (cpuPeriod !== undefined || cpuQuota !== undefined))
+    throw invalid('a number of processors and a period or quota say the same thing twice');
+  if (cpus !== undefined && !(cpus >= 0.01)) throw invalid(`${cpus} processors are below 0.01`);
+  const quota = cpus === undefined ? cpuQuota : Math.round(cpus * CPU_PERIOD);
+  const period = cpus === undefined ? cpuPeriod : CPU_PERIOD;
+  const cpu = {
+    ...(cpuShares !== undefined && { shares: cpuShares }),
+    ...(quota !== undefined && { quota }),
+    ...(period !== undefined && { period }),
+    ...(cpusetCpus !== undefined && { cpus: cpusetCpus }),
+    ...(cpusetMems !== undefined && { mems: cpusetMems }),
+  };
+  return Object.keys(cpu).length > 0 ? cpu : undefined;
+}
+
+const invalid = (message: string): MicaError => new MicaError('INVALID_ARGUMENT', message);
