@@ -13,6 +13,7 @@ import type { ContainerOptions } from '../runtime/spec/options.ts';
 import { type ExecOptions, execProcessOf } from '../runtime/spec/process.ts';
 import { formatSpec, type SpecInput, specOf } from '../runtime/spec/spec.ts';
 import { Root } from '../fs/root.ts';
+import { searchPath } from './need.ts';
 
 const APPLETS =
   'sh true false cat echo id ls sleep dd head seq stty tty yes kill touch env pwd nc grep mount unshare wc mkdir mknod';
@@ -64,7 +65,7 @@ export async function makeContainer(settings: TestContainerOptions = {}): Promis
   makeRootfs(rootfs, files);
   const id = `test-${process.pid}-${performance.now().toString(36).replace('.', '')}`;
   const host = hostFacts();
-  const where = { searchPath: process.env['PATH'] ?? '', state: join(home.path, 'runtime') };
+  const where = { searchPath, state: join(home.path, 'runtime') };
   const runtime = findRuntime({ ...where, ...(name && { runtime: name }) }, host);
   const common = { id, directory, runtime };
   const input = (): SpecInput => {

@@ -33,9 +33,11 @@ export type Need =
   /** The library libisal.so.2. */
   | 'isal';
 
+/** Where programs are looked for. */
+export const searchPath: string = process.env['PATH'] ?? '';
+
 function have(program: string): boolean {
-  const path = process.env['PATH'] ?? '';
-  return path.split(delimiter).some((directory) => existsSync(join(directory, program)));
+  return searchPath.split(delimiter).some((directory) => existsSync(join(directory, program)));
 }
 
 function runs(file: string, ...args: string[]): boolean {
