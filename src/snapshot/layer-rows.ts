@@ -74,7 +74,7 @@ export class LayerRows {
     readonly state: 'building' | 'active';
     readonly lease: string;
     readonly key?: string;
-    readonly diffId?: DiffId;
+    readonly diffId?: DiffId | undefined;
   }): LayerRow {
     const { driver, state, lease, key = null, diffId = null } = row;
     this.#refuseForeign(driver);

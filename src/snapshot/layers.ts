@@ -19,7 +19,8 @@ import {
 import { awaitedLayers } from './migration.ts';
 
 export interface OpenLayerOptions extends Abortable {
-  readonly diffId: DiffId;
+  /** `undefined`: known when it is built. */
+  readonly diffId: DiffId | undefined;
   /** The layers below, nearest first: a driver that keeps full trees begins with a copy of them. */
   readonly parents?: readonly number[] | undefined;
   /** Whose work it is, if it has to be done. */

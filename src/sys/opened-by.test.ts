@@ -15,6 +15,9 @@ test('the processes that have a file open are named', { skip: needs('linux') }, 
   const fd = openSync(path, 'w');
   try {
     assert.deepEqual(openedBy(path), []);
+    const again = openSync(path, 'r');
+    assert.match(openedBy(path).join(), new RegExp(`^process ${process.pid} `));
+    closeSync(again);
     const child = spawn('sh', ['-c', 'exec 7<"$0"; echo; read line', path], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });

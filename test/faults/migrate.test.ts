@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -11,10 +11,12 @@ import { Leases } from '../../src/db/leases.ts';
 import type { Engine } from '../../src/engine/engine.ts';
 import { openEngine } from '../../src/engine/open.ts';
 import { MicaError } from '../../src/errors.ts';
-import type { Digest } from '../../src/oci/digest.ts';
+import { chainIds, type Digest } from '../../src/oci/digest.ts';
 import { openSnapshotter } from '../../src/snapshot/local.ts';
 import { chooseDriver } from '../../src/snapshot/drivers/index.ts';
 import { killAtEveryStep } from '../../src/testing/crash.ts';
+import { describeDirectory } from '../../src/testing/describe.ts';
+import { within } from '../../src/testing/mounted.ts';
 import { needs } from '../../src/testing/need.ts';
 import { dir, file, type Tree, tree } from '../../src/testing/tree.ts';
 import { blobOf, newImage, type Pushed } from '../support/attempt.ts';
@@ -144,7 +146,7 @@ test('an image that is pulled meanwhile comes along', { skip }, async () => {
 });
 
 async function pull(root: string, reference: string): Promise<void> {
-  await using engine = await openEngine({ root });
+  await using engine = await openEngine({ root, driver: 'overlay2' });
   await engine.pull(reference);
 }
 
@@ -208,6 +210,46 @@ async function withSnapshots(
   await using snapshots = await openSnapshotter(db, new Leases(db), driver);
   await use(snapshots);
 }
+
+test('what was committed without an archive comes along', { skip }, async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'mica-migrate-'));
+  const root = join(directory.path, 'store');
+  const pushed = await newImage(await origin);
+  await pull(root, `${await hostOf()}/${pushed.name}`);
+  const top = chainIds(pushed.image.diffIds).at(-1)!;
+  await using place = await mkdtempDisposable(join(tmpdir(), 'mica-migrate-'));
+  await withSnapshots(root, async (snapshots) => {
+    await within(await snapshots.prepare('one', top), place.path, (tree_) => {
+      rmSync(join(tree_, 'etc/base'));
+      rmSync(join(tree_, 'data'), { recursive: true });
+      mkdirSync(join(tree_, 'data'), { mode: 0o710 });
+      writeFileSync(join(tree_, 'data/new'), 'new', { mode: 0o4750 });
+    });
+    await snapshots.commit('first', 'one');
+    await within(await snapshots.prepare('two', 'first'), place.path, (tree_) => {
+      renameSync(join(tree_, 'data/new'), join(tree_, 'moved'));
+    });
+    await snapshots.commit('second', 'two');
+  });
+  const look = async (): Promise<string> => {
+    let tree_ = '';
+    await withSnapshots(root, async (snapshots) => {
+      const mounts = await snapshots.view('look', 'second');
+      await within(mounts, place.path, (path) => void (tree_ = describeDirectory(path)));
+      await snapshots.remove('look');
+    });
+    return tree_;
+  };
+  const before = await look();
+  assert.match(before, /\/moved\tfile\t4750/);
+  for (const driver of ['vfs', 'overlay2', 'tar', 'vfs', 'tar', 'overlay2']) {
+    await using other = await openEngine({ root });
+    const { layers } = await other.migrate({ driver });
+    assert.ok(layers.every(({ source, bytes }) => source !== 'none' && bytes > 0));
+    if (driver !== 'tar') assert.equal(await look(), before, driver);
+    assert.deepEqual((await other.check()).problems, []);
+  }
+});
 
 /** Takes a blob away as a policy does that does not keep them. */
 async function dropBlob(root: string, digest: Digest): Promise<void> {

@@ -2,16 +2,12 @@ import type { Lease } from '../../db/leases.ts';
 import { MicaError } from '../../errors.ts';
 import type { Abortable } from '../../io/bytes.ts';
 import { each } from '../../io/each.ts';
-import type { ParentLayer, UnpackJob, UnpackResult } from '../../layer/unpack-job.ts';
-import type { DiffId } from '../../oci/digest.ts';
-import { parseReference } from '../../oci/reference.ts';
 import type { LayerRecord } from '../../snapshot/layer-rows.ts';
 import type { Context, Store } from '../context.ts';
-import { factsOf } from '../pull/bring-layers.ts';
-import { pullLayer } from '../pull/pull-layer.ts';
 import { Durable } from './durable.ts';
 import type { MigrateEvent } from './migration.ts';
-import { isMissing, type LayerFile, type Step, type StepSource, type Target } from './plan.ts';
+import { fill } from './fill-layer.ts';
+import { isMissing, type Step, type Target } from './plan.ts';
 
 export interface Making {
   readonly context: Context;
@@ -66,18 +62,18 @@ async function makeLayer(making: Working, step: Step, signal: AbortSignal): Prom
   for (const source of step.sources) {
     const parents = step.parents?.map(({ key }) => present(layers.find(key), key));
     const opened = await layers.open(step.key, {
-      diffId: step.diffId!,
+      diffId: step.diffId,
       parents: parents?.map(({ id }) => id),
       lease: making.lease,
       signal,
     });
     if (opened.state !== 'building') return making.durable.add(opened.id);
     try {
-      const result = await unpack(making, step, { source, opened, parents, signal });
-      layers.built(opened.id, factsOf(result));
+      const facts = await fill({ ...making, signal }, step, { source, opened, parents });
+      layers.built(opened.id, facts);
       making.durable.add(opened.id);
       if (source.kind === 'registry') making.durable.addBlob(source.target.digest);
-      return making.emit({ type: 'made', diffId: step.diffId!, source: source.kind });
+      return making.emit({ type: 'made', key: step.key, source: source.kind });
     } catch (error) {
       await layers.abandon(opened.id);
       signal.throwIfAborted();
@@ -87,74 +83,6 @@ async function makeLayer(making: Working, step: Step, signal: AbortSignal): Prom
   }
   throw failure;
 }
-
-interface Unpacking {
-  readonly source: StepSource;
-  readonly opened: LayerRecord;
-  readonly parents: readonly LayerRecord[] | undefined;
-  readonly signal: AbortSignal;
-}
-
-async function unpack(
-  making: Making,
-  step: Step,
-  { source, opened, parents, signal }: Unpacking,
-): Promise<UnpackResult> {
-  const { form } = making.target.driver;
-  const diffId = step.diffId!;
-  const job = { diffId, form, directory: opened.directory, parents: parents?.map(toParent) };
-  const result =
-    source.kind === 'registry'
-      ? await fetchAgain(making, job, source, signal)
-      : await fromFile(making, { ...job, ...source.file }, signal);
-  if (!result.dependent || parents !== undefined) return result;
-  throw new MicaError(
-    'FAILED_PRECONDITION',
-    `layer ${diffId} depends on the layers below it, and was recorded as one that does not; remove the images that use it and pull them again`,
-  );
-}
-
-type Known<Job> = Job & { readonly diffId: DiffId };
-
-async function fromFile(
-  { context, emit }: Making,
-  job: Known<UnpackJob>,
-  signal: AbortSignal,
-): Promise<UnpackResult> {
-  const { diffId, size: total } = job;
-  return (await context.unpacker()).unpack(job, {
-    signal,
-    onProgress: (done) => emit({ type: 'bytes', diffId, done, total }),
-  });
-}
-
-/** The blob is in the store afterwards, as after a pull. */
-async function fetchAgain(
-  { context, store, emit }: Making,
-  job: Known<Omit<UnpackJob, keyof LayerFile>>,
-  { target, repository }: Extract<StepSource, { kind: 'registry' }>,
-  signal: AbortSignal,
-): Promise<UnpackResult> {
-  return pullLayer({
-    content: store.content,
-    source: (await context.registry()).repository(parseReference(repository)),
-    unpacker: await context.unpacker(),
-    target,
-    job,
-    signal,
-    emit: (event) => {
-      if (event.type === 'bytes' || event.type === 'extracting')
-        emit({ type: 'bytes', diffId: job.diffId, done: event.bytes, total: target.size });
-    },
-    onFetched: () => {},
-  });
-}
-
-const toParent = ({ directory, form, facts }: LayerRecord): ParentLayer => ({
-  directory,
-  form,
-  diffId: facts!.diffId,
-});
 
 function present(layer: LayerRecord | undefined, key: string): LayerRecord {
   if (layer !== undefined) return layer;

@@ -129,12 +129,14 @@ function hold(lease: Lease, steps: readonly Step[]): void {
   );
   lease.hold(
     'blob',
-    steps.flatMap(({ sources }) => sources.map(digestOf)),
+    steps.flatMap(({ sources }) => sources.flatMap(digestOf)),
   );
 }
 
-const digestOf = (source: StepSource): Digest =>
-  source.kind === 'registry' ? source.target.digest : source.file.digest;
+function digestOf(source: StepSource): Digest[] {
+  if (source.kind === 'files') return [];
+  return [source.kind === 'registry' ? source.target.digest : source.file.digest];
+}
 
 /** Removes what is condemned. Killed meanwhile, the next open goes on. */
 async function discard({ layers }: Store, ids: readonly number[]): Promise<void> {

@@ -1,5 +1,4 @@
 import type { Abortable } from '../../io/bytes.ts';
-import type { DiffId } from '../../oci/digest.ts';
 
 export interface MigrateOptions extends Abortable {
   /** Name of the storage driver that the store is to have. */
@@ -37,20 +36,21 @@ export interface MigratedLayer {
  * Where a layer in the new driver's form comes from:
  *  - `kept`: both drivers keep it the same way · `there`: an earlier attempt made it
  *  - `tar`: the uncompressed tar that the old driver keeps · `blob`: the layer as it was pulled
- *  - `registry`: the blob is not in the store and is fetched again · `none`: there is nothing to make it from
+ *  - `registry`: the blob is not in the store and is fetched again
+ *  - `files`: it was committed here, and its files are packed · `none`: there is nothing to make it from
  */
-export type LayerSource = 'kept' | 'there' | 'tar' | 'blob' | 'registry' | 'none';
+export type LayerSource = 'kept' | 'there' | 'tar' | 'blob' | 'registry' | 'files' | 'none';
 
 export type MigrateEvent =
   | { readonly type: 'planned'; readonly layers: number; readonly bytes: number }
   /** `done` bytes of `total` of the archive that the layer is made from. */
   | {
       readonly type: 'bytes';
-      readonly diffId: DiffId;
+      readonly key: string;
       readonly done: number;
       readonly total: number;
     }
-  | { readonly type: 'made'; readonly diffId: DiffId; readonly source: LayerSource }
+  | { readonly type: 'made'; readonly key: string; readonly source: LayerSource }
   /** Others have the store open; the change is made when they have ended. */
   | { readonly type: 'waiting'; readonly holders: readonly string[] }
   /** From here on the store has the new driver; layers of the old one are removed. */

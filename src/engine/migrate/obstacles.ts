@@ -61,14 +61,9 @@ function mountInTheWay({ db }: Store, { name, layer }: SnapshotRow): string[] {
     : [`snapshot ${name} is mounted on ${target}; unmount that first`];
 }
 
-function nothingToMakeItFrom({ state, diffId, key, old }: Step): string[] {
+function nothingToMakeItFrom({ state, key, old }: Step): string[] {
   if (state !== 'none') return [];
-  const advice = `remove what stands on it, or pull that again`;
-  return diffId === undefined
-    ? [
-        `snapshot ${key} (${old.directory}) was committed without an archive to make it from again; ${advice}`,
-      ]
-    : [
-        `layer ${diffId} (${old.directory}) has neither its tar nor its blob in the store, and no image says where to fetch it; ${advice}`,
-      ];
+  return [
+    `layer ${key} (${old.directory}) has neither its tar nor its blob in the store, and no image says where to fetch it; remove what stands on it, or pull that again`,
+  ];
 }

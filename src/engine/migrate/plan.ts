@@ -25,7 +25,7 @@ export interface Step {
   readonly key: string;
   /** As the store's driver keeps it now. */
   readonly old: LayerRecord;
-  /** `undefined`: it was committed without one, and comes from no archive. */
+  /** `undefined`: it was committed without one. */
   readonly diffId: DiffId | undefined;
   /** Numbers of the committed snapshots. */
   readonly snapshots: number[];
@@ -41,7 +41,9 @@ export interface Step {
 export type StepSource =
   /** A file of the store. */
   | { readonly kind: 'tar' | 'blob'; readonly file: LayerFile }
-  | { readonly kind: 'registry'; readonly target: Descriptor; readonly repository: string };
+  | { readonly kind: 'registry'; readonly target: Descriptor; readonly repository: string }
+  /** What was written into a snapshot and committed, without an archive of it. */
+  | { readonly kind: 'files' };
 
 export type LayerFile = Pick<UnpackJob, 'blob' | 'size' | 'digest' | 'mediaType'>;
 
@@ -75,7 +77,9 @@ export async function planSteps(store: Store, target: Target): Promise<Step[]> {
   for (const { id, name, parent, layer } of byHeight(new SnapshotRows(db).list())) {
     const row = rows.get(layer)!;
     const below = parent === null ? [] : chains.get(parent)!;
-    const parents = needsParents(store, target, row, below) ? below : undefined;
+    const from = origins.get(row.diff_id!) ?? [];
+    const parents =
+      needsParents(store, target, row, from) || below.length === 0 ? below : undefined;
     const key = parents === undefined || below.length === 0 ? (row.diff_id ?? name) : name;
     const step =
       steps.get(key) ??
@@ -84,7 +88,7 @@ export async function planSteps(store: Store, target: Target): Promise<Step[]> {
         old: toRecord(row, layerDirectory(db, layer)),
         diffId: row.diff_id ?? undefined,
         parents,
-        origins: origins.get(row.diff_id!) ?? [],
+        origins: from,
       }));
     step.snapshots.push(id);
     steps.set(key, step);
@@ -99,7 +103,11 @@ interface Wanted extends Pick<Step, 'key' | 'old' | 'diffId' | 'parents'> {
 
 async function stepOf(store: Store, target: Target, wanted: Wanted): Promise<Step> {
   const { origins, ...rest } = wanted;
-  const size = roomOf(target.driver.form, wanted.old, wanted.parents);
+  const { id, facts } = wanted.old;
+  const size =
+    facts === undefined
+      ? (await store.choice.driver.usage({ id: String(id), kind: 'committed', parents: [] })).size
+      : roomOf(target.driver.form, facts, wanted.parents);
   const step = { ...rest, snapshots: [], size, sources: [] };
   if (keepsAlike(store, target)) return { ...step, state: 'kept' };
   if (target.layers.find(wanted.key) !== undefined) return { ...step, state: 'there' };
@@ -125,17 +133,19 @@ async function sourcesOf(
       files.push({ kind: 'blob', file: { ...target, blob: content.path(target.digest) } });
     for (const repository of repositories) remote.push({ kind: 'registry', target, repository });
   }
+  if (origins.length === 0 && form !== 'tar') files.push({ kind: 'files' });
   return [...files, ...remote];
 }
 
+/** Whether it is made on the layers below. What was committed here is found by comparing with them. */
 const needsParents = (
   { layers }: Store,
   { driver }: Target,
-  { diff_id }: LayerRow,
-  below: readonly Step[],
+  { form, diff_id }: LayerRow,
+  origins: readonly BlobOrigin[],
 ): boolean =>
-  below.length === 0 ||
   driver.form === 'direct' ||
+  (origins.length === 0 && form !== 'tar') ||
   (diff_id !== null && layers.isDependent(diff_id));
 
 /** Committed snapshots, each after its parent, and those of one height together. */

@@ -1,5 +1,4 @@
-import type { LayerForm } from '../../snapshot/driver.ts';
-import type { LayerRecord } from '../../snapshot/layer-rows.ts';
+import type { LayerFacts, LayerForm } from '../../snapshot/driver.ts';
 import type { Step } from './plan.ts';
 
 /** Of ext4 and most others, in bytes. */
@@ -11,11 +10,9 @@ const BLOCK = 4096;
  */
 export function roomOf(
   form: LayerForm,
-  { facts }: Pick<LayerRecord, 'facts'>,
+  { tarSize, indexSize, stats }: LayerFacts,
   parents: readonly Pick<Step, 'size'>[] = [],
 ): number {
-  if (facts === undefined) return 0;
-  const { tarSize, indexSize, stats } = facts;
   if (form === 'tar') return tarSize + indexSize;
   const { bytes = tarSize, files = 0, directories = 0 } = stats;
   const own = bytes + (files * BLOCK) / 2 + directories * BLOCK + indexSize;

@@ -62,7 +62,7 @@ function progress({ err }: Cli): { onProgress: (event: MigrateEvent) => void; en
     onProgress(event) {
       if (event.type === 'planned') layers = event.layers;
       if (event.type === 'made') made++;
-      if (event.type === 'bytes') read.set(event.diffId, event.done);
+      if (event.type === 'bytes') read.set(event.key, event.done);
       if (event.type === 'waiting') {
         end();
         err.stream.write(`${waitingFor(event.holders)}\n`);

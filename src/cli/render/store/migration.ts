@@ -11,6 +11,7 @@ const SOURCES: Readonly<Record<LayerSource, string>> = {
   tar: 'make it from its tar',
   blob: 'make it from its blob',
   registry: 'fetch its blob again',
+  files: 'pack its files',
   none: 'cannot be made',
 };
 
