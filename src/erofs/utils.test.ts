@@ -18,6 +18,7 @@ import { mountIndex } from '../testing/mounted-index.ts';
 import { makeNastyTree } from '../testing/nasty-tree.ts';
 import { needs } from '../testing/need.ts';
 import { anyPlan, DEVICE, plant } from '../testing/nodes.ts';
+import { Node, S_IFDIR, S_IFREG } from './node.ts';
 import { openIndex } from './read.ts';
 import { indexBytes } from './write.ts';
 
@@ -45,6 +46,54 @@ test('fsck.erofs finds nothing wrong with any index', { skip }, async () => {
     { numRuns: 20, endOnFailure: true },
   );
 });
+
+/** Trees that are hard because they are large. */
+const LARGE: readonly (readonly [what: string, grow: (root: Node) => void])[] = [
+  [
+    'a directory of 100,000 names',
+    (root) => {
+      for (let i = 0; i < 100_000; i++) root.children!.set(`${i}`, new Node(S_IFREG | 0o644));
+    },
+  ],
+  [
+    '400 xattrs of each of two files, and values of 65,535 bytes',
+    (root) => {
+      for (const name of ['a', 'b']) {
+        const node = new Node(S_IFREG | 0o644);
+        node.xattrs = Array.from({ length: 400 }, (_, i) => ({
+          name: `user.${i}`,
+          value: Buffer.alloc(i === 7 ? 65_535 : i, name),
+        }));
+        root.children!.set(name, node);
+      }
+    },
+  ],
+  [
+    'a file with a hole behind each of 1,000 blocks',
+    (root) => {
+      const node = new Node(S_IFREG | 0o644);
+      node.extents = Array.from({ length: 1000 }, (_, i) => ({
+        logical: i * 1024,
+        device: 1,
+        physical: (999 - i) * 512,
+        length: 512,
+      }));
+      node.size = 1_024_000;
+      root.children!.set('sieve', node);
+    },
+  ],
+];
+
+for (const [what, grow] of LARGE)
+  test(`fsck.erofs finds nothing wrong with ${what}`, { skip }, async () => {
+    await using work = await mkdtempDisposable(join(tmpdir(), 'erofs-'));
+    const [image, device] = [join(work.path, 'image'), join(work.path, 'device')];
+    const root = new Node(S_IFDIR | 0o755);
+    grow(root);
+    writeFileSync(device, DEVICE);
+    writeFileSync(image, indexBytes(root, { devices: [{ tag: '', size: DEVICE.length }] }));
+    run('fsck.erofs', `--device=${device}`, image);
+  });
 
 /** Options of mkfs.erofs; what is said of an image that is not the tree as it was. */
 const FLAVOURS: readonly (readonly [options: string, altered?: string])[] = [
@@ -93,7 +142,7 @@ describe('an image by mkfs.erofs', () => {
   for (const [options, altered] of FLAVOURS) {
     const like =
       altered === undefined ? 'the tree it was made of' : `the kernel shows it: ${altered}`;
-    test(`${options} reads as ${like}`, { skip: needed }, () => {
+    test(`${options || 'without options'} reads as ${like}`, { skip: needed }, () => {
       const [image, blob] = [join(work, 'image'), join(work, 'blob')];
       rmSync(image, { force: true });
       writeFileSync(blob, '');
