@@ -7,6 +7,7 @@ import { type LayerTarOptions, writeLayerTar } from '../layer/diff/tar.ts';
 import { overlay2 } from '../snapshot/drivers/overlay2.ts';
 import { vfs } from '../snapshot/drivers/vfs.ts';
 import type { Upper } from '../snapshot/driver.ts';
+import { inUserNamespace } from '../sys/userns.ts';
 import { describeDirectory } from './describe.ts';
 import { within } from './mounted.ts';
 import { unpackStack } from './unpack-stack.ts';
@@ -35,7 +36,7 @@ export async function edited(
 ): Promise<Edited> {
   const [store, target] = [join(work, 'layers'), join(work, 'target')];
   for (const path of [work, store, target]) mkdirSync(path);
-  const driver = kind === 'vfs' ? vfs(store) : overlay2(store);
+  const driver = kind === 'vfs' ? vfs(store) : overlay2(store, { userxattr: inUserNamespace() });
   const below = (await unpackStack(layers, driver.form, store)).toReversed();
   const ids = below.map(({ directory }) => directory.slice(store.length + 1));
   const snapshot = { id: 'active', kind: 'active', parents: ids } as const;

@@ -47,9 +47,12 @@ export class BlobFixture implements Source {
       yield bytes.subarray(at, at + step);
   }
 
-  /** An image of these layers, base first. */
-  async image(layers: readonly Tree[], options: FixtureOptions = {}): Promise<ImageFixture> {
-    const tars = layers.map(tarOf);
+  /** An image of these layers, or archives, base first. */
+  async image(
+    layers: readonly (Tree | Buffer)[],
+    options: FixtureOptions = {},
+  ): Promise<ImageFixture> {
+    const tars = layers.map((layer) => (Buffer.isBuffer(layer) ? layer : tarOf(layer)));
     const diffIds = tars.map((tar) => sha256(tar) as DiffId);
     const { os, architecture, variant } = options.platform ?? {
       os: 'linux',

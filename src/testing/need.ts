@@ -10,6 +10,7 @@ export type Need =
   | 'overlay'
   /** User namespaces with subordinate ids. */
   | 'userns'
+  | 'fuse-overlayfs'
   | 'loop'
   /** The EROFS kernel driver. */
   | 'erofs'
@@ -66,6 +67,7 @@ const PROBES: Record<Need, () => boolean> = {
   root,
   overlay: () => root() && fileSystem('overlay') && runs('unshare', '-m', 'true'),
   userns: () => root() && have('newuidmap') && runs('unshare', '-Urm', 'true'),
+  'fuse-overlayfs': () => root() && existsSync('/dev/fuse') && have('fuse-overlayfs'),
   loop: () => root() && existsSync('/dev/loop-control') && have('mkfs.ext4'),
   erofs: () => root() && fileSystem('erofs'),
   tar: () => runs('tar', '--version'),

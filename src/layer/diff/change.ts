@@ -7,7 +7,7 @@ export interface Changes {
   readonly root: string;
   /**
    * A directory comes before what is in it; in it, what was deleted comes first; else byte order.
-   * Every directory above a change is a change itself.
+   * Every directory above a change is a change itself, except the root.
    */
   readonly list: readonly Change[];
 }

@@ -63,6 +63,6 @@ export function presence(
 
 export const isSeenDirectory = (seen: Seen): seen is SeenDirectory => 'directories' in seen;
 
-/** Whether the file has, or had, other names. */
-export const isLinked = ({ file, lower }: Seen): boolean =>
-  (file !== undefined && file.stat.nlink > 1) || (lower !== undefined && lower.inode.nlink > 1);
+/** Whether it is a file that has other names. */
+export const isLinked = (seen: Seen): boolean =>
+  seen.file !== undefined && seen.file.stat.nlink > 1 && !isSeenDirectory(seen);

@@ -5,8 +5,9 @@ import type { LowerTree } from './lower-tree.ts';
 import { isSeenDirectory, type Seen, type SeenDirectory } from './seen.ts';
 
 /**
- * The changes among what a walk saw. A directory is one if anything below it is: a layer then says
- * all about the directories on its ways, and means the same whatever lies below.
+ * The changes among what a walk saw. A directory is one if anything in it is: a layer then says all
+ * about the directories on its ways, and means the same whatever lies below. The root is one only
+ * if it changed itself.
  */
 export function settle(seen: readonly Seen[], lower: LowerTree | undefined): Change[] {
   judgeLinks(seen);
@@ -17,14 +18,15 @@ export function settle(seen: readonly Seen[], lower: LowerTree | undefined): Cha
     const one = seen[at]!;
     const { parent } = one;
     const isAbove = isSeenDirectory(one) && changed.has(one);
-    if (one.state === 'same' && !isAbove) {
+    // Whoever stacks layers finds a root that one does not mention in those below.
+    if (one.state === 'same' && (!isAbove || parent === undefined)) {
       if (parent) parent.kept++;
       continue;
     }
     if (parent) changed.add(parent);
     if (isSeenDirectory(one)) {
       parent?.directories.push(one);
-      one.opaque ||= one.path !== '' && one.deletions > 0 && !isKept(one, lower);
+      if (lower !== undefined) one.opaque = isEmptied(one, lower);
     }
     list.push(changeOf(one, isAbove));
   }
@@ -32,13 +34,17 @@ export function settle(seen: readonly Seen[], lower: LowerTree | undefined): Cha
 }
 
 /**
- * Whether a directory shows anything of what the layers below have in it. Where nothing is left and
- * something was deleted, one mark says it, however it came about.
+ * Whether a directory shows nothing any more of what the layers below have in it, and something was
+ * deleted. One mark then says it, however it came about; except for the root, where it means nothing
+ * to overlayfs.
  */
-function isKept(directory: SeenDirectory, tree: LowerTree | undefined): boolean {
+const isEmptied = (directory: SeenDirectory, tree: LowerTree): boolean =>
+  directory.path !== '' && directory.deletions > 0 && !isKept(directory, tree);
+
+function isKept(directory: SeenDirectory, tree: LowerTree): boolean {
   const { kept, complete, lower, names, directories } = directory;
   if (kept > 0) return true;
-  if (lower === undefined || tree === undefined || !isDirectory(lower.inode)) return false;
+  if (lower === undefined || !isDirectory(lower.inode)) return false;
   if (!complete && tree.hasOther(lower, new Set(names))) return true;
   return directories.some((child) => isKept(child, tree));
 }

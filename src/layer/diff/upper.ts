@@ -75,6 +75,7 @@ function overlayMarks(kind: Exclude<Upper['whiteouts'], 'aufs'>): Marks {
 const plain = (entries: readonly Entry[]): Listing => ({ entries, deleted: [], complete: false });
 
 const OVERRIDE = '.override_stat';
+const FUSE_OPAQUE = '.wh..opq';
 
 const refused = (path: string, what: string, option: string): MicaError =>
   new MicaError(
@@ -87,15 +88,18 @@ const aufsMarks: Marks = {
   check() {},
 };
 
-/** Marks that are files with names of their own: `.wh.<name>`, `.wh..wh..opq`; other `.wh..wh.*` are AUFS' bookkeeping. */
+/**
+ * Marks that are files with names of their own: `.wh.<name>` and `.wh..wh..opq`. Other `.wh..wh.*`
+ * are AUFS' bookkeeping, `.wh..opq` is that of fuse-overlayfs.
+ */
 function splitNamed(all: readonly Entry[]): Listing {
   const entries = all.filter(({ name }) => !name.startsWith(WHITEOUT_PREFIX));
   const marks = all.filter(({ name }) => name.startsWith(WHITEOUT_PREFIX));
   return {
     entries,
     deleted: marks
-      .map(({ name }) => name.slice(WHITEOUT_PREFIX.length))
-      .filter((name) => !name.startsWith(WHITEOUT_PREFIX)),
+      .filter(({ name }) => name !== FUSE_OPAQUE)
+      .map(({ name }) => name.slice(WHITEOUT_PREFIX.length)),
     complete: marks.some(({ name }) => name === OPAQUE_WHITEOUT),
   };
 }

@@ -142,8 +142,10 @@ export class Walk {
   }
 
   #deleted(directory: SeenDirectory, names: readonly string[]): Seen[] {
-    directory.deletions = names.length;
-    return names.toSorted().map((name) => deletion(pathOf(directory, name), directory));
+    // No layer has a file that is called as a mark.
+    const real = names.filter((name) => !name.startsWith(WHITEOUT_PREFIX));
+    directory.deletions = real.length;
+    return real.sort().map((name) => deletion(pathOf(directory, name), directory));
   }
 
   #add(seen: Seen): void {
