@@ -13,18 +13,19 @@ import { pipeline } from 'node:stream/promises';
 import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { compress, decompress } from '../../src/io/compress.ts';
 import { type Compression, sniffCompression } from '../../src/io/compression.ts';
-import { openInflate } from '../../src/io/inflate.ts';
+import { InflateStream } from '../../src/io/inflate-stream.ts';
 import { chunksOf, program, rounds } from './rounds.ts';
 import { writeSample } from './sample.ts';
 
 const CHUNK = 256 * 1024;
 
-function inflate(path: string, kind: Compression): number {
+async function inflate(path: string, kind: Compression): Promise<number> {
   let size = 0;
-  using stream = openInflate(kind, ({ length }) => {
-    size += length;
+  await using stream = new InflateStream(kind, ({ bytes, release }) => {
+    size += bytes.length;
+    release();
   });
-  for (const chunk of chunksOf(path, CHUNK)) stream.write(chunk);
+  for (const chunk of chunksOf(path, CHUNK)) await stream.write(chunk);
   stream.end();
   return size;
 }
@@ -32,7 +33,7 @@ function inflate(path: string, kind: Compression): number {
 async function compare(title: string, path: string): Promise<void> {
   const [start] = chunksOf(path, CHUNK);
   const kind = sniffCompression(start!);
-  const mebibytes = inflate(path, kind) / 2 ** 20;
+  const mebibytes = (await inflate(path, kind)) / 2 ** 20;
   console.log(`\n${title}: ${kind}, ${mebibytes.toFixed(0)} MiB\n`);
   const source = () => createReadStream(path, { highWaterMark: CHUNK });
   const nothing = () => new Writable({ write: (_chunk, _encoding, done) => done() });
@@ -42,7 +43,7 @@ async function compare(title: string, path: string): Promise<void> {
       : program('zstd', ['-dc', path]);
   await rounds(
     [
-      { name: 'openInflate', run: () => void inflate(path, kind) },
+      { name: 'InflateStream', run: async () => void (await inflate(path, kind)) },
       {
         name: 'decompress',
         async run() {

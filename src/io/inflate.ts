@@ -1,37 +1,8 @@
 import { MicaError } from '../errors.ts';
-import type { Compression } from './compression.ts';
 import { handleInflater, handleWorks } from './inflate-handle.ts';
 import { isalInflater, isalProblem } from './inflate-isal.ts';
 import { threadInflater } from './inflate-thread.ts';
-import { type Inflatable, type Inflater, OUTPUT_SIZE } from './inflater.ts';
-
-/** Takes stored bytes, hands out what they inflate to. Synchronous. */
-export interface Inflate extends Disposable {
-  /** @throws DATA_LOSS when the bytes are damaged */
-  write(chunk: Uint8Array): void;
-  /** @throws DATA_LOSS when the bytes end too early */
-  end(): void;
-}
-
-/**
- * Opens an inflater that calls `sink` with what it makes, in pieces of at most 256 KiB. Their
- * buffer is used again when `sink` returns. After an error it can only be disposed of.
- *
- * Gzip may have several members, followed by zeros up to some block's end (`gzip -d` allows both,
- * Go's readers the first); anything else after them is damage, as it is for Go. Zstd may have
- * several frames, skippable ones included (zstd:chunked).
- */
-export function openInflate(compression: Compression, sink: (chunk: Uint8Array) => void): Inflate {
-  if (compression === 'none') return { write: sink, end() {}, [Symbol.dispose]() {} };
-  const inflation = new Inflation(compression);
-  return {
-    write(chunk) {
-      for (const piece of inflation.pieces(chunk)) sink(piece);
-    },
-    end: () => inflation.end(),
-    [Symbol.dispose]: () => inflation[Symbol.dispose](),
-  };
-}
+import { type Inflatable, type Inflater, OUTPUT_SIZE, type Step } from './inflater.ts';
 
 /** The fastest inflater that works on this machine. */
 function openInflater(kind: Inflatable): Inflater {
@@ -46,11 +17,22 @@ export function gzipInflater(): { readonly name: string; readonly reason: string
   return { name: handleWorks() ? 'zlib' : 'zlib, by its public streams', reason };
 }
 
-/** The same, for who wants to pause between pieces. */
+/** A step of an {@link Inflation}; without `more`, all that its input is good for has been made. */
+export interface Advance extends Step {
+  readonly more: boolean;
+}
+
+/**
+ * Inflates a stream, whatever inflater does the work. After an error it can only be disposed of.
+ *
+ * Gzip may have several members, followed by zeros up to some block's end (`gzip -d` allows both,
+ * Go's readers the first); anything else after them is damage, as it is for Go. Zstd may have
+ * several frames, skippable ones included (zstd:chunked).
+ */
 export class Inflation implements Disposable {
   readonly #kind: Inflatable;
   readonly #inflater: Inflater;
-  readonly #output: Buffer = Buffer.allocUnsafeSlow(OUTPUT_SIZE);
+  #output: Buffer | undefined;
   #started = false;
   /** Zeros have been seen after a member of gzip: nothing else may come. */
   #over = false;
@@ -61,17 +43,35 @@ export class Inflation implements Disposable {
     this.#inflater = inflater;
   }
 
-  /** What can be made once `chunk` is there, each piece valid until the next. All must be taken. */
+  /**
+   * What can be made once `chunk` is there, in pieces of at most 256 KiB, each valid until the next.
+   * All must be taken.
+   */
   *pieces(chunk: Uint8Array): Generator<Uint8Array, void, undefined> {
+    const output = (this.#output ??= Buffer.allocUnsafeSlow(OUTPUT_SIZE));
     let input = chunk;
-    while (!this.#over) {
-      const { used, made } = this.#try(() => this.#inflater.step(input, this.#output));
-      if (used === 0 && made === 0) break;
-      this.#started = true;
-      input = input.subarray(used);
-      if (made > 0) yield made === OUTPUT_SIZE ? this.#output : this.#output.subarray(0, made);
+    for (let more = true; more;) {
+      const step = this.#advance(input, output);
+      ({ more } = step);
+      input = input.subarray(step.used);
+      if (step.made > 0) yield step.made === OUTPUT_SIZE ? output : output.subarray(0, step.made);
     }
-    if (input.length > 0) this.#rest(input);
+  }
+
+  /**
+   * Makes the next bytes of `input` in `into`, on a thread of the pool if the inflater can: then a
+   * promise is returned, and until it settles both buffers are left alone and nothing else is called.
+   */
+  advance(input: Uint8Array, into: Uint8Array): Advance | Promise<Advance> {
+    const { later } = this.#inflater;
+    if (later === undefined || this.#over) return this.#advance(input, into);
+    if (this.#closed) throw closed();
+    return later(input, into).then(
+      (step) => this.#took(step, input, step.made === into.length || step.used < input.length),
+      (error: unknown) => {
+        throw this.#wrong(error);
+      },
+    );
   }
 
   end(): void {
@@ -84,6 +84,20 @@ export class Inflation implements Disposable {
     this.#closed = true;
   }
 
+  #advance(input: Uint8Array, into: Uint8Array): Advance {
+    const step = this.#over ? NOTHING : this.#try(() => this.#inflater.step(input, into));
+    return this.#took(step, input, true);
+  }
+
+  #took(step: Step, input: Uint8Array, more: boolean): Advance {
+    if (step.used > 0 || step.made > 0) {
+      this.#started = true;
+      return { ...step, more };
+    }
+    if (input.length > 0) this.#rest(input);
+    return { used: input.length, made: 0, more: false };
+  }
+
   /** The library stops by itself at a zero byte after a member of gzip. */
   #rest(input: Uint8Array): void {
     this.#over = true;
@@ -92,15 +106,23 @@ export class Inflation implements Disposable {
   }
 
   #try<T>(step: () => T): T {
-    if (this.#closed) throw new TypeError('an inflater that is closed');
+    if (this.#closed) throw closed();
     try {
       return step();
     } catch (error) {
-      throw this.#damaged(error instanceof Error ? error.message : String(error), error);
+      throw this.#wrong(error);
     }
+  }
+
+  #wrong(error: unknown): MicaError {
+    return this.#damaged(error instanceof Error ? error.message : String(error), error);
   }
 
   #damaged(why: string, cause?: unknown): MicaError {
     return new MicaError('DATA_LOSS', `the ${this.#kind} data are damaged: ${why}`, { cause });
   }
 }
+
+const NOTHING: Step = { used: 0, made: 0 };
+
+const closed = (): TypeError => new TypeError('an inflater that is closed');

@@ -13,7 +13,7 @@ export interface Inflater {
    * The same on a thread of the pool, for inflaters that can. Until it settles both buffers are left
    * alone, and nothing else is called. When `made` is less than there is room for, all input is used.
    */
-  later?(input: Uint8Array, into: Uint8Array): Promise<Step>;
+  readonly later?: (input: Uint8Array, into: Uint8Array) => Promise<Step>;
   /** @throws Error when the input so far ends inside a stream */
   finish(): void;
   close(): void;

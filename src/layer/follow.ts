@@ -16,18 +16,22 @@ export class Stopped extends Error {
  * The bytes of a file that may still be growing, from its beginning, as far as `available` tells.
  * Every chunk is the same memory, read anew.
  * @param size - what the file must have in the end
+ * @param beforeWait - called when this thread is about to wait for bytes
  * @throws DATA_LOSS when the file ends before that, or goes on after it; {@link Stopped}
  */
 export function* follow(
   path: string,
   available: Available,
   size: number,
+  beforeWait: () => void = () => {},
 ): Generator<Buffer, void, void> {
   const fd = openSync(path, 'r');
   const buffer = Buffer.allocUnsafeSlow(CHUNK);
   try {
     for (let at = 0; ;) {
-      const there = available.waitFor(Math.min(at + MIN_CHUNK, size));
+      const wanted = Math.min(at + MIN_CHUNK, size);
+      if (available.bytes < wanted) beforeWait();
+      const there = available.waitFor(wanted);
       if (there === undefined) throw new Stopped();
       if (there > size) throw wrongSize(path, size, `at least ${there}`);
       if (there === at) {

@@ -59,20 +59,20 @@ interface Packed {
 }
 
 /** Nasty files, packed by GNU tar, and the index that unpacking the archive gives. */
-function pack(work: string, format: readonly string[]): Packed {
+async function pack(work: string, format: readonly string[]): Promise<Packed> {
   const [source, layer, archive] = [join(work, 'source'), join(work, 'layer'), join(work, 'tar')];
   for (const path of [source, layer]) mkdirSync(path);
   makeNastyTree(source);
   run('tar', ['-c', ...format, '--numeric-owner', '-f', archive, '-C', source, '.']);
   const bytes = readFileSync(archive);
-  unpackLayer(jobOf(bytes, 'tar', layer), { available: Available.complete(bytes.length) });
+  await unpackLayer(jobOf(bytes, 'tar', layer), { available: Available.complete(bytes.length) });
   return { source, archive, index: join(layer, 'index.erofs') };
 }
 
 for (const format of FORMATS)
   test(`a mounted index shows what tar extracts (${format.join(' ')})`, { skip }, async () => {
     await using work = await mkdtempDisposable(join(tmpdir(), 'index-'));
-    const { archive, index } = pack(work.path, format);
+    const { archive, index } = await pack(work.path, format);
     const [tree, mounted] = [join(work.path, 'tree'), join(work.path, 'mounted')];
     mkdirSync(tree);
     run('tar', [...EXTRACT, '-f', archive, '-C', tree]);
@@ -115,7 +115,7 @@ function countedByDump({ index, archive }: Packed): Record<string, number> {
 
 test('dump.erofs counts the files that were packed, their types and bytes', { skip }, async () => {
   await using work = await mkdtempDisposable(join(tmpdir(), 'index-'));
-  const packed = pack(work.path, ['--format=posix', ...XATTRS]);
+  const packed = await pack(work.path, ['--format=posix', ...XATTRS]);
   const names = listDirectory(packed.source);
   const ofType = (type: number): number =>
     names.filter(({ mode }) => (Number.parseInt(mode, 8) & S_IFMT) === type).length;
@@ -137,7 +137,7 @@ test('dump.erofs counts the files that were packed, their types and bytes', { sk
  */
 test('an index has the tree that mkfs.erofs gives the same archive', { skip }, async () => {
   await using work = await mkdtempDisposable(join(tmpdir(), 'index-'));
-  const packed = pack(work.path, ['--format=posix', ...XATTRS]);
+  const packed = await pack(work.path, ['--format=posix', ...XATTRS]);
   const theirs = join(work.path, 'theirs.erofs');
   run('mkfs.erofs', ['--tar=i', '--quiet', '-b512', theirs, packed.archive]);
   const timeless = (image: string): Listed[] => {

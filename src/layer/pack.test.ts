@@ -48,7 +48,7 @@ test('a packed layer is what unpacking its archive gives', { skip }, async () =>
   const again = join(work.path, 'again');
   mkdirSync(again);
   const options = { available: Available.complete(tar.length) };
-  const { digest: _digest, ...unpacked } = unpackLayer(jobOf(tar, 'tar', again), options);
+  const { digest: _digest, ...unpacked } = await unpackLayer(jobOf(tar, 'tar', again), options);
   assert.deepEqual(facts, { ...unpacked, stats: { ...unpacked.stats } });
   assert.ok(
     readFileSync(join(layer, 'index.erofs')).equals(readFileSync(join(again, 'index.erofs'))),

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { MicaError } from '../errors.ts';
 import { SNIFF_LENGTH, sniffCompression } from '../io/compression.ts';
-import { type Inflate, openInflate } from '../io/inflate.ts';
+import { InflateStream } from '../io/inflate-stream.ts';
+import type { Piece } from '../io/slabs.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { errnoOf } from '../sys/errno.ts';
 import type { Available } from './available.ts';
@@ -25,28 +26,29 @@ export interface ReadBlobOptions {
 const REPORT = 2 ** 20;
 
 /**
- * Reads a blob once, as it arrives: its digest is verified, its content inflated into `sink`, which
- * must be done with a chunk when it returns.
+ * Reads a blob once, as it arrives: its digest is verified, its content inflated into `sink`. This
+ * thread blocks while there is nothing to do.
  *
  * Content that cannot be read is only complained about when the digest is right: the bytes are then
  * the layer's, not the transport's.
  * @throws DATA_LOSS for other bytes than the digest stands for; what `sink` throws
  */
-export function readBlob(
+export async function readBlob(
   { path, size, digest, mediaType }: Blob,
-  sink: (chunk: Uint8Array) => void,
+  sink: (piece: Piece) => void,
   { available, onProgress }: ReadBlobOptions,
-): void {
+): Promise<void> {
   const hash = createHash(algorithmOf(digest));
   let [done, reported] = [0, 0];
-  using content = new Content(mediaType, (inflated) => {
+  await using content = new Content(mediaType, (piece) => {
     // A few bytes may inflate to gigabytes: do not wait for the next ones to stop.
     if (available.failed) throw new Stopped();
-    sink(inflated);
+    sink(piece);
   });
-  for (const chunk of follow(path, available, size)) {
+  for (const chunk of follow(path, available, size, () => content.flush())) {
+    const writing = content.write(chunk);
     hash.update(chunk);
-    content.write(chunk);
+    await writing;
     done += chunk.length;
     if (done - reported < REPORT) continue;
     reported = done;
@@ -61,33 +63,40 @@ export function readBlob(
 }
 
 /** The compressed stream, kept from failing before all of it was seen. */
-class Content implements Disposable {
+class Content implements AsyncDisposable {
   readonly #mediaType: string;
-  readonly #sink: (chunk: Uint8Array) => void;
-  #inflate: Inflate | undefined;
+  readonly #sink: (piece: Piece) => void;
+  #inflate: InflateStream | undefined;
   error: MicaError | undefined;
 
-  constructor(mediaType: string, sink: (chunk: Uint8Array) => void) {
+  constructor(mediaType: string, sink: (piece: Piece) => void) {
     this.#mediaType = mediaType;
     this.#sink = sink;
   }
 
-  write(chunk: Uint8Array): void {
-    this.#try(() => {
-      this.#inflate ??= openInflate(
+  async write(chunk: Uint8Array): Promise<void> {
+    if (this.error !== undefined) return;
+    try {
+      this.#inflate ??= new InflateStream(
         sniffCompression(chunk.subarray(0, SNIFF_LENGTH), this.#mediaType),
         this.#sink,
       );
-      this.#inflate.write(chunk);
-    });
+      await this.#inflate.write(chunk);
+    } catch (error) {
+      this.#keep(error);
+    }
+  }
+
+  flush(): void {
+    this.#try(() => this.#inflate?.flush());
   }
 
   end(): void {
     this.#try(() => this.#inflate?.end());
   }
 
-  [Symbol.dispose](): void {
-    this.#inflate?.[Symbol.dispose]();
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#inflate?.[Symbol.asyncDispose]();
   }
 
   #try(step: () => void): void {
@@ -95,9 +104,13 @@ class Content implements Disposable {
     try {
       step();
     } catch (error) {
-      // What the system refuses (a full disk) is no matter of the content.
-      if (!(error instanceof MicaError) || errnoOf(error) !== undefined) throw error;
-      this.error = error;
+      this.#keep(error);
     }
+  }
+
+  /** What the system refuses (a full disk) is no matter of the content. */
+  #keep(error: unknown): void {
+    if (!(error instanceof MicaError) || errnoOf(error) !== undefined) throw error;
+    this.error = error;
   }
 }

@@ -2,6 +2,7 @@ import { closeSync, mkdirSync, openSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MicaError } from '../errors.ts';
 import { removeTree } from '../fs/remove.ts';
+import { WriteBehind } from '../io/write-behind.ts';
 import { algorithmOf, type DiffId, sha256 } from '../oci/digest.ts';
 import { errnoOf, fromNode } from '../sys/errno.ts';
 import { TarReader } from '../tar/read.ts';
@@ -20,33 +21,47 @@ export interface UnpackLayerOptions extends ReadBlobOptions {
 }
 
 /**
- * Does a job, blocking this thread: blob digest, inflate, diffID, tar, index and extraction in one
+ * Does a job, blocking this thread most of the time: blob digest, inflate, diffID, tar, index and extraction in one
  * pass over bytes that may still be arriving.
  *
  * @throws DATA_LOSS when the bytes are not what they must be. That is known at the end only: until
  * this returns nothing in the job's directory may be used, and after an error it must be emptied.
  */
-export function unpackLayer(job: UnpackJob, options: UnpackLayerOptions): UnpackResult {
+export async function unpackLayer(
+  job: UnpackJob,
+  options: UnpackLayerOptions,
+): Promise<UnpackResult> {
   try {
-    return unpack(job, options);
+    return await unpack(job, options);
   } catch (error) {
     throw fromNode(error);
   }
 }
 
-function unpack(job: UnpackJob, options: UnpackLayerOptions): UnpackResult {
-  using work = new DisposableStack();
+async function unpack(job: UnpackJob, options: UnpackLayerOptions): Promise<UnpackResult> {
+  await using work = new AsyncDisposableStack();
   const lower = lowerOfJob(job);
   work.use(lower);
   const endApplying = job.form === 'direct' ? beginApplying(job.directory) : undefined;
   const sink = work.use(openSink(job, options.exactModes ?? false));
   const changeset = new Changeset(sink, { lower, inheritRoot: job.form === 'direct' });
   const reader = new TarReader(changeset);
-  const path = job.form === 'tar' ? join(job.directory, TAR_FILE) : undefined;
   const algorithm = job.diffId === undefined ? 'sha256' : algorithmOf(job.diffId);
-  const tar = work.use(new TarOutput(reader, algorithm, path));
+  const tar = work.use(new TarOutput(reader, algorithm));
+  const file =
+    job.form === 'tar' ? work.use(new WriteBehind(join(job.directory, TAR_FILE))) : undefined;
 
-  readBlob({ ...job, path: job.blob }, (chunk) => tar.write(chunk), options);
+  await readBlob(
+    { ...job, path: job.blob },
+    (piece) => {
+      // Written by another thread while this one does the rest.
+      file?.write(piece);
+      tar.write(piece.bytes);
+      if (file === undefined) piece.release();
+    },
+    options,
+  );
+  await file?.flush();
   const diffId = tar.end() as DiffId;
   if (job.diffId !== undefined && diffId !== job.diffId)
     throw new MicaError(

@@ -12,10 +12,10 @@ const port = parentPort!;
 const send = (message: UnpackMessage): void => port.postMessage(message);
 let exactModes: boolean | undefined;
 
-port.on('message', ({ job, available }: UnpackRequest) => {
+async function work({ job, available }: UnpackRequest): Promise<void> {
   try {
     exactModes ??= hasNoUmask();
-    const result = unpackLayer(job, {
+    const result = await unpackLayer(job, {
       available: new Available(available),
       exactModes,
       onProgress: (bytes) => send({ type: 'progress', bytes }),
@@ -25,7 +25,9 @@ port.on('message', ({ job, available }: UnpackRequest) => {
     if (error instanceof Stopped) send({ type: 'stopped' });
     else send({ type: 'failed', error: sendError(error) });
   }
-});
+}
+
+port.on('message', (request: UnpackRequest) => void work(request));
 
 function hasNoUmask(): boolean {
   try {

@@ -27,7 +27,7 @@ const TAR = t.tarOf(
   t.tree({
     'etc/motd': t.file('hello'),
     'usr/share/noise': t.file(
-      Buffer.from(Array.from({ length: 300_000 }, (_, i) => (i * 7919) >> 5)),
+      Buffer.from(Array.from({ length: 3_000_000 }, (_, i) => (i * 7919) >> 5)),
     ),
     'usr/gone': t.whiteout(),
   }),
@@ -58,7 +58,7 @@ for (const [name, blob] of [
     assert.equal(result.diffId, sha256(TAR));
     assert.equal(result.digest, sha256(blob));
     assert.equal(result.tarSize, TAR.length);
-    assert.deepEqual(readFileSync(join(work.path, 'layer.tar')), TAR);
+    assert.ok(readFileSync(join(work.path, 'layer.tar')).equals(TAR));
     assert.equal(sha256(readFileSync(join(work.path, 'index.erofs'))), result.indexDigest);
     assert.deepEqual(result.stats, {
       entries: 5,
@@ -68,7 +68,7 @@ for (const [name, blob] of [
       others: 0,
       whiteouts: 1,
       opaques: 0,
-      bytes: 300_005,
+      bytes: 3_000_005,
     });
   });
 

@@ -31,8 +31,9 @@ export async function unpackStack(
       await copyTree(join(parents[0]!.directory, 'fs'), join(directory, 'fs'));
     const job = jobOf(tar, form, directory);
     const options = { available: Available.complete(tar.length) };
-    const alone = form === 'direct' ? undefined : unpackLayer(job, options);
-    const result = alone && !alone.dependent ? alone : unpackLayer({ ...job, parents }, options);
+    const alone = form === 'direct' ? undefined : await unpackLayer(job, options);
+    const result =
+      alone && !alone.dependent ? alone : await unpackLayer({ ...job, parents }, options);
     layers.push({ directory, diffId: result.diffId, form, result });
   }
   return layers;

@@ -75,12 +75,13 @@ test('a layer has the same index, whatever holds its files', { skip: needs('root
       opaque: t.dir({ opaque: true }),
     }),
   );
-  const indexes = (['tar', 'overlay', 'userxattr', 'direct'] as const).map((form) => {
+  const indexes: Buffer[] = [];
+  for (const form of ['tar', 'overlay', 'userxattr', 'direct'] as const) {
     const directory = join(work.path, form);
     mkdirSync(join(directory, 'fs'), { recursive: true });
     const job = { ...jobOf(tar, form, directory), parents: [] };
-    unpackLayer(job, { available: Available.complete(tar.length) });
-    return readFileSync(join(directory, 'index.erofs'));
-  });
+    await unpackLayer(job, { available: Available.complete(tar.length) });
+    indexes.push(readFileSync(join(directory, 'index.erofs')));
+  }
   for (const index of indexes) assert.ok(index.equals(indexes[0]!));
 });

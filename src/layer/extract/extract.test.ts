@@ -130,7 +130,9 @@ test(
     );
     const before = process.umask(0o077);
     try {
-      unpackLayer(jobOf(tar, 'overlay', directory), { available: Available.complete(tar.length) });
+      await unpackLayer(jobOf(tar, 'overlay', directory), {
+        available: Available.complete(tar.length),
+      });
     } finally {
       process.umask(before);
     }
@@ -337,13 +339,13 @@ test('a layer that was applied in part is not applied a second time', { skip }, 
   const directory = make(dir.path, 'layer');
   const good = t.tarOf(t.tree({ a: t.file() }));
   const bad = t.tarOf(t.tree({ a: t.file(), '.wh.': t.file() }));
-  const apply = (tar: Buffer): unknown =>
+  const apply = (tar: Buffer): Promise<unknown> =>
     unpackLayer(
       { ...jobOf(tar, 'direct', directory), parents: [] },
       { available: Available.complete(tar.length) },
     );
-  assert.throws(() => apply(bad), { code: 'INVALID_ARGUMENT' });
-  assert.throws(() => apply(good), { code: 'FAILED_PRECONDITION' });
+  await assert.rejects(apply(bad), { code: 'INVALID_ARGUMENT' });
+  await assert.rejects(apply(good), { code: 'FAILED_PRECONDITION' });
 });
 
 test('unpacking again begins anew', { skip }, async () => {
@@ -351,7 +353,9 @@ test('unpacking again begins anew', { skip }, async () => {
   const directory = make(dir.path, 'layer');
   for (const name of ['a', 'b']) {
     const tar = t.tarOf(t.tree({ [name]: t.file() }));
-    unpackLayer(jobOf(tar, 'overlay', directory), { available: Available.complete(tar.length) });
+    await unpackLayer(jobOf(tar, 'overlay', directory), {
+      available: Available.complete(tar.length),
+    });
   }
   assert.deepEqual(readdirSync(join(directory, 'fs')), ['b']);
 });

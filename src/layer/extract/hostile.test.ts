@@ -243,11 +243,10 @@ test(
     const bomb = gzipSync(t.tarOf(t.tree({ zeros: t.file(Buffer.alloc(8 << 20)) })));
     const directory = join(disk, 'layer');
     mkdirSync(directory);
-    const unpack = (): unknown =>
-      unpackLayer(jobOf(bomb, 'overlay', directory), {
-        available: Available.complete(bomb.length),
-      });
-    assert.throws(unpack, { code: 'RESOURCE_EXHAUSTED', message: /no space left/ });
+    const unpacking = unpackLayer(jobOf(bomb, 'overlay', directory), {
+      available: Available.complete(bomb.length),
+    });
+    await assert.rejects(unpacking, { code: 'RESOURCE_EXHAUSTED', message: /no space left/ });
     rmSync(directory, { recursive: true });
     assert.equal(readFileSync('/proc/self/mountinfo', 'utf8').includes(disk), true);
   },
