@@ -7,7 +7,7 @@ import { MicaError } from '../errors.ts';
 import { anyPlan, DEVICE, plant } from '../testing/nodes.ts';
 import { INODE, SB } from './format.ts';
 import type { Index } from './index-file.ts';
-import { Node, S_IFDIR, S_IFMT, S_IFREG } from './node.ts';
+import { Node, S_IFCHR, S_IFDIR, S_IFMT, S_IFREG } from './node.ts';
 import { openIndex } from './read.ts';
 import { openStack } from './stack.ts';
 import { indexBytes } from './write.ts';
@@ -219,6 +219,14 @@ describe('an image that lies', () => {
       using index = openIndex(image);
       const call = (): unknown => (slot === 1 ? index.readdir(nids[1]!) : index.extents(nids[4]!));
       assert.throws(call, { code: 'DATA_LOSS' });
+    }
+  });
+
+  test('about its root, which is no directory, is refused', () => {
+    for (const mode of [S_IFCHR, S_IFREG | 0o644]) {
+      const { image, nids } = nested();
+      image.writeUInt16LE(mode, nids[0]! * 32 + INODE.i_mode);
+      assert.throws(() => openIndex(image), { code: 'DATA_LOSS' });
     }
   });
 

@@ -43,6 +43,8 @@ class ErofsIndex implements Index {
     this.blockSize = 2 ** this.#superblock.blockBits;
     this.inodes = this.#superblock.inodes;
     this.size = bytes.size;
+    if ((this.stat(this.root).mode & S_IFMT) !== S_IFDIR)
+      throw damaged(this.root, 'the root is no directory');
   }
 
   stat(nid: number): DiskInode {
