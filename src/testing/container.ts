@@ -16,7 +16,7 @@ import { Root } from '../fs/root.ts';
 import { searchPath } from './need.ts';
 
 const APPLETS =
-  'sh true false cat echo id ls sleep dd head seq stty tty yes kill touch env pwd nc grep mount unshare wc mkdir mknod';
+  'sh true false ip cat echo id ls sleep dd head seq stty tty yes kill touch env pwd nc grep mount unshare wc mkdir mknod';
 
 /** A small root file system: busybox under the names of what tests run. */
 export function makeRootfs(root: string, files: Readonly<Record<string, string>> = {}): void {

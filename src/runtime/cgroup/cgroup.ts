@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Directories of a container's control groups; absent where it has none of its own. */
@@ -9,24 +9,19 @@ export interface Cgroups {
 
 const MOUNT = '/sys/fs/cgroup';
 
-/** The groups of process `pid`, for whoever asks before it moves itself to others below them. */
-export function cgroupsOf(pid: number): Cgroups {
-  let memory: string | undefined;
-  let freezer: string | undefined;
-  for (const line of readFileSync(`/proc/${pid}/cgroup`, 'latin1').trim().split('\n')) {
-    const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    // Any other group is shared with what is no part of the container.
-    if (!path.includes('/mica/')) continue;
-    const names = controllers.split(',');
-    if (names.includes('memory')) memory = join(MOUNT, 'memory', path);
-    if (names.includes('freezer')) freezer = join(MOUNT, 'freezer', path);
-    // Of v2, unless those of v1 are mounted beside it.
-    if (controllers === '') {
-      memory ??= join(MOUNT, path);
-      freezer ??= join(MOUNT, path);
-    }
-  }
-  return { memory, freezer };
+/** Where a container's groups are, below each hierarchy. */
+export const cgroupPathOf = (id: string): string => `/mica/${id}`;
+
+/**
+ * The groups that a runtime has made for a container. Asked by name: a process that has ended is in
+ * no group, and one that runs may have moved itself to another below.
+ */
+export function cgroupsOf(id: string): Cgroups {
+  const find = (controller: string): string | undefined =>
+    [join(MOUNT, controller), MOUNT]
+      .map((hierarchy) => join(hierarchy, cgroupPathOf(id)))
+      .find((path) => existsSync(path));
+  return { memory: find('memory'), freezer: find('freezer') };
 }
 
 /** Whether the kernel killed something of the group because it was out of memory. */

@@ -6,7 +6,7 @@ import { bootId } from '../../db/boot.ts';
 import { MicaError } from '../../errors.ts';
 import { tryLock } from '../../sys/alive.ts';
 import { type Ending, identify } from '../../sys/process.ts';
-import { type Cgroups, cgroupsOf, wasOomKilled } from '../cgroup/cgroup.ts';
+import { cgroupsOf, wasOomKilled } from '../cgroup/cgroup.ts';
 import { StartError } from '../failure.ts';
 import type { RunOrder } from '../order.ts';
 import { type Runtime, runtimeOf } from '../runtime.ts';
@@ -57,7 +57,7 @@ async function run(
   let running: Running;
   try {
     const pid = await session.start(directory, (start) => runtime.run(id, start));
-    running = runningOf(pid);
+    running = runningOf(pid, id);
   } catch (error) {
     await runtime.delete(id, directory).catch(() => undefined);
     const exited = neverStarted(error);
@@ -98,20 +98,12 @@ const SIGKILL = 9;
 /** A shell that waited for what was killed tells it with its own exit code. */
 const wasKilled = (ending: Ending): boolean => exitCodeOf(ending) === 128 + SIGKILL;
 
-function runningOf(pid: number): Running {
-  const identity = identify(pid);
-  let cgroups: Cgroups = {};
-  try {
-    cgroups = cgroupsOf(pid);
-  } catch {
-    // It has ended already.
-  }
-  return {
-    process: identity ?? { pid, started: '' },
-    cgroups,
-    startedAt: new Date().toISOString(),
-  };
-}
+const runningOf = (pid: number, id: string): Running => ({
+  // It may have ended already.
+  process: identify(pid) ?? { pid, started: '' },
+  cgroups: cgroupsOf(id),
+  startedAt: new Date().toISOString(),
+});
 
 const neverStarted = (error: unknown): Exited => ({
   exitCode: error instanceof StartError ? error.exitCode : 125,

@@ -1,4 +1,5 @@
 import { Root } from '../../fs/root.ts';
+import { cgroupPathOf } from '../cgroup/cgroup.ts';
 import { ALL_RULES, DEFAULT_RULES, hostDevices } from './devices.ts';
 import { maskedPaths, READONLY_PATHS } from './hidden-paths.ts';
 import type { Linux, Spec } from './oci-spec.ts';
@@ -53,7 +54,7 @@ function linuxOf(input: SpecInput, capabilities: readonly string[]): Linux {
   const rules = privileged ? ALL_RULES : DEFAULT_RULES;
   return {
     namespaces: namespacesOf(input).map((type) => ({ type })),
-    ...(host.cgroups !== 'none' && { cgroupsPath: `/mica/${id}` }),
+    ...(host.cgroups !== 'none' && { cgroupsPath: cgroupPathOf(id) }),
     resources: resourcesOf(resources, rules, host),
     devices: privileged && !host.userNamespace ? hostDevices() : [],
     maskedPaths: privileged ? [] : maskedPaths(),

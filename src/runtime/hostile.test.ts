@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { unmount } from '../sys/mount/unmount.ts';
+import { collect, makeContainer } from '../testing/container.ts';
+import { needs } from '../testing/need.ts';
+import { waitForExit } from './attach.ts';
+import { kill } from './kill.ts';
+import { readLog } from './log/read-log.ts';
+import { readState } from './state.ts';
+
+const skip = needs('busybox', 'crun');
+const sh = (script: string): { command: string[] } => ({ command: ['sh', '-c', script] });
+
+/** In MiB: what is not shared with every other process of Node. */
+const memoryOf = (pid: number): number =>
+  Number(/^Private_Dirty:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'))![1]) /
+  1024;
+
+const parentOf = (pid: number): number =>
+  Number(/^PPid:\s*(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]);
+
+test(
+  'a flood waits for its slowest reader, in bounded memory, and arrives whole',
+  { skip },
+  async () => {
+    const count = 3_000_000;
+    await using box = await makeContainer({ options: { command: ['seq', String(count)] } });
+    using started = await box.start({ log: { maxSize: 2 ** 20, maxFiles: 2 } });
+    const monitor = parentOf(started.pid);
+    // Nobody reads: what is on its way fills the sockets, and then everything rests.
+    await setTimeout(300);
+    const written = (): string => readFileSync(join(box.directory, 'log.json'), 'utf8');
+    const before = written();
+    await setTimeout(200);
+    assert.equal(written(), before);
+    let [bytes, most, last] = [0, 0, ''];
+    for await (const { data } of started.output) {
+      bytes += data.length;
+      last = (last + data.toString('latin1')).slice(-20);
+      if (existsSync(`/proc/${monitor}/smaps_rollup`)) most = Math.max(most, memoryOf(monitor));
+    }
+    assert.equal(bytes, 22_888_896);
+    assert.ok(last.endsWith(`${count}\n`));
+    assert.ok(most < 100, `the monitor took ${most} MiB`);
+  },
+);
+
+test('input that is not read is not kept, and who writes it waits', { skip }, async () => {
+  await using box = await makeContainer({ options: sh('sleep 0.5; wc -c') });
+  using started = await box.start({ stdin: 'once' });
+  const monitor = parentOf(started.pid);
+  const part = Buffer.alloc(64 * 1024, 'x');
+  let most = 0;
+  for (let i = 0; i < 512; i++) {
+    await started.write(part);
+    most = Math.max(most, memoryOf(monitor));
+  }
+  started.endInput();
+  assert.equal((await collect(started)).stdout, `${512 * part.length}\n`);
+  assert.ok(most < 100, `the monitor took ${most} MiB`);
+});
+
+test(
+  'a full disk ends neither the container nor the knowledge of how it ended',
+  { skip },
+  async () => {
+    await using box = await makeContainer({ options: sh('seq 100000 >&2; echo end; exit 42') });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=256k,mode=700', 'none', box.directory]);
+    try {
+      const ran = await box.run({ durable: true });
+      assert.equal(ran.stdout, 'end\n');
+      assert.equal(ran.exitCode, 42);
+      const state = await readState(box.directory);
+      assert.ok(state.status === 'exited' && state.exitCode === 42, JSON.stringify(state));
+      assert.ok(state.logLost! > 100_000);
+    } finally {
+      unmount(box.directory, { detach: true });
+    }
+  },
+);
+
+test(
+  'who started it goes away, and it runs on, is logged, and its end is recorded',
+  { skip },
+  async () => {
+    await using box = await makeContainer({
+      options: sh('read x; echo $x; sleep 0.1; echo more; exit 6'),
+    });
+    const started = await box.start({ stdin: 'open' });
+    await started.write(Buffer.from('hello\n'));
+    started[Symbol.dispose]();
+    assert.equal((await waitForExit(box.directory))?.exitCode, 6);
+    const log = await Array.fromAsync(readLog(box.directory));
+    assert.deepEqual(
+      log.map(({ text }) => text),
+      ['hello\n', 'more\n'],
+    );
+  },
+);
+
+test('a child that keeps the output open does not keep an exec from ending', { skip }, async () => {
+  await using box = await makeContainer({ options: { command: ['sleep', '100'] } });
+  using _ = await box.start();
+  const exec = await box.exec({ command: ['sh', '-c', 'sleep 50 & echo done; exit 2'] });
+  assert.deepEqual(await collect(exec), { stdout: 'done\n', stderr: '', exitCode: 2 });
+});
+
+test('what was asked for at the end happens after the end is written', { skip }, async () => {
+  await using box = await makeContainer({ options: { command: ['true'] } });
+  const proof = join(box.rootfs, 'proof');
+  const state = join(box.directory, 'state.json');
+  await box.run({ exitCommand: ['cp', state, proof] });
+  while (!existsSync(proof) || readFileSync(proof, 'utf8') === '') await setTimeout(5);
+  assert.match(readFileSync(proof, 'utf8'), /"status":"exited","exitCode":0/);
+});
+
+test('an image cannot make mounts go outside of it', { skip }, async () => {
+  await using box = await makeContainer({
+    options: {
+      ...sh('cat /out/file; grep -c /out /proc/mounts'),
+      binds: [{ source: '/etc/hostname', target: '/out/file', readonly: true }],
+    },
+  });
+  const outside = join(dirname(box.rootfs), 'outside');
+  for (const path of [outside, join(box.rootfs, outside)]) mkdirSync(path, { recursive: true });
+  symlinkSync(`../../../../../..${outside}`, join(box.rootfs, 'out'));
+  const { stdout } = await box.run();
+  assert.deepEqual(readdirSync(outside), []);
+  assert.deepEqual(readdirSync(join(box.rootfs, outside)), ['file']);
+  assert.equal(stdout.split('\n')[0], readFileSync('/etc/hostname', 'utf8').trim());
+});
+
+test('memory that runs out is told apart from other violent ends', { skip }, async () => {
+  const memory = { resources: { memory: 16 * 2 ** 20, memorySwap: 16 * 2 ** 20 } };
+  await using box = await makeContainer({
+    options: { command: ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=200M', 'count=1'], ...memory },
+  });
+  assert.equal((await box.run()).exitCode, 137);
+  const state = await readState(box.directory);
+  assert.ok(state.status === 'exited' && state.oomKilled);
+  await using other = await makeContainer({ options: { command: ['sleep', '100'], ...memory } });
+  using _ = await other.start();
+  await kill(other.directory);
+  assert.deepEqual(await waitForExit(other.directory).then((exit) => exit?.oomKilled), false);
+});
+
+test('nothing of a container is left when it has ended', { skip }, async () => {
+  await using box = await makeContainer({ options: { command: ['true'] } });
+  using started = await box.start();
+  const cgroups = readState(box.directory);
+  await collect(started);
+  const state = await cgroups;
+  if (state.status === 'running' && state.cgroups.memory !== undefined)
+    assert.ok(!existsSync(state.cgroups.memory), state.cgroups.memory);
+  assert.deepEqual(
+    execFileSync('ls', ['-A', box.directory], { encoding: 'utf8' }).trim().split('\n').sort(),
+    ['config.json', 'etc', 'log.json', 'state.json'],
+  );
+});
+
+test(
+  'with the network of the machine it is in its namespace, else in one with nothing but lo',
+  { skip },
+  async () => {
+    const command = [
+      'sh',
+      '-c',
+      'readlink /proc/self/ns/net 2>/dev/null || busybox readlink /proc/self/ns/net; ls /sys/class/net',
+    ];
+    await using own = await makeContainer({ options: { command } });
+    const [namespace, ...names] = (await own.run()).stdout.trim().split('\n');
+    assert.notEqual(namespace, readlinkSync('/proc/self/ns/net'));
+    assert.deepEqual(names, ['lo']);
+    await using host = await makeContainer({ options: { command, network: 'host' } });
+    assert.equal((await host.run()).stdout.split('\n')[0], readlinkSync('/proc/self/ns/net'));
+  },
+);
