@@ -43,7 +43,7 @@ export function findRuntime(options: RuntimeOptions, host: HostFacts): RuntimeCh
       program,
       flags: isCrun ? crunFlags(host) : runcFlags(host),
       state,
-      refusesHybrid: isCrun && host.cgroups === 'hybrid',
+      refusesHybrid: isCrun && host.hybrid,
       searchPath,
     };
   }

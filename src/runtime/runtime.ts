@@ -3,7 +3,8 @@ import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromNode } from '../sys/errno.ts';
-import { withoutMount } from '../sys/mount-namespace.ts';
+import { withCovered } from '../sys/mount-namespace.ts';
+import { removeCgroups } from './cgroup/cgroup.ts';
 import { startError } from './failure.ts';
 import type { RuntimeChoice } from './find.ts';
 
@@ -63,15 +64,14 @@ export function runtimeOf(choice: RuntimeChoice): Runtime {
     },
     async delete(id, directory) {
       const isThere = (): boolean => existsSync(join(choice.state, id));
-      if (!isThere()) return;
-      await call(choice, { directory, what: `remove container ${id}` }, [
-        'delete',
-        '--force',
-        id,
-      ]).catch((error: unknown) => {
-        // Another process, its monitor perhaps, was doing the same.
+      const command = { directory, what: `remove container ${id}` };
+      try {
+        if (isThere()) await call(choice, command, ['delete', '--force', id]);
+      } catch (error) {
+        // Otherwise another process, its monitor perhaps, was doing the same.
         if (isThere()) throw error;
-      });
+      }
+      removeCgroups(id);
     },
   };
 }
@@ -136,8 +136,7 @@ async function call(
   }
 }
 
-const withoutUnified = <T>(task: () => T): T =>
-  withoutMount('/sys/fs/cgroup', '/sys/fs/cgroup/unified', task);
+const withoutUnified = <T>(task: () => T): T => withCovered('/sys/fs/cgroup/unified', task);
 
 /** @returns `''` for success */
 async function exitOf(child: ReturnType<typeof spawn>): Promise<string> {

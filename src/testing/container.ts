@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import type { ContainerDefaults } from '../oci/config.ts';
 import { findRuntime } from '../runtime/find.ts';
 import { startMonitor, type Started } from '../runtime/monitor-process.ts';
@@ -11,6 +12,7 @@ import { writeEtcFiles } from '../runtime/spec/etc-files.ts';
 import { hostFacts } from '../runtime/spec/host.ts';
 import type { ContainerOptions } from '../runtime/spec/options.ts';
 import { type ExecOptions, execProcessOf } from '../runtime/spec/process.ts';
+import { isWatched } from '../runtime/state.ts';
 import { formatSpec, type SpecInput, specOf } from '../runtime/spec/spec.ts';
 import { Root } from '../fs/root.ts';
 import { searchPath } from './need.ts';
@@ -107,6 +109,8 @@ export async function makeContainer(settings: TestContainerOptions = {}): Promis
     remove,
     async [Symbol.asyncDispose]() {
       await remove();
+      // Its monitor may still be writing down what we did to it.
+      while (isWatched(directory)) await setTimeout(2);
       await home[Symbol.asyncDispose]();
     },
   };

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Directories of a container's control groups; absent where it has none of its own. */
@@ -22,6 +22,17 @@ export function cgroupsOf(id: string): Cgroups {
       .map((hierarchy) => join(hierarchy, cgroupPathOf(id)))
       .find((path) => existsSync(path));
   return { memory: find('memory'), freezer: find('freezer') };
+}
+
+/** Removes groups that a runtime made and then left, as when it fails halfway; what is in use stays. */
+export function removeCgroups(id: string): void {
+  if (!existsSync(MOUNT)) return;
+  for (const hierarchy of [...readdirSync(MOUNT).map((name) => join(MOUNT, name)), MOUNT])
+    try {
+      rmdirSync(join(hierarchy, cgroupPathOf(id)));
+    } catch {
+      // It is not there, or no hierarchy, or not ours.
+    }
 }
 
 /** Whether the kernel killed something of the group because it was out of memory. */

@@ -1,15 +1,14 @@
 import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
 import { inUserNamespace } from '../../sys/userns.ts';
 
-/**
- * How this machine mounts control groups: `v1` (a hierarchy each), `hybrid` (the same, and an empty
- * v2 tree beside it), `v2`, or `none` that we could make groups in.
- */
-export type CgroupLayout = 'v1' | 'hybrid' | 'v2' | 'none';
+/** How this machine mounts control groups: a hierarchy each, one for all, or none that we could make groups in. */
+export type CgroupLayout = 'v1' | 'v2' | 'none';
 
 /** What the machine, and our place in it, allow a container to have. */
 export interface HostFacts {
   readonly cgroups: CgroupLayout;
+  /** Beside the hierarchies of v1 an empty tree of v2 is mounted, as systemd 232 to 255 liked it. */
+  readonly hybrid: boolean;
   /** In a user namespace: no devices can be made, and the host's network has no sysfs for us. */
   readonly userNamespace: boolean;
   /** Memory and swap together can be limited. */
@@ -31,6 +30,7 @@ export function hostFacts(): HostFacts {
   const cgroups = cgroupLayout();
   return {
     cgroups,
+    hybrid: isCgroup2(`${CGROUPS}/unified`),
     userNamespace: inUserNamespace(),
     swapLimit: cgroups === 'v2' || existsSync(`${CGROUPS}/memory/memory.memsw.limit_in_bytes`),
     uids: idRanges('uid_map'),
@@ -43,7 +43,7 @@ function cgroupLayout(): CgroupLayout {
   if (inUserNamespace()) return 'none';
   if (isCgroup2(CGROUPS)) return isWritable(CGROUPS) ? 'v2' : 'none';
   if (!isWritable(`${CGROUPS}/memory`)) return 'none';
-  return isCgroup2(`${CGROUPS}/unified`) ? 'hybrid' : 'v1';
+  return 'v1';
 }
 
 function isCgroup2(path: string): boolean {

@@ -19,6 +19,7 @@ const skip = needs('linux');
 const ALL_IDS = [{ first: 0, count: 2 ** 32 - 1 }];
 const HOST: HostFacts = {
   cgroups: 'v2',
+  hybrid: false,
   userNamespace: false,
   swapLimit: true,
   uids: ALL_IDS,
@@ -26,6 +27,7 @@ const HOST: HostFacts = {
 };
 const ROOTLESS: HostFacts = {
   cgroups: 'none',
+  hybrid: false,
   userNamespace: true,
   swapLimit: false,
   uids: [{ first: 0, count: 65536 }],
