@@ -15,40 +15,65 @@ export interface Content extends Disposable {
   read(offset: number, into: Uint8Array): boolean;
 }
 
-const NOTHING = new Uint8Array();
+/** The content of lower layers' files, from each layer's kept tar, or from its own tree. */
+export class LowerContents implements Disposable {
+  readonly #indexes: readonly Index[];
+  readonly #directories: readonly string[];
+  /** By layer, opened when asked for. */
+  readonly #stores = new Map<number, Root | number>();
 
-interface Place {
-  readonly path: string;
-  readonly inode: Inode;
-  readonly layer: number;
+  /** @param directories - of the layers, as `indexes` base first */
+  constructor(indexes: readonly Index[], directories: readonly string[]) {
+    this.#indexes = indexes;
+    this.#directories = directories;
+  }
+
+  /** @returns `undefined` where nobody has the content */
+  open(layer: number, inode: Inode, path: string): Content | undefined {
+    const store = this.#store(layer);
+    return typeof store === 'number' ? this.#fromTars(layer, inode) : fromTree(store, path);
+  }
+
+  [Symbol.dispose](): void {
+    for (const store of this.#stores.values())
+      if (typeof store === 'number') closeSync(store);
+      else store[Symbol.dispose]();
+    this.#stores.clear();
+  }
+
+  /** The layer's tar, open, or the root of its tree. */
+  #store(layer: number): Root | number {
+    let store = this.#stores.get(layer);
+    if (store !== undefined) return store;
+    const directory = this.#directories[layer]!;
+    const tar = join(directory, TAR_FILE);
+    store = existsSync(tar) ? open(tar) : new Root(join(directory, FILES_DIRECTORY));
+    this.#stores.set(layer, store);
+    return store;
+  }
+
+  #fromTars(layer: number, { nid }: Inode): Content | undefined {
+    const index = this.#indexes[layer]!;
+    const extents = extentsOf(index, nid);
+    const tars = new Map<number, number>();
+    for (const { device } of extents ?? []) {
+      if (device === 0 || tars.has(device)) continue;
+      const tag = index.devices[device - 1]?.tag;
+      const owner = this.#indexes.findIndex(({ devices }) => devices[0]?.tag === tag);
+      const tar = owner < 0 ? undefined : this.#store(owner);
+      if (typeof tar !== 'number') return undefined;
+      tars.set(device, tar);
+    }
+    return extents && new FromTars(index, extents, tars);
+  }
 }
 
-/**
- * From the layer's kept tar, or from its own tree.
- * @param directories - of the layers, as `indexes` base first
- * @returns `undefined` where nobody has the content
- */
-export function openContent(
-  { path, inode, layer }: Place,
-  indexes: readonly Index[],
-  directories: readonly string[],
-): Content | undefined {
-  const directory = directories[layer]!;
-  if (!existsSync(join(directory, TAR_FILE)))
-    return fromTree(join(directory, FILES_DIRECTORY), path);
-  const index = indexes[layer]!;
-  const extents = extentsOf(index, inode.nid);
-  if (extents === undefined) return undefined;
-  const tars = new Map<number, string>();
-  for (const { device } of extents) {
-    if (device === 0) continue;
-    const tag = index.devices[device - 1]?.tag;
-    const owner = indexes.findIndex(({ devices }) => devices[0]?.tag === tag);
-    const tar = owner < 0 ? '' : join(directories[owner]!, TAR_FILE);
-    if (!existsSync(tar)) return undefined;
-    tars.set(device, tar);
+function open(path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    throw fromNode(error);
   }
-  return new FromTars(index, extents, tars);
 }
 
 /** An index that knows the file without its content refuses to tell. */
@@ -61,10 +86,9 @@ function extentsOf(index: Index, nid: number): Extent[] | undefined {
   }
 }
 
-function fromTree(files: string, path: string): Content | undefined {
+function fromTree(root: Root, path: string): Content | undefined {
   let fd: number;
   try {
-    using root = new Root(files);
     fd = root.openExact(path, O_RDONLY | O_NOFOLLOW);
   } catch (error) {
     if (isCode(error, 'NOT_FOUND')) return undefined;
@@ -76,22 +100,20 @@ function fromTree(files: string, path: string): Content | undefined {
   };
 }
 
+const NOTHING = new Uint8Array();
+
 class FromTars implements Content {
   readonly #index: Index;
   readonly #extents: readonly Extent[];
-  readonly #fds = new Map<number, number>();
+  readonly #tars: ReadonlyMap<number, number>;
   /** The first extent that is not behind us. */
   #next = 0;
 
-  constructor(index: Index, extents: readonly Extent[], tars: ReadonlyMap<number, string>) {
+  /** @param tars - open files, by device; they stay open */
+  constructor(index: Index, extents: readonly Extent[], tars: ReadonlyMap<number, number>) {
     this.#index = index;
     this.#extents = extents;
-    try {
-      for (const [device, path] of tars) this.#fds.set(device, openSync(path, 'r'));
-    } catch (error) {
-      this[Symbol.dispose]();
-      throw fromNode(error);
-    }
+    this.#tars = tars;
   }
 
   read(offset: number, into: Uint8Array): boolean {
@@ -108,13 +130,10 @@ class FromTars implements Content {
     return true;
   }
 
-  [Symbol.dispose](): void {
-    for (const fd of this.#fds.values()) closeSync(fd);
-    this.#fds.clear();
-  }
+  [Symbol.dispose](): void {}
 
   #readDevice(device: number, physical: number, into: Uint8Array): boolean {
-    if (device !== 0) return pread(this.#fds.get(device)!, into, physical, '') === into.length;
+    if (device !== 0) return pread(this.#tars.get(device)!, into, physical, '') === into.length;
     this.#index.read(physical, into);
     return true;
   }

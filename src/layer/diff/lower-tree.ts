@@ -5,7 +5,7 @@ import { openStack, type Stack, type StackNode } from '../../erofs/stack.ts';
 import type { Xattr } from '../../sys/xattr.ts';
 import { INDEX_FILE } from '../index-output.ts';
 import { isCarried, isUnsaid } from './attributes.ts';
-import { type Content, openContent } from './lower-content.ts';
+import { type Content, LowerContents } from './lower-content.ts';
 
 /** A file of the layers below. */
 export interface LowerFile {
@@ -19,17 +19,18 @@ export interface LowerFile {
 
 /** What the layers below look like together, by their indexes: no mount, and nothing that is not asked for is read. */
 export class LowerTree implements Disposable {
-  readonly #directories: readonly string[];
   readonly #stack: Stack;
+  readonly #contents: LowerContents;
 
   /** @param parents - directories of the layers, nearest first */
   constructor(parents: readonly string[]) {
-    this.#directories = parents.toReversed();
+    const directories = parents.toReversed();
     using opened = new DisposableStack();
-    const indexes = this.#directories.map((directory) =>
+    const indexes = directories.map((directory) =>
       opened.use(openIndex(join(directory, INDEX_FILE))),
     );
     this.#stack = openStack(indexes);
+    this.#contents = new LowerContents(indexes, directories);
     opened.move();
   }
 
@@ -72,11 +73,11 @@ export class LowerTree implements Disposable {
 
   /** The content of a regular file; `undefined` where it cannot be had. */
   open({ node }: LowerFile, path: string): Content | undefined {
-    const { layer, inode } = node;
-    return openContent({ path, inode, layer }, this.#stack.indexes, this.#directories);
+    return this.#contents.open(node.layer, node.inode, path);
   }
 
   [Symbol.dispose](): void {
+    this.#contents[Symbol.dispose]();
     for (const index of this.#stack.indexes) index.close();
   }
 

@@ -4,8 +4,9 @@ import type { FileStat } from '../../sys/stat.ts';
 import type { Pace } from '../../io/pace.ts';
 import type { Content } from './lower-content.ts';
 
-/** In bytes. */
+/** What is read at once, in bytes. */
 const PIECE = 256 * 1024;
+const [HERE, THERE] = [Buffer.allocUnsafeSlow(PIECE), Buffer.allocUnsafeSlow(PIECE)];
 
 /** A regular file of the tree, as a name in an open directory. */
 interface TreeFile {
@@ -26,13 +27,12 @@ export async function sameContent(
 ): Promise<boolean> {
   if (stat.size === 0) return true;
   if (below === undefined) return false;
-  const [here, there] = [Buffer.allocUnsafe(PIECE), Buffer.allocUnsafe(PIECE)];
   const fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   try {
     for (let offset = 0; offset < stat.size; offset += PIECE) {
       if (pace.due) await pace.rest();
       const length = Math.min(PIECE, stat.size - offset);
-      const [a, b] = [here.subarray(0, length), there.subarray(0, length)];
+      const [a, b] = [HERE.subarray(0, length), THERE.subarray(0, length)];
       if (pread(fd, a, offset, path) < length || !below.read(offset, b)) return false;
       if (!a.equals(b)) return false;
     }
