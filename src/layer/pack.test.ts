@@ -1,5 +1,13 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,6 +17,7 @@ import type { Bytes } from '../io/bytes.ts';
 import { compress } from '../io/compress.ts';
 import { sha256 } from '../oci/digest.ts';
 import { killAtEveryStep } from '../testing/crash.ts';
+import { within } from '../testing/mounted.ts';
 import { materialise } from '../testing/materialise.ts';
 import { needs } from '../testing/need.ts';
 import { dir, file, hardlink, link, sparse, tree, whiteout } from '../testing/tree.ts';
@@ -112,6 +121,24 @@ test('a tap that fails, or an abort, leaves nothing', { skip }, async () => {
   await assert.rejects(pack(upper, layer, { signal }), /enough/);
   assert.deepEqual(readdirSync(layer), []);
 });
+
+test(
+  'a full disk is told, leaves nothing, and packing goes on when there is room',
+  { skip: needs('overlay') },
+  async () => {
+    const { work, upper, layer } = await scratch();
+    await using _ = work;
+    writeFileSync(join(upper.path, 'large'), Buffer.alloc(2 << 20, 1));
+    const tmpfs = { type: 'tmpfs', source: 'tmpfs', options: ['size=1m'] };
+    await within([tmpfs], layer, async (full) => {
+      await assert.rejects(pack(upper, full), { code: 'RESOURCE_EXHAUSTED' });
+      assert.deepEqual(readdirSync(full), []);
+      truncateSync(join(upper.path, 'large'), 1000);
+      const { diffId } = await pack(upper, full);
+      assert.equal(sha256(readFileSync(join(full, 'layer.tar'))), diffId);
+    });
+  },
+);
 
 test('a tap may leave early', { skip }, async () => {
   const { work, upper, layer } = await scratch();
