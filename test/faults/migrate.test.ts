@@ -272,6 +272,13 @@ test('a blob that is gone is fetched again', { skip }, async () => {
     ['blob', 'registry', 'blob'],
   );
   assert.ok(blobOf(engine, digest));
+  {
+    using db = await openDatabase(engine.root, { readonly: true });
+    assert.deepEqual(
+      db.get<{ state: string }>('select state from blob where digest = ?', digest)?.state,
+      'ready',
+    );
+  }
   await using migrated = await openEngine({ root: engine.root });
   assert.deepEqual(await contentOf(migrated), before);
   await assertOnly(migrated, 'tar');
