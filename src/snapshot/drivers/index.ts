@@ -143,7 +143,7 @@ async function open(
       'FAILED_PRECONDITION',
       `the store was made with storage driver ${driver}, which this version of Mica does not have; use a newer version, or another --root`,
     );
-  const reason = 'the store was made with it';
+  const reason = 'the layers of the store are in its form';
   return { driver: await candidate.load(layers, form), reason, rejected: [] };
 }
 
