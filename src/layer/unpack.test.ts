@@ -13,6 +13,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { type DiffId, sha256 } from '../oci/digest.ts';
 import { needs } from '../testing/need.ts';
@@ -110,6 +111,27 @@ test('more layers than workers are unpacked one after the other', async () => {
     diffIds,
     layers.map((tar) => sha256(tar)),
   );
+});
+
+const threads = (): number =>
+  readdirSync('/proc/self/task').filter(
+    (id) => readFileSync(`/proc/self/task/${id}/comm`, 'utf8') === 'mica-unpack\n',
+  ).length;
+
+test('a worker with nothing to do is ended while another is busy', { skip: linux }, async () => {
+  await using unpacker = openUnpacker({ workers: 2 });
+  await using slow = await prepare(GZIP);
+  await using quick = await prepare(GZIP);
+  const available = new Available();
+  const unpacking = unpacker.unpack(slow.job, { available });
+  await unpacker.unpack(quick.job);
+  assert.equal(threads(), 2);
+  while (threads() > 1) await setTimeout(5);
+  await using again = await prepare(GZIP);
+  assert.equal((await unpacker.unpack(again.job)).diffId, sha256(TAR));
+  available.add(GZIP.length);
+  available.end();
+  assert.equal((await unpacking).diffId, sha256(TAR));
 });
 
 const flipped = Buffer.from(GZIP);

@@ -35,6 +35,12 @@ const MAX_WORKERS = 4;
 /** What a hostile layer may make a worker take before it is refused. In MiB. */
 const LIMITS = { maxOldGenerationSizeMb: 1536, maxYoungGenerationSizeMb: 8, stackSizeMb: 4 };
 
+/**
+ * How long a worker is kept that has nothing to do while another is busy, in milliseconds: it holds
+ * the memory of its last layer, but the next layer of an image comes at once.
+ */
+const LINGER = 50;
+
 /** Runs from source and built: its neighbour has the same ending. */
 const WORKER = new URL(
   import.meta.url.endsWith('.ts') ? './unpack-worker.ts' : './unpack-worker.js',
@@ -137,6 +143,15 @@ class WorkerPool implements Unpacker {
     if (message.type === 'done') task?.resolve(message.result);
     else task?.reject(message.type === 'failed' ? receiveError(message.error) : stopped());
     this.#next();
+    if (this.#idle.includes(worker) && this.#busy.size > 0)
+      setTimeout(() => this.#dismiss(worker), LINGER).unref();
+  }
+
+  #dismiss(worker: Worker): void {
+    const at = this.#idle.indexOf(worker);
+    if (at < 0 || this.#busy.size === 0) return;
+    this.#idle.splice(at, 1);
+    void worker.terminate();
   }
 
   /** The thread is gone; its job ends, others go on in another one. */

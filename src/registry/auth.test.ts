@@ -125,7 +125,7 @@ test('requests that are refused at once share one new token', async () => {
 });
 
 test('a token is replaced before its time is over', async () => {
-  await using registry = await tokenServer(manifest, { expiresIn: 0.001 });
+  await using registry = await tokenServer(manifest, { expiresIn: 1e-6 });
   await using client = openRegistry(QUICK);
   const repository = client.repository(parseReference(`${registry.server.host}/a/b`));
   await repository.resolve('a');

@@ -21,9 +21,6 @@ import { Route, type Session } from './route.ts';
 /** How long a mirror that could not be reached is passed over, in milliseconds. */
 const DEAD = 60_000;
 
-/** In bytes. */
-const WORTH_LENDING = 256 * 1024;
-
 /** A repository over HTTP: mirrors first where that is allowed, the registry itself in the end. */
 export class RegistryRepository implements Repository {
   readonly name: string;
@@ -62,8 +59,7 @@ export class RegistryRepository implements Repository {
     const { offset = 0, signal } = options;
     signal?.throwIfAborted();
     const routes = await this.#alive('pull', true);
-    // Memory of its own does not pay for what comes in a few pieces.
-    const lend = options.lend === true && target.size - offset >= WORTH_LENDING;
+    const lend = options.lend === true;
     const places = routes.map((route) => registryPlace(route, target, lend));
     if (isForeignLayer(target.mediaType))
       for (const url of target.urls ?? []) places.push(this.#foreignPlace(url, lend));

@@ -10,7 +10,7 @@ export interface HttpRequest extends Abortable {
   readonly headers: Readonly<Record<string, string>>;
   /** Opened anew by each attempt; its length must be among the headers. */
   readonly body?: (() => Bytes | Uint8Array) | undefined;
-  /** For GET: the chunks of the answer may be overwritten when the next one is asked for. */
+  /** The chunks of the answer may be overwritten when the next one is asked for. */
   readonly lend?: boolean | undefined;
 }
 

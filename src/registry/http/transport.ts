@@ -16,13 +16,15 @@ export interface TransportOptions {
   readonly tls: (url: URL) => Promise<TlsOptions>;
 }
 
+/** What needs no more than a socket; loading undici takes as long as ten such requests. */
+const PLAIN: ReadonlySet<HttpRequest['method']> = new Set(['GET', 'HEAD']);
+
 const http = channel('mica:http');
 
 /** One HTTP request gives one answer: no redirects, no retries, no credentials. Connections are kept per origin. */
 export class Transport implements AsyncDisposable {
   readonly #options: TransportOptions;
   readonly #dispatchers = new Map<string, Promise<Dispatcher>>();
-  /** For downloads. */
   readonly #wires = new Map<string, Promise<Wire>>();
   /** Reading the system's CAs takes 0.2 s, so only a certificate that nobody else vouches for makes us. */
   #trustSystem = false;
@@ -56,9 +58,9 @@ export class Transport implements AsyncDisposable {
   }
 
   async #dispatch(request: HttpRequest): Promise<HttpResponse> {
-    const { method, url, headers, signal, lend } = request;
+    const { method, url, headers, signal } = request;
     signal?.throwIfAborted();
-    if (lend && proxyFor(url, this.#options.proxy) === undefined) {
+    if (PLAIN.has(method) && proxyFor(url, this.#options.proxy) === undefined) {
       const wire = await kept(this.#wires, url, () => this.#wire(url));
       return wire.get(request);
     }

@@ -15,7 +15,10 @@ export interface WireBodyOptions {
   readonly finish: (reusable: boolean) => void;
 }
 
-/** The body of an answer as it lies in the connection's memory: each chunk is lent until the next is asked for. */
+/**
+ * The body of an answer as it lies in the connection's memory: each chunk is lent until the next is
+ * asked for, or copied for who did not ask to be lent it.
+ */
 export class WireBody extends Answer {
   readonly #options: WireBodyOptions;
   readonly #framing: Framing;
@@ -25,19 +28,22 @@ export class WireBody extends Answer {
   constructor(options: WireBodyOptions) {
     super();
     this.#options = options;
-    this.#framing = framingOf(options.head);
+    this.#framing = framingOf(options.head, options.request.method);
     this.#rest = options.rest;
+    // Nobody need read what has no bytes.
+    if (this.#framing.done) this.#end();
   }
 
   override async next(): Promise<Next> {
+    const { request } = this.#options;
     if (this.#over) return DONE;
     try {
       const value = await this.#chunk();
-      if (value) return { done: false, value };
-      this.#finish(this.#options.head.persistent && this.#rest.byteLength === 0);
+      if (value) return { done: false, value: request.lend ? value : Buffer.from(value) };
+      this.#end();
       return DONE;
     } catch (error) {
-      const { method, url, signal } = this.#options.request;
+      const { method, url, signal } = request;
       this.#finish(false);
       throw signal?.aborted ? signal.reason : networkError(error, method, url);
     }
@@ -64,6 +70,10 @@ export class WireBody extends Answer {
       if (chunk.byteLength > 0) return chunk;
     }
     return undefined;
+  }
+
+  #end(): void {
+    this.#finish(this.#options.head.persistent && this.#rest.byteLength === 0);
   }
 
   #finish(reusable: boolean): void {

@@ -18,9 +18,9 @@ export interface Part {
 }
 
 /** @see https://www.rfc-editor.org/rfc/rfc9112#name-message-body-length */
-export function framingOf({ status, headers }: Head): Framing {
+export function framingOf({ status, headers }: Head, method = 'GET'): Framing {
   const [encoding, length] = [headers.get('transfer-encoding'), headers.get('content-length')];
-  if (status === 204 || status === 304) return new Counted(0);
+  if (method === 'HEAD' || status === 204 || status === 304) return new Counted(0);
   if (encoding !== undefined) {
     if (encoding.toLowerCase() === 'chunked' && length === undefined) return new Chunked();
     throw networkFailure('HPE_INVALID_TRANSFER_ENCODING', 'the answer has an ambiguous length');

@@ -14,9 +14,8 @@ export interface WireOptions {
 }
 
 /**
- * GET over sockets whose read buffers are ours and used again: a quarter of the processor time that
- * Node's streams take for a download, whatever HTTP library is on top of them. The answer's chunks
- * are lent.
+ * GET and HEAD over sockets whose read buffers are ours and used again: a quarter of the processor
+ * time that Node's streams take for a download, whatever HTTP library is on top of them.
  */
 export class Wire implements Disposable {
   readonly #options: WireOptions;
