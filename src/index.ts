@@ -60,8 +60,10 @@ export type { Waste, WastedFile } from './explain/waste.ts';
 export { whyOf } from './explain/why.ts';
 export type { Why } from './explain/why.ts';
 
+export { composeImage } from './image/compose.ts';
+export type { ComposedImage, ComposeOptions } from './image/compose.ts';
 export { loadImage } from './image/load.ts';
-export type { Image } from './image/image.ts';
+export type { Document, Image } from './image/image.ts';
 export { openImageTree } from './image/open-tree.ts';
 export { validateImage } from './image/validate.ts';
 

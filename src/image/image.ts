@@ -16,3 +16,9 @@ export interface Image {
   /** Base layer first. */
   readonly layers: readonly Layer[];
 }
+
+/** A small JSON document of an image, whole and verified. */
+export interface Document {
+  readonly target: Descriptor;
+  readonly bytes: Uint8Array;
+}

@@ -9,8 +9,8 @@ import { OCI_LAYER } from '../../oci/media-type.ts';
 import { parseReference } from '../../oci/reference.ts';
 import type { LayerFacts } from '../../snapshot/driver.ts';
 import type { LayerRecord } from '../../snapshot/layer-rows.ts';
-import { factsOf } from '../pull/bring-layers.ts';
-import { pullLayer } from '../pull/pull-layer.ts';
+import { factsOf } from '../publish/bring-layers.ts';
+import { bringLayer } from '../publish/bring-layer.ts';
 import type { Making } from './make-layers.ts';
 import type { LayerFile, Step, StepSource } from './plan.ts';
 
@@ -72,7 +72,7 @@ async function fetchAgain(
   job: Job,
   { target, repository }: Extract<StepSource, { kind: 'registry' }>,
 ): Promise<UnpackResult> {
-  return pullLayer({
+  return bringLayer({
     content: store.content,
     source: (await context.registry()).repository(parseReference(repository)),
     unpacker: await context.unpacker(),

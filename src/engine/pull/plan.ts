@@ -8,7 +8,7 @@ import { LayerRows } from '../../snapshot/layer-rows.ts';
 import { freeSpace } from '../../sys/features.ts';
 import type { Context } from '../context.ts';
 import type { PlannedLayer, PullOptions, PullPlan } from '../engine.ts';
-import { loadRemoteImage } from './remote-image.ts';
+import { readImage } from '../publish/read-image.ts';
 
 /** An unpacked layer takes about this many times its compressed size; only unpacking tells. */
 const INFLATED = 3;
@@ -22,7 +22,7 @@ export async function plan(
   const reference = withDefaults(parseReference(text));
   const repository = (await context.registry()).repository(reference);
   const target = await repository.resolve(reference.digest ?? reference.tag ?? 'latest', options);
-  const { image } = await loadRemoteImage(repository, target, options);
+  const { image } = await readImage(repository, target, options);
   const db = await context.reading();
   await using content = await openContentStore(db);
   const partials = new Map<Digest, number>();

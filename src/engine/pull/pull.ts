@@ -1,15 +1,7 @@
-import { syncStore } from '../../db/sync.ts';
-import {
-  findReference,
-  findRepoDigests,
-  putReference,
-  putRepoDigest,
-} from '../../db/references.ts';
-import { findImage, putImage } from '../../db/images.ts';
+import { findReference, findRepoDigests } from '../../db/references.ts';
+import { findImage } from '../../db/images.ts';
 import { MicaError } from '../../errors.ts';
-import type { Image } from '../../image/image.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
-import { chainIds, type Digest } from '../../oci/digest.ts';
 import { matchPlatform } from '../../oci/choose-platform.ts';
 import { hostPlatform, type Platform } from '../../oci/platform.ts';
 import {
@@ -20,11 +12,11 @@ import {
   withDefaults,
 } from '../../oci/reference.ts';
 import type { Repository } from '../../registry/registry.ts';
-import { type Context, type Store } from '../context.ts';
+import type { Context } from '../context.ts';
 import type { PullEvent, PullOptions, PullResult, StoredImage } from '../engine.ts';
 import { storedImage } from '../images.ts';
-import { bringLayers } from './bring-layers.ts';
-import { loadRemoteImage, type RemoteImage } from './remote-image.ts';
+import { bringImage } from '../publish/bring-image.ts';
+import { type ReadImage, readImage } from '../publish/read-image.ts';
 
 /** @see Engine.pull */
 export async function pull(
@@ -72,9 +64,9 @@ async function pullReference(context: Context, pulling: Pulling): Promise<PullRe
   }
   // A thread takes a moment to start; the documents take a moment to come.
   (await context.unpacker()).warm();
-  const remote = await loadRemoteImage(repository, target, options);
-  emit({ type: 'layers', layers: remote.image.manifest.layers });
-  return await bring(context, pulling, { repository, target, remote });
+  const read = await readImage(repository, target, options);
+  emit({ type: 'layers', layers: read.image.manifest.layers });
+  return await bring(context, pulling, { repository, target, read });
 }
 
 /** The image that the reference already names here, whole, if it is what the registry has. */
@@ -114,92 +106,32 @@ function isForPlatform(
 interface Remote {
   readonly repository: Repository;
   readonly target: Descriptor;
-  readonly remote: RemoteImage;
+  readonly read: ReadImage;
 }
 
 async function bring(
   context: Context,
-  pulling: Pulling,
-  { repository, target, remote }: Remote,
+  { reference, name, emit, options }: Pulling,
+  { repository, target, read }: Remote,
 ): Promise<PullResult> {
-  const { name, emit, options } = pulling;
-  const store = await context.store();
-  using lease = store.leases.open(`pull ${name}`);
-  const { image, documents } = remote;
-  const chain = chainIds(image.config.rootfs.diff_ids);
-  const digests = [
-    ...documents.map((document) => document.target.digest),
-    ...image.manifest.layers.map(({ digest }) => digest),
-  ];
-  lease.hold('blob', digests);
-  lease.hold('layer', [...image.config.rootfs.diff_ids, ...chain]);
-  let bytesFetched = documents.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
-  const layers = await bringLayers(
+  const { image, bytesFetched } = await bringImage(
+    context,
     {
-      store,
-      lease,
-      repository,
-      image,
-      emit,
-      unpacker: () => context.unpacker(),
-      limit: context.config.maxConcurrentDownloads,
+      ...read,
+      source: repository,
+      target,
+      purpose: `pull ${name}`,
+      names: reference.tag === undefined ? [] : [reference],
+      repositories: [repositoryOf(reference)],
     },
-    { signal: options.signal, onFetched: (bytes) => (bytesFetched += bytes) },
+    { signal: options.signal, onProgress: emit },
   );
-  for (const document of documents)
-    await store.content.push(
-      document.target,
-      async function* (offset) {
-        yield document.bytes.subarray(offset);
-      },
-      { signal: options.signal },
-    );
-  options.signal?.throwIfAborted();
-  await publish(store, pulling, { image, target, digests, layers });
-  await store.content.project();
-  const record = findImage(store.db, image.manifest.config.digest)!;
+  const documents = read.documents.reduce((sum, { bytes }) => sum + bytes.byteLength, 0);
   return {
     reference: name,
-    image: storedImage(store.db, { record, manifest: image.descriptor.digest }),
+    image,
     target,
     upToDate: false,
-    bytesFetched,
+    bytesFetched: documents + bytesFetched,
   };
-}
-
-interface Published {
-  readonly image: Image;
-  readonly target: Descriptor;
-  readonly digests: readonly Digest[];
-  /** Numbers of the unpacked layers, base first. */
-  readonly layers: readonly number[];
-}
-
-/** Everything is on the disk before anything is named, and named at once. */
-async function publish(
-  store: Store,
-  { reference }: Pulling,
-  { image, target, digests, layers }: Published,
-): Promise<void> {
-  const { db, content, snapshots } = store;
-  await syncStore(db);
-  db.transaction(
-    () => {
-      content.ready([...new Set(digests)]);
-      store.layers.ready(layers);
-      let parent = '';
-      for (const [at, chainId] of chainIds(image.config.rootfs.diff_ids).entries()) {
-        snapshots.record(chainId, { parent, layer: layers[at]! });
-        parent = chainId;
-      }
-      const id = image.manifest.config.digest;
-      const manifest = { descriptor: image.descriptor, document: image.manifestBytes };
-      putImage(db, { id, config: image.configBytes, manifest });
-      const pointer = { image: id, manifest: image.descriptor.digest, target };
-      if (reference.tag !== undefined)
-        putReference(db, formatReference({ ...reference, digest: undefined }), pointer);
-      putRepoDigest(db, repositoryOf(reference), pointer);
-    },
-    { durable: true },
-  );
 }

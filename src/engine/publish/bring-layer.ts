@@ -25,7 +25,7 @@ export interface LayerTask {
  * there yet. A mismatch after a resumed download is tried once more from the beginning, since
  * the bytes of the earlier attempt may be the wrong ones.
  */
-export async function pullLayer(task: LayerTask): Promise<UnpackResult> {
+export async function bringLayer(task: LayerTask): Promise<UnpackResult> {
   await using ingest = await task.content.openIngest(task.target, {
     signal: task.signal,
     onWait: (bytes) =>

@@ -1,3 +1,4 @@
+import type { Source } from '../../content/content.ts';
 import { MicaError } from '../../errors.ts';
 import type { Lease } from '../../db/leases.ts';
 import type { Image } from '../../image/image.ts';
@@ -7,7 +8,6 @@ import type { UnpackJob, UnpackResult } from '../../layer/unpack-job.ts';
 import type { Unpacker } from '../../layer/unpack.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { type ChainId, chainIds, type DiffId } from '../../oci/digest.ts';
-import type { Repository } from '../../registry/registry.ts';
 import type { LayerFacts } from '../../snapshot/driver.ts';
 import {
   layerDirectory,
@@ -18,17 +18,18 @@ import {
 import type { OpenedLayer } from '../../snapshot/layers.ts';
 import type { Store } from '../context.ts';
 import type { PullEvent } from '../engine.ts';
-import { pullLayer } from './pull-layer.ts';
+import { bringLayer } from './bring-layer.ts';
 
 export interface Bringing {
   readonly store: Store;
   readonly lease: Lease;
-  readonly repository: Repository;
+  /** Has the blobs of the layers that are not in the store. */
+  readonly source: Source;
   readonly image: Image;
   readonly emit: (event: PullEvent) => void;
   /** Started when the first layer has to be unpacked. */
   readonly unpacker: () => Promise<Unpacker>;
-  /** Downloads at once. */
+  /** Blobs fetched at once. */
   readonly limit: number;
 }
 
@@ -144,16 +145,16 @@ interface Building {
 }
 
 async function build(
-  { store, repository, emit, unpacker }: Bringing,
+  { store, source, emit, unpacker }: Bringing,
   { layer, opened, parents }: Building,
   { signal, onFetched }: Progress,
 ): Promise<number | undefined> {
   const { target, diffId } = layer;
   let kept = false;
   try {
-    const result = await pullLayer({
+    const result = await bringLayer({
       content: store.content,
-      source: repository,
+      source,
       unpacker: await unpacker(),
       target,
       job: { diffId, form: store.choice.driver.form, directory: opened.directory, parents },
@@ -195,7 +196,7 @@ export const factsOf = ({
 
 /** The blob alone, verified as it comes. */
 async function bringBlob(
-  { store, repository, emit }: Bringing,
+  { store, source, emit }: Bringing,
   target: Descriptor,
   { signal, onFetched }: Progress,
 ): Promise<void> {
@@ -206,7 +207,7 @@ async function bringBlob(
   async function* counted(offset: number): Bytes {
     let bytes = offset;
     emit({ type: 'bytes', target, bytes, resumed: offset, shared: false });
-    for await (const chunk of repository.fetch(target, { offset, signal })) {
+    for await (const chunk of source.fetch(target, { offset, signal })) {
       bytes += chunk.byteLength;
       onFetched(chunk.byteLength);
       emit({ type: 'bytes', target, bytes, resumed: offset, shared: false });
