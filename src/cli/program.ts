@@ -54,7 +54,7 @@ export function buildProgram(cli: Cli, version: string): Command {
 /** Taken before the command; after it, too, for those who type them there. */
 export const globalOptions = (): Option[] => [
   new Option('--root <directory>', 'where images are stored'),
-  new Option('--storage-driver <name>', 'overlay2, vfs or tar'),
+  new Option('--storage-driver <name>', 'erofs, overlay2, vfs or tar'),
   new Option('--config <file>', 'configuration file'),
   new Option('--debug', 'show where errors come from'),
 ];

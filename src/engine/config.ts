@@ -11,6 +11,8 @@ export interface EngineOptions {
   readonly root?: string | undefined;
   /** Default: what the store was made with; a new one takes the best that this machine can do. */
   readonly driver?: string | undefined;
+  /** Docker's `storage-opts`: `erofs.directio=true`. */
+  readonly driverOptions?: readonly string[] | undefined;
   /** A configuration file that must exist. Default: `/etc/mica/config.json`, `$XDG_CONFIG_HOME/mica/config.json`. */
   readonly configFile?: string | undefined;
   /** Layers downloaded at once. */
@@ -29,6 +31,7 @@ export interface EngineConfig {
   /** Absolute. */
   readonly root: string;
   readonly driver: string | undefined;
+  readonly driverOptions: readonly string[];
   readonly maxConcurrentDownloads: number;
   readonly registryMirrors: readonly string[];
   readonly insecureRegistries: readonly string[];
@@ -43,6 +46,7 @@ const MAX_CONCURRENT_DOWNLOADS = 4;
 const File = v.strictObject({
   'data-root': v.optional(v.pipe(v.string(), v.nonEmpty())),
   'storage-driver': v.optional(v.string()),
+  'storage-opts': v.optional(v.array(v.string())),
   'registry-mirrors': v.optional(v.array(v.string())),
   'insecure-registries': v.optional(v.array(v.string())),
   'max-concurrent-downloads': v.optional(
@@ -64,6 +68,7 @@ export async function resolveConfig(
   return {
     root: resolve(root),
     driver: options.driver ?? environment['MICA_STORAGE_DRIVER'] ?? file['storage-driver'],
+    driverOptions: options.driverOptions ?? file['storage-opts'] ?? [],
     maxConcurrentDownloads:
       options.maxConcurrentDownloads ??
       file['max-concurrent-downloads'] ??

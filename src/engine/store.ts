@@ -1,6 +1,7 @@
 import { openContentStore } from '../content/file-store.ts';
 import { Leases } from '../db/leases.ts';
 import { openDatabase } from '../db/open.ts';
+import type { Pack } from '../snapshot/driver.ts';
 import { chooseDriver } from '../snapshot/drivers/index.ts';
 import { openLayerStore } from '../snapshot/layers.ts';
 import { openSnapshotter } from '../snapshot/local.ts';
@@ -14,7 +15,8 @@ import type { Store } from './context.ts';
 export async function openStore(config: EngineConfig, owner: AsyncDisposableStack): Promise<Store> {
   const db = owner.use(await openDatabase(config.root));
   const leases = new Leases(db);
-  const choice = await chooseDriver(db, { wanted: config.driver });
+  const { driver: wanted, driverOptions } = config;
+  const choice = await chooseDriver(db, { wanted, options: driverOptions, pack });
   const driver = owner.use(choice.driver);
   const layers = await openLayerStore(db, leases, driver);
   const snapshots = owner.use(await openSnapshotter(db, leases, driver));
@@ -22,3 +24,6 @@ export async function openStore(config: EngineConfig, owner: AsyncDisposableStac
   leases.sweep();
   return { db, leases, content, layers, snapshots, choice };
 }
+
+/** Loaded when there is something to pack. */
+const pack: Pack = async (...call) => (await import('../layer/pack.ts')).pack(...call);

@@ -11,6 +11,8 @@ import { S_IFCHR, S_IFDIR, S_IFMT } from './node.ts';
 export interface Index extends Disposable {
   /** The root directory's nid. */
   readonly root: number;
+  /** 32 hex digits. */
+  readonly uuid: string;
   /** `devices[0]` is device 1. Sizes are rounded up to whole blocks. */
   readonly devices: readonly IndexDevice[];
   /** In bytes. */

@@ -27,6 +27,7 @@ export function openIndex(source: string | Uint8Array): Index {
 
 class ErofsIndex implements Index {
   readonly root: number;
+  readonly uuid: string;
   readonly devices: readonly IndexDevice[];
   readonly blockSize: number;
   readonly inodes: number;
@@ -39,6 +40,7 @@ class ErofsIndex implements Index {
     this.#bytes = bytes;
     this.#superblock = decodeSuperblock(bytes);
     this.root = this.#superblock.root;
+    this.uuid = this.#superblock.uuid;
     this.devices = this.#superblock.devices;
     this.blockSize = 2 ** this.#superblock.blockBits;
     this.inodes = this.#superblock.inodes;

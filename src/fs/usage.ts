@@ -3,7 +3,7 @@ import { AT_FDCWD, close, O_DIRECTORY, openat } from '../sys/at.ts';
 import { toBytes } from '../sys/byte-string.ts';
 import { walk } from './walk.ts';
 
-/** What a tree takes on its disk. */
+/** What a tree takes on its disk; what is mounted in it lies elsewhere. */
 export interface TreeUsage {
   /** In bytes, as the disk counts them: whole blocks, no holes, hard links once. */
   readonly size: number;
@@ -23,7 +23,7 @@ export async function treeUsage(
   const linked = new Set<string>();
   let [size, inodes, looked] = [0, 0, 0];
   try {
-    for (const { stat, phase } of walk(dirfd)) {
+    for (const { stat, phase } of walk(dirfd, { skipMounts: true })) {
       if (phase === 'after') continue;
       if (++looked % SLICE === 0) await setImmediate();
       signal?.throwIfAborted();

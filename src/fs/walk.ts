@@ -26,8 +26,12 @@ interface Level {
 /**
  * The directory `dirfd` and everything below it, depth first, siblings in byte order. Links are
  * never followed. Only the directories on the way to the present file are open.
+ * @param options - `skipMounts`: leaves out what is mounted below
  */
-export function* walk(dirfd: number): Generator<WalkEntry, void, void> {
+export function* walk(
+  dirfd: number,
+  { skipMounts = false }: { readonly skipMounts?: boolean } = {},
+): Generator<WalkEntry, void, void> {
   const levels: Level[] = [];
   const enter = (entry: WalkEntry): void => {
     const fd = openat(entry.dirfd, entry.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
@@ -48,6 +52,7 @@ export function* walk(dirfd: number): Generator<WalkEntry, void, void> {
       const { fd, entry: parent } = level;
       const path = parent.path === '' ? name : `${parent.path}/${name}`;
       const entry: WalkEntry = { path, dirfd: fd, name, stat: statat(fd, name), phase: 'before' };
+      if (skipMounts && entry.stat.isMountRoot) continue;
       yield entry;
       if (isDirectory(entry.stat)) enter(entry);
     }

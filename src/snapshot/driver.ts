@@ -18,6 +18,7 @@ export interface Driver extends AsyncDisposable {
   create(snapshot: Snapshot, options?: CreateOptions): Promise<void>;
   /**
    * Freezes what was written, so that others can build on it. Absent: nothing to do.
+   * @param snapshot - with the parents that it will have
    * @returns what is known of the layer now, if sealing made a tar and an index of it
    */
   seal?(snapshot: Snapshot): Promise<LayerFacts | undefined>;

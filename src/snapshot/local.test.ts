@@ -10,6 +10,7 @@ import { openDatabase } from '../db/open.ts';
 import { isCode } from '../errors.ts';
 import type { DiffId } from '../oci/digest.ts';
 import { inUserNamespace } from '../sys/userns.ts';
+import { erofsOf } from '../testing/erofs-driver.ts';
 import { needs } from '../testing/need.ts';
 import { testSnapshotter } from '../testing/snapshotter.ts';
 import { layersOf, listCommitted, listLayers } from './chain.ts';
@@ -28,10 +29,12 @@ interface Context extends AsyncDisposable {
   readonly snapshots: LocalSnapshotter;
 }
 
-async function opened(root: string, driverOf: (layers: string) => Driver): Promise<Context> {
+type DriverOf = (layers: string, db: Database) => Driver;
+
+async function opened(root: string, driverOf: DriverOf): Promise<Context> {
   const db = await openDatabase(root);
   const leases = new Leases(db);
-  const driver = driverOf(join(root, 'layers'));
+  const driver = driverOf(join(root, 'layers'), db);
   const layers = new LayerStore(db, leases, driver);
   await layers.recover();
   const snapshots = await openSnapshotter(db, leases, driver);
@@ -42,6 +45,7 @@ async function opened(root: string, driverOf: (layers: string) => Driver): Promi
     layers,
     snapshots,
     async [Symbol.asyncDispose]() {
+      await driver.release?.(() => new Set());
       await snapshots[Symbol.asyncDispose]();
       db[Symbol.dispose]();
     },
@@ -57,6 +61,12 @@ testSnapshotter({
   open: (root) => opened(root, overlay),
 });
 testSnapshotter({
+  name: 'local-erofs',
+  skip: needs('root', 'overlay', 'erofs'),
+  rebases: true,
+  open: (root) => opened(root, erofsOf),
+});
+testSnapshotter({
   name: 'local-vfs',
   skip: needs('root'),
   rebases: false,
@@ -64,7 +74,7 @@ testSnapshotter({
 });
 
 const within = async (
-  driver: (layers: string) => Driver,
+  driver: DriverOf,
   run: (context: Context, root: string) => Promise<void>,
 ): Promise<void> => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-local-'));

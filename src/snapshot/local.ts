@@ -196,7 +196,9 @@ class DatabaseSnapshotter implements LocalSnapshotter {
 
   /** Can be repeated: nothing has changed for others until the last transaction. */
   async #seal(row: SnapshotRow): Promise<void> {
-    const facts = await this.#driver.seal?.(this.#rows.physical(row));
+    const facts = await this.#driver.seal?.(
+      this.#rows.physical({ ...row, parent: row.target_parent }),
+    );
     await syncStore(this.#db);
     const spare = this.#db.transaction(() => this.#publish(row, facts), DURABLE);
     if (spare !== undefined) await this.#eraseLayer(spare);

@@ -38,6 +38,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   EOPNOTSUPP: 'NOT_IMPLEMENTED',
   ENOTSUP: 'NOT_IMPLEMENTED',
   ENODEV: 'NOT_IMPLEMENTED',
+  ENOTBLK: 'NOT_IMPLEMENTED',
   EIO: 'DATA_LOSS',
   EUCLEAN: 'DATA_LOSS',
   EAGAIN: 'UNAVAILABLE',
@@ -52,9 +53,14 @@ const ADVICE: Readonly<Record<string, string>> = {
   EMFILE: '; raise the limit of open files (ulimit -n)',
 };
 
+const UNKNOWN_TO_NODE: Readonly<Record<number, readonly [code: string, text: string]>> = {
+  15: ['ENOTBLK', 'block device required'],
+};
+
 /** @param errno - positive, as in errno.h. */
 export function kernelError(errno: number, syscall: string, subject: string): MicaError {
-  const [code, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
+  const [code, text] = getSystemErrorMap().get(-errno) ??
+    UNKNOWN_TO_NODE[errno] ?? [`errno ${errno}`, 'unknown error'];
   const cause: ErrnoFacts = { errno, code, syscall };
   const what = subject === '' ? syscall : `${syscall} ${printable(subject)}`;
   return new MicaError(

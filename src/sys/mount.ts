@@ -3,6 +3,7 @@ import { close } from './at.ts';
 import { errnoOf } from './errno.ts';
 import { attach, FsContext, openTree, setAttributes } from './mount/context.ts';
 import { type Mount, parseLowerdir } from './mount-data.ts';
+import { mountOverLoops } from './mount/over-loops.ts';
 import { mountByOldCall } from './mount/old-call.ts';
 import { attributesOf, splitOptions } from './mount/options.ts';
 import { ensureShared, isShared, lockShared } from './mount/shared.ts';
@@ -59,6 +60,8 @@ function performMount(mount: Mount, target: string): void {
       bind(mount, target);
     else configure(mount, target);
   } catch (error) {
+    if (errnoOf(error) === 'ENOTBLK')
+      return mountOverLoops(mount, (loops) => configure(loops, target));
     // Before Linux 5.12 (bind) and 6.8 (`lowerdir+`); the old call also judges what the new one refused.
     if (errnoOf(error) !== 'ENOSYS' && errnoOf(error) !== 'EINVAL') throw error;
     mountByOldCall(mount, target, error);

@@ -23,9 +23,12 @@ export interface FileStat {
   /** Identify the inode, together. Decimal: inode numbers may exceed 2⁵³. */
   readonly dev: string;
   readonly ino: string;
+  /** Something is mounted here, and this is its root. */
+  readonly isMountRoot: boolean;
 }
 
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_ATTR_MOUNT_ROOT = 0x2000;
 const AT_SYMLINK_NOFOLLOW = 0x100;
 const ENOENT = 2;
 
@@ -75,6 +78,7 @@ function decode(): FileStat {
     mtimeNs: u32(0x78),
     rdev: device(u32(0x80), u32(0x84)),
     dev: `${u32(0x88)}:${u32(0x8c)}`,
+    isMountRoot: (u32(0x08) & STATX_ATTR_MOUNT_ROOT) !== 0,
   };
 }
 

@@ -4,19 +4,31 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import type { Driver, Snapshot } from '../snapshot/driver.ts';
+import { pack } from '../layer/pack.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { Driver, Pack, Snapshot } from '../snapshot/driver.ts';
 import { listDirectory } from './listing.ts';
 import { materialise } from './materialise.ts';
 import { within } from './mounted.ts';
 import { applyEdits, type Edit, randomEdits } from './random-edits.ts';
-import { dir, fifo, file, hardlink, link, tree } from './tree.ts';
+import { dir, fifo, file, hardlink, link, tarOf, type Tree, tree } from './tree.ts';
+import { unpackTar } from './unpack-stack.ts';
 
 export interface DriverSuite {
   readonly name: string;
   /** Reason to skip on this machine what mounts. */
   readonly skip?: string | false;
-  /** The driver of this directory, which is empty. */
-  readonly open: (layers: string) => Driver;
+  /**
+   * The driver of this directory, which is empty.
+   * @param parts - what an engine gives to drivers that keep tars
+   */
+  readonly open: (layers: string, parts: SuiteParts) => Driver;
+}
+
+export interface SuiteParts {
+  readonly pack: Pack;
+  /** What was recorded of a layer's index. */
+  readonly digestOf: (id: string) => Digest | undefined;
 }
 
 interface Context {
@@ -29,6 +41,8 @@ interface Context {
     parents: readonly string[],
     change?: (root: string) => void,
   ) => Promise<void>;
+  /** Fills a layer from outside, as a pull does. */
+  readonly unpack: (id: string, members: Tree) => Promise<void>;
   /** Lets `look` at a read-only view of snapshots. */
   readonly view: (parents: readonly string[], look: (root: string) => void) => Promise<void>;
 }
@@ -40,7 +54,13 @@ export function testDriver(suite: DriverSuite): void {
     const [layers, work] = [join(scratch.path, 'layers'), join(scratch.path, 'work')];
     mkdirSync(layers);
     mkdirSync(work);
-    await using driver = suite.open(layers);
+    const recorded = new Map<string, Digest>();
+    await using undo = new AsyncDisposableStack();
+    const driver = undo.use(suite.open(layers, { pack, digestOf: (id) => recorded.get(id) }));
+    undo.defer(() => driver.release?.(() => new Set()));
+    const record = (id: string, facts: { readonly indexDigest: Digest } | undefined): void => {
+      if (facts !== undefined) recorded.set(id, facts.indexDigest);
+    };
     const show = async (snapshot: Snapshot, use: (root: string) => void): Promise<void> =>
       within(await driver.mounts!(snapshot), work, use);
     await body({
@@ -50,7 +70,11 @@ export function testDriver(suite: DriverSuite): void {
         const active = { id, kind: 'active', parents } as const;
         await driver.create(active);
         if (change) await show(active, change);
-        await driver.seal?.(active);
+        record(id, await driver.seal?.(active));
+      },
+      async unpack(id, members) {
+        await driver.create({ id, kind: 'committed', parents: [] });
+        record(id, await unpackTar(tarOf(members), driver.form, join(layers, id)));
       },
       async view(parents, look) {
         const view = { id: 'view', kind: 'view', parents } as const;
@@ -61,7 +85,8 @@ export function testDriver(suite: DriverSuite): void {
     });
   };
   // What cannot be mounted has nothing to show.
-  const isMountable = suite.open(join(tmpdir(), 'none')).mounts !== undefined;
+  const isMountable =
+    suite.open(join(tmpdir(), 'none'), { pack, digestOf: () => undefined }).mounts !== undefined;
   const check = (title: string, body: (context: Context) => Promise<void>): void => {
     if (isMountable) test(title, { skip: suite.skip ?? false }, () => run(body));
   };
@@ -158,11 +183,13 @@ export function testDriver(suite: DriverSuite): void {
     });
 
     check('what a layer is filled with from outside is seen by its children', async (context) => {
-      const { driver, layers, commit, view } = context;
-      await driver.create({ id: '1', kind: 'committed', parents: [] });
-      writeFileSync(join(layers, '1', 'fs', 'unpacked'), 'x');
-      await commit('2', ['1']);
-      await view(['2', '1'], (root) => assert.deepEqual(readdirSync(root), ['unpacked']));
+      const { commit, view, unpack } = context;
+      await unpack('1', tree({ unpacked: file('x'), gone: file('x') }));
+      await commit('2', ['1'], (root) => rmSync(join(root, 'gone')));
+      await view(['2', '1'], (root) => {
+        assert.deepEqual(readdirSync(root), ['unpacked']);
+        assert.equal(readFileSync(join(root, 'unpacked'), 'utf8'), 'x');
+      });
     });
 
     check('a directory can be renamed, with what parents hold in it', async ({ commit, view }) => {

@@ -137,10 +137,8 @@ function xattrsOf({ member, children, opaque }: File): Record<string, string> {
   for (const { name, value } of member?.xattrs ?? [])
     if (KEPT.test(name)) found[name] = Buffer.from(value).toString('hex');
   const marked = [...(children?.values() ?? [])].some(({ whiteout }) => whiteout);
-  for (const family of ['trusted', 'user']) {
-    if (opaque) found[`${family}.overlay.opaque`] = Buffer.from('y').toString('hex');
-    if (marked) found[`${family}.overlay.origin`] = '';
-  }
+  if (opaque) found['trusted.overlay.opaque'] = Buffer.from('y').toString('hex');
+  if (marked) found['trusted.overlay.origin'] = '';
   return Object.fromEntries(Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 

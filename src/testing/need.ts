@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { inUserNamespace } from '../sys/userns.ts';
 
 /** What a test may need of the machine. */
 export type Need =
@@ -12,7 +13,7 @@ export type Need =
   | 'userns'
   | 'fuse-overlayfs'
   | 'loop'
-  /** The EROFS kernel driver. */
+  /** The EROFS kernel driver, which serves no user namespace. */
   | 'erofs'
   | 'tar'
   | 'bsdtar'
@@ -69,7 +70,7 @@ const PROBES: Record<Need, () => boolean> = {
   userns: () => root() && have('newuidmap') && runs('unshare', '-Urm', 'true'),
   'fuse-overlayfs': () => root() && existsSync('/dev/fuse') && have('fuse-overlayfs'),
   loop: () => root() && existsSync('/dev/loop-control') && have('mkfs.ext4'),
-  erofs: () => root() && fileSystem('erofs'),
+  erofs: () => root() && fileSystem('erofs') && !inUserNamespace(),
   tar: () => runs('tar', '--version'),
   bsdtar: () => have('bsdtar'),
   setfacl: () => have('setfacl'),

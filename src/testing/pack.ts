@@ -121,9 +121,5 @@ function describe(node: Node, member: Member): void {
 }
 
 function markOpaque(node: Node): void {
-  node.xattrs = [
-    ...(node.xattrs ?? []),
-    { name: 'trusted.overlay.opaque', value: YES },
-    { name: 'user.overlay.opaque', value: YES },
-  ];
+  node.xattrs = [...(node.xattrs ?? []), { name: 'trusted.overlay.opaque', value: YES }];
 }

@@ -1,11 +1,11 @@
-import { mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { copyTree } from '../fs/copy.ts';
 import { Available } from '../layer/available.ts';
 import type { ParentLayer, UnpackJob, UnpackResult } from '../layer/unpack-job.ts';
 import { unpackLayer } from '../layer/unpack-layer.ts';
 import { sha256 } from '../oci/digest.ts';
-import type { LayerForm } from '../snapshot/driver.ts';
+import type { LayerFacts, LayerForm } from '../snapshot/driver.ts';
 import { lowerdirOption, type Mount } from '../sys/mount-data.ts';
 
 /** A layer of a stack, unpacked. */
@@ -37,6 +37,19 @@ export async function unpackStack(
     layers.push({ directory, diffId: result.diffId, form, result });
   }
   return layers;
+}
+
+/** Fills the existing directory of a layer. */
+export async function unpackTar(
+  tar: Uint8Array,
+  form: LayerForm,
+  directory: string,
+): Promise<LayerFacts> {
+  const job = jobOf(tar, form, directory);
+  const options = { available: Available.complete(tar.length) };
+  const { digest: _, ...facts } = await unpackLayer(job, options);
+  rmSync(job.blob);
+  return { ...facts, stats: { ...facts.stats } };
 }
 
 /** A job for an uncompressed layer; the blob is written beside the directory. */

@@ -116,7 +116,7 @@ function optionsOf({ options }: Command): Completion {
   return { candidates: [...candidates, { word: '--help', about: 'show help' }] };
 }
 
-const DRIVERS = ['overlay2', 'vfs', 'tar'];
+const DRIVERS = ['erofs', 'overlay2', 'vfs', 'tar'];
 
 /** Values of options that have no fixed choices. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {

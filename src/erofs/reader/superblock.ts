@@ -9,6 +9,7 @@ export interface Superblock {
   readonly blockBits: number;
   readonly root: number;
   readonly inodes: number;
+  readonly uuid: string;
   readonly epoch: number;
   readonly fixedNs: number;
   /** First byte of the metadata: where nid 0 would be. */
@@ -61,6 +62,7 @@ export function decodeSuperblock(bytes: ImageBytes): Superblock {
     blockBits,
     root: wideRoot || b.readUInt16LE(at + F.SB.rootnid_2b),
     inodes: quad(b, at + F.SB.inos),
+    uuid: b.toString('hex', at + F.SB.uuid, at + F.SB.volume_name),
     epoch: b.readInt32LE(at + F.SB.epoch + 4) * 2 ** 32 + b.readUInt32LE(at + F.SB.epoch),
     fixedNs: b.readUInt32LE(at + F.SB.fixed_nsec),
     metaStart: b.readUInt32LE(at + F.SB.meta_blkaddr) * blockSize,

@@ -242,6 +242,7 @@ function markDirectories(node: Node, opaque: ReadonlySet<Node>): void {
   }
   const marks = { opaque: opaque.has(node), whiteouts };
   if (!marks.opaque && !whiteouts) return;
-  const added = OVERLAY_XATTRS.flatMap((family) => directoryMarks(family, marks));
+  // Only the kernel of root mounts indexes: of the other family an overlay of root's would show what it must hide.
+  const added = directoryMarks(OVERLAY_XATTRS[0], marks);
   node.xattrs = [...(node.xattrs ?? []), ...added];
 }

@@ -1,12 +1,14 @@
 import { chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Digest } from '../../oci/digest.ts';
 import { hasKernel } from '../../sys/binding.ts';
 import { overlayRefusal } from '../../sys/features.ts';
 import { performMounts } from '../../sys/mount.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
-import type { Driver, LayerForm } from '../driver.ts';
+import type { Driver, LayerForm, Pack } from '../driver.ts';
+import type { DriverOptions } from './options.ts';
 
-export type DriverName = 'overlay2' | 'vfs' | 'tar';
+export type DriverName = 'erofs' | 'overlay2' | 'vfs' | 'tar';
 
 /** A driver that a store may have. Its code is loaded only if it is chosen. */
 export interface Candidate {
@@ -15,18 +17,34 @@ export interface Candidate {
   readonly merit: string;
   /** @param directory - where its layers would be @returns why it does not work here */
   refusal(directory: string): Promise<string | undefined>;
-  load(layers: string, form: LayerForm): Promise<Driver>;
+  load(layers: string, parts: DriverParts): Promise<Driver>;
+}
+
+/** What drivers are made of that is not theirs. */
+export interface DriverParts {
+  readonly form: LayerForm;
+  /** Recorded sha256 of a layer's index. */
+  readonly digestOf: (id: string) => Digest | undefined;
+  readonly pack: Pack;
+  readonly options: DriverOptions;
 }
 
 /** Best first. */
 export const CANDIDATES: readonly Candidate[] = [
+  {
+    name: 'erofs',
+    merit: 'the kernel mounts layers from their archives: nothing is extracted',
+    refusal: async (directory) => (await ownerRefusal(directory)) ?? erofsRefusal(directory),
+    load: async (layers, { pack, digestOf, options }) =>
+      (await import('./erofs.ts')).erofs(layers, { pack, digestOf, ...options.erofs }),
+  },
   {
     name: 'overlay2',
     merit: 'the kernel stacks layers, and each is on the disk and in memory once',
     refusal: async (directory) =>
       (await ownerRefusal(directory)) ??
       (await overlayRefusal(directory, { userxattr: inUserNamespace() })),
-    load: async (layers, form) =>
+    load: async (layers, { form }) =>
       (await import('./overlay2.ts')).overlay2(layers, { userxattr: form === 'userxattr' }),
   },
   {
@@ -58,6 +76,12 @@ async function ownerRefusal(directory: string): Promise<string | undefined> {
       return 'files cannot be given to other users here; a user namespace needs subordinate ids (/etc/subuid, newuidmap)';
     }
   });
+}
+
+async function erofsRefusal(directory: string): Promise<string | undefined> {
+  if (inUserNamespace()) return 'the kernel lets only the root of the machine mount EROFS';
+  const probe = await import('./erofs/probe.ts');
+  return withScratch(directory, (path) => probe.erofsRefusal(path));
 }
 
 const bindRefusal = (directory: string): Promise<string | undefined> =>

@@ -46,13 +46,19 @@ export class Directories {
    * creates new ones many times slower (ext4), and nobody wants to wait.
    */
   remove(id: string): void {
+    this.discard(id);
+  }
+
+  /** The same with a part of what an id has. */
+  discard(id: string, part = ''): void {
     try {
-      renameSync(this.of(id), join(this.#trash, `${id}-${randomBytes(4).toString('hex')}`));
+      const name = `${id}-${randomBytes(4).toString('hex')}`;
+      renameSync(join(this.of(id), part), join(this.#trash, name));
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw fromNode(error);
       // Nothing to remove, or the first removal of this store.
       if (!this.#makeTrash()) return;
-      this.remove(id);
+      this.discard(id, part);
     }
   }
 

@@ -1,6 +1,7 @@
 import { testDriver } from '../../testing/driver.ts';
 import { needs } from '../../testing/need.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
+import { erofs } from './erofs.ts';
 import { overlay2 } from './overlay2.ts';
 import { tar } from './tar.ts';
 import { vfs } from './vfs.ts';
@@ -12,3 +13,8 @@ testDriver({
 });
 testDriver({ name: 'vfs', skip: needs('root'), open: vfs });
 testDriver({ name: 'tar', open: tar });
+testDriver({
+  name: 'erofs',
+  skip: needs('root', 'overlay', 'erofs'),
+  open: erofs,
+});

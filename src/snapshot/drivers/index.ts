@@ -5,8 +5,9 @@ import { MicaError } from '../../errors.ts';
 import { fromNode } from '../../sys/errno.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
 import type { Driver, LayerForm, Pack } from '../driver.ts';
-import { layersDirectory } from '../layer-rows.ts';
-import { type Candidate, CANDIDATES, isDriverName } from './candidates.ts';
+import { LayerRows, layersDirectory } from '../layer-rows.ts';
+import { CANDIDATES, type DriverParts, isDriverName } from './candidates.ts';
+import { parseDriverOptions } from './options.ts';
 
 export interface DriverChoice {
   readonly driver: Driver;
@@ -24,8 +25,10 @@ export interface RejectedDriver {
 export interface ChooseDriverOptions {
   /** Default: the best. */
   readonly wanted?: string | undefined;
-  /** How a driver that keeps tars makes one of what was written. */
+  /** How a driver that keeps tars makes one of what was written. Without it nothing can be committed there. */
   readonly pack?: Pack | undefined;
+  /** Docker's `storage-opts`: `erofs.directio=true`. */
+  readonly options?: readonly string[] | undefined;
 }
 
 /** What the store was made with; `undefined` before its first layer. */
@@ -48,18 +51,19 @@ export function rememberedDriver(db: Database): RememberedDriver | undefined {
  */
 export async function chooseDriver(
   db: Database,
-  { wanted }: ChooseDriverOptions = {},
+  { wanted, pack, options }: ChooseDriverOptions = {},
 ): Promise<DriverChoice> {
   if (wanted !== undefined) refuseUnknown(wanted);
+  const parts = partsOf(db, { pack, options });
   const layers = layersDirectory(db.root);
   const remembered = rememberedDriver(db);
-  if (remembered !== undefined) return open(layers, remembered, wanted);
+  if (remembered !== undefined) return open(layers, { ...parts, ...remembered, wanted });
   makeDirectory(layers);
-  const choice = await best(layers, wanted);
+  const choice = await best(layers, { ...parts, wanted });
   const kept = db.transaction(() => remember(db, choice.driver));
   return kept.driver === choice.driver.name && kept.form === choice.driver.form
     ? choice
-    : open(layers, kept, wanted);
+    : open(layers, { ...parts, ...kept, wanted });
 }
 
 /**
@@ -68,7 +72,7 @@ export async function chooseDriver(
  */
 export async function driverFor(db: Database, wanted: string): Promise<Driver> {
   refuseUnknown(wanted);
-  return (await best(layersDirectory(db.root), wanted)).driver;
+  return (await best(layersDirectory(db.root), { ...partsOf(db), wanted })).driver;
 }
 
 /** The driver that a layer was made with; `undefined` when this version does not have it. */
@@ -77,7 +81,7 @@ export async function driverOf(
   { driver, form }: RememberedDriver,
 ): Promise<Driver | undefined> {
   const candidate = CANDIDATES.find(({ name }) => name === driver);
-  return candidate?.load(layersDirectory(db.root), form);
+  return candidate?.load(layersDirectory(db.root), { ...partsOf(db), form });
 }
 
 /** Each driver, best first, and what speaks against it here. `directory` must exist. */
@@ -99,14 +103,15 @@ function refuseUnknown(wanted: string): void {
 }
 
 /** The best driver that nothing speaks against, or `wanted` if nothing does. */
-async function best(layers: string, wanted: string | undefined): Promise<DriverChoice> {
+async function best(layers: string, { wanted, ...parts }: Wanted): Promise<DriverChoice> {
   const rejected: RejectedDriver[] = [];
   for (const candidate of CANDIDATES) {
     if (wanted !== undefined && candidate.name !== wanted) continue;
     const refusal = await candidate.refusal(layers);
     if (refusal === undefined) {
       const reason = wanted === undefined ? candidate.merit : 'asked for';
-      return { driver: await load(candidate, layers), reason, rejected };
+      const form = inUserNamespace() ? 'userxattr' : 'overlay';
+      return { driver: await candidate.load(layers, { ...parts, form }), reason, rejected };
     }
     if (wanted !== undefined)
       throw new MicaError('FAILED_PRECONDITION', `storage driver ${wanted}: ${refusal}`);
@@ -115,8 +120,26 @@ async function best(layers: string, wanted: string | undefined): Promise<DriverC
   throw new MicaError('INTERNAL', 'no storage driver works here');
 }
 
-const load = (candidate: Candidate, layers: string): Promise<Driver> =>
-  candidate.load(layers, inUserNamespace() ? 'userxattr' : 'overlay');
+function partsOf(
+  db: Database,
+  { pack = refusePacking, options = [] }: ChooseDriverOptions = {},
+): Omit<DriverParts, 'form'> {
+  const rows = new LayerRows(db);
+  return {
+    pack,
+    digestOf: (id) => rows.indexDigest(Number(id)),
+    options: parseDriverOptions(options),
+  };
+}
+
+type Wanted = Omit<DriverParts, 'form'> & { readonly wanted: string | undefined };
+
+const refusePacking: Pack = async (_, directory) => {
+  throw new MicaError(
+    'FAILED_PRECONDITION',
+    `layer ${directory} cannot be packed: the store was opened without a packer`,
+  );
+};
 
 /** What another process chose a moment earlier, if one did. */
 function remember(db: Database, { name, form }: Driver): RememberedDriver {
@@ -129,8 +152,7 @@ function remember(db: Database, { name, form }: Driver): RememberedDriver {
 
 async function open(
   layers: string,
-  { driver, form }: RememberedDriver,
-  wanted: string | undefined,
+  { driver, wanted, ...parts }: Wanted & RememberedDriver,
 ): Promise<DriverChoice> {
   if (wanted !== undefined && wanted !== driver)
     throw new MicaError(
@@ -144,7 +166,7 @@ async function open(
       `the store was made with storage driver ${driver}, which this version of Mica does not have; use a newer version, or another --root`,
     );
   const reason = 'the layers of the store are in its form';
-  return { driver: await candidate.load(layers, form), reason, rejected: [] };
+  return { driver: await candidate.load(layers, parts), reason, rejected: [] };
 }
 
 function makeDirectory(path: string): void {

@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
-import { MicaError } from '../../errors.ts';
 import { fromNode } from '../../sys/errno.ts';
-import { lowerdirOption, type Mount } from '../../sys/mount-data.ts';
+import type { Mount } from '../../sys/mount-data.ts';
 import type { Driver, Snapshot } from '../driver.ts';
 import { Directories } from './directories.ts';
+import { bindOf, overlayOf, stacked } from './overlay.ts';
 import { copyRootAttributes } from './root-attributes.ts';
 
 export interface OverlayOptions {
@@ -11,25 +11,14 @@ export interface OverlayOptions {
   readonly userxattr?: boolean;
 }
 
-/** OVL_MAX_STACK of the kernel. */
-const MAX_LOWERS = 500;
+const ADVICE = 'use storage driver vfs';
 
 /** Union of directories by the kernel's overlayfs; a snapshot owns only its own changes. */
 export function overlay2(root: string, { userxattr = false }: OverlayOptions = {}): Driver {
   const dirs = new Directories(root);
 
-  /**
-   * Nearest first, each once: overlayfs refuses a directory that it has already (ELOOP), and images
-   * often repeat a layer. What a layer says a second time, further down, is all hidden by the first.
-   */
-  function lowers({ id, parents }: Snapshot): string[] {
-    const once = [...new Set(parents)];
-    if (once.length <= MAX_LOWERS) return once.map((parent) => dirs.fs(parent));
-    throw new MicaError(
-      'NOT_IMPLEMENTED',
-      `layer ${id} stands on ${once.length} others, overlayfs stacks ${MAX_LOWERS}; use storage driver vfs`,
-    );
-  }
+  const lowers = (snapshot: Snapshot): string[] =>
+    stacked(snapshot, ADVICE).map((parent) => dirs.fs(parent));
 
   return {
     name: 'overlay2',
@@ -58,15 +47,12 @@ export function overlay2(root: string, { userxattr = false }: OverlayOptions = {
 
     async mounts(snapshot): Promise<readonly Mount[]> {
       const { id, kind, parents } = snapshot;
-      if (parents.length === 0) return [bind(dirs.fs(id), kind)];
-      const below = lowers(snapshot);
-      // The view's own directory on top is its root, and makes a union of a single layer, too:
-      // a bind would show how whiteouts are spelled.
-      const all = kind === 'view' && below.length < MAX_LOWERS ? [dirs.fs(id), ...below] : below;
-      const upper =
-        kind === 'active' ? [`upperdir=${dirs.fs(id)}`, `workdir=${dirs.work(id)}`] : ['ro'];
-      const options = [...upper, ...behaviour(userxattr), lowerdirOption(all)];
-      return [{ type: 'overlay', source: 'overlay', options }];
+      const directories = { kind, fs: dirs.fs(id), work: dirs.work(id) };
+      return [
+        parents.length === 0
+          ? bindOf(directories)
+          : overlayOf({ ...directories, lowers: lowers(snapshot), userxattr }),
+      ];
     },
 
     usage: ({ id }, options) => dirs.usage(id, options),
@@ -88,16 +74,3 @@ export function overlay2(root: string, { userxattr = false }: OverlayOptions = {
     async [Symbol.asyncDispose]() {},
   };
 }
-
-const bind = (source: string, kind: Snapshot['kind']): Mount => ({
-  type: 'bind',
-  source,
-  options: ['rbind', kind === 'active' ? 'rw' : 'ro'],
-});
-
-/**
- * What a snapshot's directory holds must mean the same in every stack that it becomes part of, and
- * what a layer says about other directories must mean nothing. (`userxattr` implies as much.)
- */
-const behaviour = (userxattr: boolean): string[] =>
-  userxattr ? ['userxattr'] : ['redirect_dir=nofollow', 'metacopy=off', 'index=off'];

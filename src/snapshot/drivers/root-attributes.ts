@@ -7,50 +7,55 @@ import { allXattrs, isXattrRefusal, setXattr, type Xattr } from '../../sys/xattr
 /** What overlayfs itself keeps in xattrs is about the one directory that has them. */
 const OVERLAY = /^(?:trusted|user)\.overlay\./;
 
+/** Of a root directory. */
+export interface RootAttributes {
+  readonly stat: Pick<FileStat, 'mode' | 'uid' | 'gid' | 'mtime' | 'mtimeNs'>;
+  readonly xattrs: readonly Xattr[];
+}
+
 /**
  * Makes directory `to` the root of a union of `layers`, nearest first: owner, mode, xattrs and time
  * are those of the nearest layer that says anything about its root. A layer whose archive does not
  * mention the root has one of 0755, root, 1970, without xattrs.
  */
-export function copyRootAttributes(layers: readonly string[], to: string): void {
+export function copyRootAttributes(
+  layers: readonly string[],
+  to: string,
+  read: (layer: string) => RootAttributes = attributesOfDirectory,
+): void {
   const target = open(to);
   try {
-    let from = readAttributes(layers[0]!);
+    let from = read(layers[0]!);
     for (const layer of layers.slice(1)) {
       if (!isUnsaid(from)) break;
-      from = readAttributes(layer);
+      from = read(layer);
     }
     fchown(target, from.stat.uid, from.stat.gid, toBytes(to));
     fchmod(target, from.stat.mode & 0o7777, toBytes(to));
-    for (const { name, value } of from.xattrs) setIfAllowed(target, name, value);
+    for (const { name, value } of from.xattrs)
+      if (!OVERLAY.test(name)) setIfAllowed(target, name, value);
     futimens(target, from.stat.mtime, from.stat.mtimeNs, toBytes(to));
   } finally {
     close(target);
   }
 }
 
-interface Attributes {
-  readonly stat: FileStat;
-  readonly xattrs: readonly Xattr[];
-}
-
-function readAttributes(directory: string): Attributes {
+function attributesOfDirectory(directory: string): RootAttributes {
   const fd = open(directory);
   try {
-    const xattrs = allXattrs(fd).filter(({ name }) => !OVERLAY.test(name));
-    return { stat: statat(fd, ''), xattrs };
+    return { stat: statat(fd, ''), xattrs: allXattrs(fd) };
   } finally {
     close(fd);
   }
 }
 
-const isUnsaid = ({ stat, xattrs }: Attributes): boolean =>
+const isUnsaid = ({ stat, xattrs }: RootAttributes): boolean =>
   (stat.mode & 0o7777) === 0o755 &&
   stat.uid === 0 &&
   stat.gid === 0 &&
   stat.mtime === 0 &&
   stat.mtimeNs === 0 &&
-  xattrs.length === 0;
+  xattrs.every(({ name }) => OVERLAY.test(name));
 
 const open = (path: string): number => openat(AT_FDCWD, toBytes(path), O_RDONLY | O_DIRECTORY);
 

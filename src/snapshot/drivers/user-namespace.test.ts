@@ -12,7 +12,8 @@ test(
     const files = suites.map((name) => join(import.meta.dirname, name));
     const { code, output } = await runInUserNamespace([process.execPath, '--test', ...files]);
     assert.equal(code, 0, output);
-    assert.match(output, /skipped 0/);
+    // EROFS is not for user namespaces.
+    assert.deepEqual(output.match(/# needs (?!erofs$).*/gm), null);
     assert.match(output, /pass [1-9]/);
   },
 );

@@ -2,9 +2,13 @@ import { mkdirSync, readdirSync, realpathSync, rmdirSync, statSync } from 'node:
 import { dirname, join } from 'node:path';
 import { MicaError } from '../../errors.ts';
 import { holdWhenFree } from '../alive.ts';
+import { AT_FDCWD } from '../at.ts';
+import { toBytes } from '../byte-string.ts';
 import { errnoOf, fromNode } from '../errno.ts';
+import { isLoopOf } from '../loop.ts';
 import type { Mount } from '../mount-data.ts';
 import { readMountinfo } from '../mountinfo.ts';
+import { statat } from '../stat.ts';
 import { fileSystemUuid } from './uuid.ts';
 import { unmount } from './unmount.ts';
 
@@ -113,8 +117,13 @@ function isMountPoint(path: string): boolean {
 }
 
 /** By its UUID: the mount point of a store that was deleted may still show that store's layer. */
-const isExpected = ({ target, uuid }: SharedMount): boolean =>
-  uuid === undefined || fileSystemUuid(target) === uuid;
+function isExpected({ target, uuid, source }: SharedMount): boolean {
+  if (uuid === undefined) return true;
+  const there = fileSystemUuid(target);
+  return there === undefined
+    ? isLoopOf(statat(AT_FDCWD, toBytes(target)).dev, source)
+    : there === uuid;
+}
 
 /** What is not even such a file system was put there by somebody who may want to keep it. */
 function refuseForeign({ type, target }: SharedMount): void {

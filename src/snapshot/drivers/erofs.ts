@@ -1,0 +1,91 @@
+import { join } from 'node:path';
+import type { Digest } from '../../oci/digest.ts';
+import type { Mount } from '../../sys/mount-data.ts';
+import type { Driver, Pack, Snapshot, Upper } from '../driver.ts';
+import { Directories } from './directories.ts';
+import { INDEX, readRootAttributes, TAR } from './erofs/layer-index.ts';
+import { LayerMounts } from './erofs/layer-mounts.ts';
+import { bindOf, overlayOf, stacked } from './overlay.ts';
+import { copyRootAttributes } from './root-attributes.ts';
+
+export interface ErofsOptions {
+  /** Makes a tar and an index of what was written. */
+  readonly pack: Pack;
+  /** Recorded sha256 of a layer's index: no other one is mounted. */
+  readonly digestOf: (id: string) => Digest | undefined;
+  /** The kernel reads tars past their page cache. */
+  readonly directio?: boolean;
+}
+
+const ADVICE = 'read the image with mica ls, cat and cp';
+
+/**
+ * Layers that are never unpacked: the kernel mounts each layer's index with its tar as the device
+ * that holds the files' data, once for all that use it, and overlayfs stacks these mounts.
+ */
+export function erofs(root: string, { pack, digestOf, directio = false }: ErofsOptions): Driver {
+  const dirs = new Directories(root);
+  const layers = new LayerMounts(root, { digestOf, directio });
+  const upper = (id: string): Upper => ({ path: dirs.fs(id), whiteouts: 'overlay' });
+  const lowers = (snapshot: Snapshot): string[] => stacked(snapshot, ADVICE);
+
+  return {
+    name: 'erofs',
+    form: 'tar',
+
+    async create({ id, kind, parents }) {
+      if (kind === 'committed') return dirs.make(dirs.of(id));
+      dirs.make(dirs.fs(id));
+      if (kind === 'active') dirs.make(dirs.work(id));
+      if (parents.length > 0)
+        copyRootAttributes(parents, dirs.fs(id), (parent) => readRootAttributes(dirs.of(parent)));
+    },
+
+    async seal({ id, parents }) {
+      const below = parents.map((parent) => dirs.of(parent));
+      const facts = await pack(upper(id), dirs.of(id), { parents: below });
+      dirs.discard(id, 'fs');
+      dirs.discard(id, 'work');
+      return facts;
+    },
+
+    async remove({ id }) {
+      await layers.drop(id);
+      dirs.remove(id);
+    },
+    purge: (options) => dirs.purge(options),
+
+    async mounts(snapshot): Promise<readonly Mount[]> {
+      const { id, kind, parents } = snapshot;
+      const own = { kind, fs: dirs.fs(id), work: dirs.work(id) };
+      if (parents.length === 0) return [bindOf(own)];
+      const stack = lowers(snapshot);
+      const shared = await layers.of(stack);
+      const points = stack.map((parent) => layers.point(parent));
+      return [...shared, overlayOf({ ...own, lowers: points })];
+    },
+
+    release: (needed) => layers.release(needed),
+    usage: ({ id }, options) => dirs.usage(id, options),
+
+    async inspect(snapshot) {
+      const { id, kind, parents } = snapshot;
+      const directory = dirs.of(id);
+      const isLayer = kind === 'committed';
+      return {
+        ...(isLayer && { LayerIndex: join(directory, INDEX), LayerTar: join(directory, TAR) }),
+        ...(parents.length > 0 && {
+          LowerDir: lowers(snapshot)
+            .map((of) => layers.point(of))
+            .join(':'),
+        }),
+        MergedDir: join(directory, 'merged'),
+        UpperDir: isLayer ? layers.point(id) : dirs.fs(id),
+        WorkDir: dirs.work(id),
+      };
+    },
+
+    upper: ({ id, kind }) => (kind === 'active' ? upper(id) : undefined),
+    async [Symbol.asyncDispose]() {},
+  };
+}
