@@ -1,6 +1,6 @@
-import { readdirSync, readFileSync, readlinkSync, realpathSync } from 'node:fs';
+import { readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { type MountInfo, parseMountinfo } from '../sys/mountinfo.ts';
+import { type MountInfo, readMountinfo } from '../sys/mountinfo.ts';
 
 /**
  * Mount points through which somebody can write below `directory`: binds of what is in it, and
@@ -44,7 +44,7 @@ function* mountTables(): Generator<MountInfo[]> {
       const namespace = readlinkSync(`/proc/${pid}/ns/mnt`);
       if (seen.has(namespace)) continue;
       seen.add(namespace);
-      yield parseMountinfo(readFileSync(`/proc/${pid}/mountinfo`, 'utf8'));
+      yield readMountinfo(pid);
     } catch {}
   }
 }
