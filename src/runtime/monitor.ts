@@ -1,8 +1,9 @@
 import { Socket } from 'node:net';
 import { becomeSubreaper } from '../sys/process.ts';
-import { FrameReader } from './frame.ts';
+import { controlFrame, FrameReader } from './frame.ts';
 import type { Order } from './order.ts';
 import { runExec } from './monitor/exec.ts';
+import { failureOf } from './monitor/failure-of.ts';
 import { remove } from './monitor/remove.ts';
 import { runContainer } from './monitor/run.ts';
 
@@ -19,9 +20,17 @@ becomeSubreaper();
 
 const link = new Socket({ fd: 3, readable: true, writable: true });
 const order = await receiveOrder(link);
-if (order?.kind === 'run') await runContainer(order, link);
-else if (order?.kind === 'exec') await runExec(order, link);
-else if (order !== undefined) await remove(order, link);
+try {
+  if (order !== undefined) await obey(order);
+} catch (error) {
+  link.end(controlFrame({ type: 'failed', failure: failureOf(error) }));
+}
+
+async function obey(given: Order): Promise<void> {
+  if (given.kind === 'run') await runContainer(given, link);
+  else if (given.kind === 'exec') await runExec(given, link);
+  else await remove(given, link);
+}
 
 /** @returns `undefined` when who started us has changed its mind, or died */
 function receiveOrder(socket: Socket): Promise<Order | undefined> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { collect, makeContainer } from '../testing/container.ts';
@@ -183,6 +183,18 @@ for (const runtime of ['crun', 'runc'] as const)
       assert.equal((await first.exit).exitCode, 4);
       assert.equal((await waitForExit(box.directory))?.exitCode, 4);
       await assert.rejects(attach(box.directory), { code: 'FAILED_PRECONDITION' });
+    });
+
+    test('who hears of the end of a container can start it again', { skip }, async () => {
+      await using box = await makeContainer({ runtime, options: sh('exit 3') });
+      for (let i = 0; i < 3; i++) assert.equal((await box.run()).exitCode, 3);
+    });
+
+    test('a container that cannot be logged does not start', { skip }, async () => {
+      await using box = await makeContainer({ runtime, options: { command: ['true'] } });
+      mkdirSync(join(box.directory, 'log.json'));
+      await assert.rejects(box.run(), { code: 'FAILED_PRECONDITION' });
+      assert.equal((await readState(box.directory)).status, 'created');
     });
 
     test('a container runs once at a time', { skip }, async () => {

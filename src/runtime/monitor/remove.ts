@@ -2,14 +2,9 @@ import type { Socket } from 'node:net';
 import { controlFrame } from '../frame.ts';
 import type { RemoveOrder } from '../order.ts';
 import { runtimeOf } from '../runtime.ts';
-import { failureOf } from './failure-of.ts';
 
 /** Ends what a killed monitor has left of a container. */
 export async function remove({ runtime, id, directory }: RemoveOrder, link: Socket): Promise<void> {
-  try {
-    await runtimeOf(runtime).delete(id, directory);
-    link.end(controlFrame({ type: 'done' }));
-  } catch (error) {
-    link.end(controlFrame({ type: 'failed', failure: failureOf(error) }));
-  }
+  await runtimeOf(runtime).delete(id, directory);
+  link.end(controlFrame({ type: 'done' }));
 }

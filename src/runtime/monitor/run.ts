@@ -9,8 +9,9 @@ import { type Ending, identify } from '../../sys/process.ts';
 import { cgroupsOf, wasOomKilled } from '../cgroup/cgroup.ts';
 import { StartError } from '../failure.ts';
 import type { RunOrder } from '../order.ts';
-import { type Runtime, runtimeOf } from '../runtime.ts';
+import { runtimeOf } from '../runtime.ts';
 import { type ContainerState, type Exited, readState, RUN_FILES, type Running } from '../state.ts';
+import type { FromMonitor } from '../frame.ts';
 import { failureOf } from './failure-of.ts';
 import { LogFile } from '../log/log-file.ts';
 import { exitCodeOf } from './reaper.ts';
@@ -30,16 +31,18 @@ export async function runContainer(order: RunOrder, link: Socket): Promise<void>
     return;
   }
   let server: Server | undefined;
+  let last: FromMonitor;
   try {
     server = await serve(directory, session);
-    await run(order, session, openRecordFile(join(directory, RUN_FILES.state)), before);
+    using record = openRecordFile(join(directory, RUN_FILES.state));
+    last = await run(order, session, record, before);
   } catch (error) {
-    session.clients.end({ type: 'failed', failure: failureOf(error) });
-  } finally {
-    // Who connected already is served to the end.
-    server?.close();
-    lock[Symbol.dispose]();
+    last = { type: 'failed', failure: failureOf(error) };
   }
+  server?.close();
+  lock[Symbol.dispose]();
+  // Now: who hears of it may start the container again at once.
+  session.clients.end(last);
   if (order.exitCommand !== undefined) execute(order.exitCommand);
 }
 
@@ -48,43 +51,45 @@ async function run(
   session: Session,
   record: RecordFile,
   before: ContainerState,
-): Promise<void> {
+): Promise<FromMonitor> {
   const { directory, id, durable } = order;
   const runtime = runtimeOf(order.runtime);
   // Left by a monitor that was killed.
   if (before.status === 'dead') await runtime.delete(id, directory);
-  record.write({ status: 'starting', boot: bootId() }, false);
+  // What cannot be logged does not start.
+  const log = new LogFile(join(directory, RUN_FILES.log), order.log);
+  const boot = bootId();
+  record.write({ status: 'starting', boot }, false);
   let running: Running;
   try {
     const pid = await session.start(directory, (start) => runtime.run(id, start));
     running = runningOf(pid, id);
+    record.write({ status: 'running', boot, ...running }, false);
   } catch (error) {
     await runtime.delete(id, directory).catch(() => undefined);
-    const exited = neverStarted(error);
-    record.writeLast({ status: 'exited', ...exited }, durable);
+    record.write({ status: 'exited', ...neverStarted(error) }, durable);
     throw error;
   }
-  record.write({ status: 'running', boot: bootId(), ...running }, false);
   session.clients.tell({ type: 'started', pid: running.process.pid });
-  const exited = await watch(order, session, runtime, running);
-  record.writeLast({ status: 'exited', ...exited }, durable);
-  const { exitCode, oomKilled } = exited;
-  session.clients.end({ type: 'exited', exitCode, oomKilled });
+  const exited = await watch(order, session, log, running);
+  record.write({ status: 'exited', ...exited }, durable);
+  return { type: 'exited', exitCode: exited.exitCode, oomKilled: exited.oomKilled };
 }
 
 async function watch(
-  { directory, id, log: options }: RunOrder,
+  { directory, id, runtime }: RunOrder,
   session: Session,
-  runtime: Runtime,
+  log: LogFile,
   { cgroups, startedAt }: Running,
 ): Promise<Exited> {
-  const log = new LogFile(join(directory, RUN_FILES.log), options);
   const ending = await session.watch((stream, data) => log.write(stream, data));
   log.close();
   const finishedAt = new Date().toISOString();
   const oomKilled = wasKilled(ending) && wasOomKilled(cgroups);
   // Whatever is wrong with that: how the container ended is known, and told.
-  await runtime.delete(id, directory).catch(() => undefined);
+  await runtimeOf(runtime)
+    .delete(id, directory)
+    .catch(() => undefined);
   return {
     exitCode: exitCodeOf(ending),
     oomKilled,
