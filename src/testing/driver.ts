@@ -74,7 +74,8 @@ export function testDriver(suite: DriverSuite): void {
       },
       async unpack(id, members) {
         await driver.create({ id, kind: 'committed', parents: [] });
-        record(id, await unpackTar(tarOf(members), driver.form, join(layers, id)));
+        const into = { form: driver.form, directory: join(layers, id) };
+        record(id, await unpackTar(tarOf(members), into));
       },
       async view(parents, look) {
         const view = { id: 'view', kind: 'view', parents } as const;

@@ -39,13 +39,16 @@ export async function unpackStack(
   return layers;
 }
 
-/** Fills the existing directory of a layer. */
+/** Fills the existing directory of a layer. @param parents - nearest first, for one that depends on them */
 export async function unpackTar(
   tar: Uint8Array,
-  form: LayerForm,
-  directory: string,
+  {
+    form,
+    directory,
+    parents,
+  }: Pick<UnpackJob, 'form' | 'directory'> & Partial<Pick<UnpackJob, 'parents'>>,
 ): Promise<LayerFacts> {
-  const job = jobOf(tar, form, directory);
+  const job = { ...jobOf(tar, form, directory), parents };
   const options = { available: Available.complete(tar.length) };
   const { digest: _, ...facts } = await unpackLayer(job, options);
   rmSync(job.blob);
