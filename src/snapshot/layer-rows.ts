@@ -124,6 +124,12 @@ export class LayerRows {
     return changed > 0;
   }
 
+  /** The same tar has another index, by another version perhaps. */
+  reindexed(id: number, { indexSize, indexDigest, stats }: LayerFacts): void {
+    const sql = 'update layer set index_size = ?, index_digest = ?, stats = ? where id = ?';
+    this.#db.run(sql, indexSize, indexDigest, JSON.stringify(stats), id);
+  }
+
   ready(id: number): boolean {
     const changed = this.#db.run(
       `update layer set state = 'ready', lease = null, boot = null

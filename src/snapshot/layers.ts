@@ -90,6 +90,16 @@ export class LayerStore {
   }
 
   /**
+   * The files of a layer were replaced by what the same tar gives now. What is mounted of the old
+   * ones stays so for who has it; who mounts from now on gets the new ones.
+   */
+  async replaced(id: number, facts: LayerFacts): Promise<void> {
+    this.#db.transaction(() => this.#rows.reindexed(id, facts), { durable: true });
+    const others = this.#rows.all().filter((row) => row.id !== id);
+    await this.#driver.release?.(() => new Set(others.map((row) => String(row.id))));
+  }
+
+  /**
    * Makes built layers ready. Part of the caller's durable transaction, after `syncStore`.
    * @throws NOT_FOUND when one is not there (any more): then nothing may name it
    */
