@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { closeInherited } from '../sys/inherited-fds.ts';
 import { becomeSubreaper } from '../sys/process.ts';
 import { controlFrame, FrameReader } from './frame.ts';
 import type { Order } from './order.ts';
@@ -13,12 +14,17 @@ import { runContainer } from './monitor/run.ts';
  * container, told what to do over descriptor 3, and ends by itself.
  */
 
+/** The descriptor of the socket to who started us. */
+const LINK = 3;
+
 // A container ends by its own signals, whoever starts or ends the terminal or the session we came from.
 for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
+// Whoever started us may have left more open than it meant to, and a container must get none of it.
+closeInherited(LINK);
 // Loads the native binding, too, while the order is still being made.
 becomeSubreaper();
 
-const link = new Socket({ fd: 3, readable: true, writable: true });
+const link = new Socket({ fd: LINK, readable: true, writable: true });
 const order = await receiveOrder(link);
 try {
   if (order !== undefined) await obey(order);
