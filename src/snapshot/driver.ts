@@ -32,11 +32,11 @@ export interface Driver extends AsyncDisposable {
    */
   mounts?(snapshot: Snapshot): Promise<readonly Mount[]>;
   /**
-   * Takes away the shared mounts (`Mount.target`) of all committed snapshots whose ids are not in
-   * `needed()`; one that is in use otherwise stays. `needed` is asked while no stack can be mounted,
-   * so that its answer holds until the mounts are gone. Absent: there are no shared mounts.
+   * Takes away the shared mounts (`Mount.target`) that no mount of a snapshot in `mountable()` names;
+   * one that is in use otherwise stays. `mountable` is asked while no stack can be mounted, so that
+   * its answer holds until the mounts are gone. Absent: there are no shared mounts.
    */
-  release?(needed: () => ReadonlySet<string>): Promise<void>;
+  release?(mountable: () => readonly Snapshot[]): Promise<void>;
   /** Storage owned by `snapshot` alone, parents excluded. */
   usage(snapshot: Snapshot, options?: Abortable): Promise<Usage>;
   /** Docker's `GraphDriver.Data`: low-level facts for people, never for programs. */

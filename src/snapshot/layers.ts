@@ -5,7 +5,7 @@ import { MicaError } from '../errors.ts';
 import type { Abortable } from '../io/bytes.ts';
 import type { DiffId } from '../oci/digest.ts';
 import { syncFilesIn } from '../sys/sync.ts';
-import type { Driver, LayerFacts } from './driver.ts';
+import type { Driver, LayerFacts, Snapshot } from './driver.ts';
 import { driverOf } from './drivers/index.ts';
 import {
   isThisBoot,
@@ -17,6 +17,7 @@ import {
   toRecord,
 } from './layer-rows.ts';
 import { awaitedLayers } from './migration.ts';
+import { SnapshotRows } from './snapshot-rows.ts';
 
 export interface OpenLayerOptions extends Abortable {
   /** `undefined`: known when it is built. */
@@ -95,8 +96,13 @@ export class LayerStore {
    */
   async replaced(id: number, facts: LayerFacts): Promise<void> {
     this.#db.transaction(() => this.#rows.reindexed(id, facts), { durable: true });
-    const others = this.#rows.all().filter((row) => row.id !== id);
-    await this.#driver.release?.(() => new Set(others.map((row) => String(row.id))));
+    const snapshots = new SnapshotRows(this.#db);
+    const others = (one: Snapshot): Snapshot => ({
+      id: one.id,
+      kind: one.kind,
+      parents: one.parents.filter((parent) => parent !== String(id)),
+    });
+    await this.#driver.release?.(() => snapshots.mountable().map(others));
   }
 
   /**

@@ -45,7 +45,7 @@ async function opened(root: string, driverOf: DriverOf): Promise<Context> {
     layers,
     snapshots,
     async [Symbol.asyncDispose]() {
-      await driver.release?.(() => new Set());
+      await driver.release?.(() => []);
       await snapshots[Symbol.asyncDispose]();
       db[Symbol.dispose]();
     },

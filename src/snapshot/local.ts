@@ -243,7 +243,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
 
   /** Mounts of layers end when nothing that could be mounted stands on them any more. */
   async #release(): Promise<void> {
-    await this.#driver.release?.(() => new Set(Array.from(this.#rows.mountable(), String)));
+    await this.#driver.release?.(() => this.#rows.mountable());
   }
 
   async #eraseLayer(id: number): Promise<void> {

@@ -58,7 +58,7 @@ async function inStore(run: (context: Context) => Promise<void>): Promise<void> 
   } finally {
     for (const { target, type } of readMountinfo())
       if (type === 'overlay' && target.startsWith(root)) unmount(target, { detach: true });
-    await driver.release!(() => new Set());
+    await driver.release!(() => []);
   }
 }
 

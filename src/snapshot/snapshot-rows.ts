@@ -151,16 +151,10 @@ export class SnapshotRows {
       .map(({ layer }) => layer);
   }
 
-  /** Numbers of the layers that an active snapshot or a view is, or stands on: what may be mounted. */
-  mountable(): Set<number> {
-    const rows = this.#db.all<{ layer: number }>(
-      `with recursive up (id, parent, layer) as (
-         select id, parent, layer from snapshot where kind <> 'committed'
-         union
-         select s.id, s.parent, s.layer from snapshot s join up on s.id = up.parent)
-       select layer from up`,
-    );
-    return new Set(rows.map(({ layer }) => layer));
+  /** Active snapshots and views: what may be mounted. */
+  mountable(): Snapshot[] {
+    const sql = `select * from snapshot where kind <> 'committed'`;
+    return this.#db.all<SnapshotRow>(sql).map((row) => this.physical(row));
   }
 
   physical({ layer, kind, parent }: SnapshotRow): Snapshot {

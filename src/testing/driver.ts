@@ -57,7 +57,7 @@ export function testDriver(suite: DriverSuite): void {
     const recorded = new Map<string, Digest>();
     await using undo = new AsyncDisposableStack();
     const driver = undo.use(suite.open(layers, { pack, digestOf: (id) => recorded.get(id) }));
-    undo.defer(() => driver.release?.(() => new Set()));
+    undo.defer(() => driver.release?.(() => []));
     const record = (id: string, facts: { readonly indexDigest: Digest } | undefined): void => {
       if (facts !== undefined) recorded.set(id, facts.indexDigest);
     };

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { pack } from '../layer/pack.ts';
 import type { DiffId, Digest } from '../oci/digest.ts';
 import type { Driver, Snapshot } from '../snapshot/driver.ts';
-import { erofs } from '../snapshot/drivers/erofs.ts';
+import { erofs, type ErofsOptions } from '../snapshot/drivers/erofs.ts';
 import { performMounts } from '../sys/mount.ts';
 import { tarOf, type Tree } from './tree.ts';
 import { unpackTar } from './unpack-stack.ts';
@@ -13,14 +13,21 @@ export class ErofsLayers implements AsyncDisposable {
   readonly directory: string;
   readonly driver: Driver;
   readonly recorded: Map<string, Digest> = new Map();
+  readonly #options: Partial<ErofsOptions>;
   readonly #diffIds = new Map<string, DiffId>();
 
   /** @param root - existing; `layers` and `run` are made in it */
-  constructor(root: string, options: { readonly directio?: boolean } = {}) {
+  constructor(root: string, options: Partial<ErofsOptions> = {}) {
     this.directory = join(root, 'layers');
     mkdirSync(this.directory);
+    this.#options = options;
+    this.driver = this.another();
+  }
+
+  /** What another process has of the same layers. */
+  another(): Driver {
     const digestOf = (id: string): Digest | undefined => this.recorded.get(id);
-    this.driver = erofs(this.directory, { pack, digestOf, ...options });
+    return erofs(this.directory, { pack, digestOf, ...this.#options });
   }
 
   /** A layer as a pull makes it, on `parents` (nearest first) if it depends on them. */
@@ -46,6 +53,6 @@ export class ErofsLayers implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.driver.release!(() => new Set());
+    await this.driver.release!(() => []);
   }
 }

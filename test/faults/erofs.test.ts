@@ -28,9 +28,18 @@ interface Pulled {
   readonly base: string;
 }
 
-async function withImage(run: (pulled: Pulled) => Promise<void>): Promise<void> {
+/** So many that they are one mount. */
+const DEEP: readonly Tree[] = [
+  ...LAYERS,
+  ...Array.from({ length: 30 }, (_, n) => tree({ [`etc/file-${n}`]: file(String(n)) })),
+];
+
+async function withImage(
+  run: (pulled: Pulled) => Promise<void>,
+  layers: readonly Tree[] = LAYERS,
+): Promise<void> {
   const there = await origin;
-  await there.image('erofs/image', LAYERS);
+  await there.image('erofs/image', layers);
   await using engine = await openTemporaryEngine({ driver: 'erofs' });
   const name = `${new URL(there.url).host}/erofs/image`;
   await engine.pull(name);
@@ -64,26 +73,28 @@ test('an image is mounted without its files ever being extracted', { skip }, () 
   }),
 );
 
-test(
-  'a damaged tar is found and mended; who has it mounted keeps it, others get the new one',
-  { skip },
-  () =>
-    withImage(async ({ engine, name, root, base }) => {
-      const { target } = await engine.mount(name);
-      damageTar(base);
-      const { problems } = await engine.check({ repair: true });
-      assert.deepEqual(
-        problems.map(({ kind, repaired }) => [kind, repaired]),
-        [['layer', true]],
-      );
-      const again = join(root, 'again');
-      mkdirSync(again);
-      await engine.mount(name, { target: again });
-      assert.equal(readFileSync(join(again, 'etc/name'), 'utf8'), 'of the base');
-      assert.ok(existsSync(join(target, 'etc/more')));
-      assert.deepEqual((await engine.check()).problems, []);
-    }),
-);
+for (const layers of [LAYERS, DEEP])
+  test(
+    `a damaged tar of ${layers.length} layers is found and mended; who has it mounted keeps it, others get the new one`,
+    { skip },
+    () =>
+      withImage(async ({ engine, name, root, base }) => {
+        const { target } = await engine.mount(name);
+        damageTar(base);
+        const { problems } = await engine.check({ repair: true });
+        assert.deepEqual(
+          problems.map(({ kind, repaired }) => [kind, repaired]),
+          [['layer', true]],
+        );
+        const again = join(root, 'again');
+        mkdirSync(again);
+        await engine.mount(name, { target: again });
+        assert.equal(readFileSync(join(again, 'etc/name'), 'utf8'), 'of the base');
+        assert.equal(readFileSync(join(target, 'etc/name'), 'utf8'), 'Of the base');
+        assert.ok(existsSync(join(target, 'etc/more')));
+        assert.deepEqual((await engine.check()).problems, []);
+      }, layers),
+  );
 
 test('a damaged index is not mounted, and is mended', { skip }, () =>
   withImage(async ({ engine, name, base }) => {

@@ -40,7 +40,7 @@ export async function change(making: Making, options: ChangeOptions): Promise<nu
     },
     { durable: true },
   );
-  await from.release?.(() => new Set());
+  await from.release?.(() => []);
   return condemned;
 }
 

@@ -18,3 +18,8 @@ testDriver({
   skip: needs('root', 'overlay', 'erofs'),
   open: erofs,
 });
+testDriver({
+  name: 'erofs, every stack merged',
+  skip: needs('root', 'overlay', 'erofs'),
+  open: (layers, parts) => erofs(layers, { ...parts, mergeFrom: 1 }),
+});

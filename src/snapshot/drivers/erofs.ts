@@ -5,6 +5,7 @@ import type { Driver, Pack, Snapshot, Upper } from '../driver.ts';
 import { Directories } from './directories.ts';
 import { INDEX, readRootAttributes, TAR } from './erofs/layer-index.ts';
 import { LayerMounts } from './erofs/layer-mounts.ts';
+import { MergedMounts } from './erofs/merged-mounts.ts';
 import { bindOf, overlayOf, stacked } from './overlay.ts';
 import { copyRootAttributes } from './root-attributes.ts';
 
@@ -15,6 +16,8 @@ export interface ErofsOptions {
   readonly digestOf: (id: string) => Digest | undefined;
   /** The kernel reads tars past their page cache. */
   readonly directio?: boolean;
+  /** From so many layers on a stack is one mount. Default 32. */
+  readonly mergeFrom?: number;
 }
 
 const ADVICE = 'read the image with mica ls, cat and cp';
@@ -23,11 +26,19 @@ const ADVICE = 'read the image with mica ls, cat and cp';
  * Layers that are never unpacked: the kernel mounts each layer's index with its tar as the device
  * that holds the files' data, once for all that use it, and overlayfs stacks these mounts.
  */
-export function erofs(root: string, { pack, digestOf, directio = false }: ErofsOptions): Driver {
+export function erofs(root: string, given: ErofsOptions): Driver {
+  const { pack, digestOf, directio = false, mergeFrom } = given;
   const dirs = new Directories(root);
   const layers = new LayerMounts(root, { digestOf, directio });
   const upper = (id: string): Upper => ({ path: dirs.fs(id), whiteouts: 'overlay' });
-  const lowers = (snapshot: Snapshot): string[] => stacked(snapshot, ADVICE);
+  const merged = new MergedMounts(root, layers, { digestOf, directio, mergeFrom });
+
+  /** Where what is below a snapshot is shown, nearest first. */
+  function lowers(snapshot: Snapshot): string[] {
+    const whole = merged.name(snapshot.parents);
+    const shown = whole === undefined ? stacked(snapshot, ADVICE) : [whole];
+    return shown.map((name) => layers.point(name));
+  }
 
   return {
     name: 'erofs',
@@ -50,6 +61,7 @@ export function erofs(root: string, { pack, digestOf, directio = false }: ErofsO
     },
 
     async remove({ id }) {
+      await merged.drop(id);
       await layers.drop(id);
       dirs.remove(id);
     },
@@ -59,13 +71,25 @@ export function erofs(root: string, { pack, digestOf, directio = false }: ErofsO
       const { id, kind, parents } = snapshot;
       const own = { kind, fs: dirs.fs(id), work: dirs.work(id) };
       if (parents.length === 0) return [bindOf(own)];
-      const stack = lowers(snapshot);
+      const whole = await merged.of(parents);
+      if (whole !== undefined) {
+        const on = whole.target;
+        return [
+          whole,
+          kind === 'view' ? bindOf({ ...own, fs: on }) : overlayOf({ ...own, lowers: [on] }),
+        ];
+      }
+      const stack = stacked(snapshot, ADVICE);
       const shared = await layers.of(stack);
       const points = stack.map((parent) => layers.point(parent));
       return [...shared, overlayOf({ ...own, lowers: points })];
     },
 
-    release: (needed) => layers.release(needed),
+    release: (mountable) =>
+      layers.release(() => {
+        const stacks = mountable().map(({ parents }) => parents);
+        return new Set(stacks.flatMap((stack) => [merged.name(stack) ?? [], stack].flat()));
+      }),
     usage: ({ id }, options) => dirs.usage(id, options),
 
     async inspect(snapshot) {
@@ -75,9 +99,7 @@ export function erofs(root: string, { pack, digestOf, directio = false }: ErofsO
       return {
         ...(isLayer && { LayerIndex: join(directory, INDEX), LayerTar: join(directory, TAR) }),
         ...(parents.length > 0 && {
-          LowerDir: lowers(snapshot)
-            .map((of) => layers.point(of))
-            .join(':'),
+          LowerDir: lowers(snapshot).join(':'),
         }),
         MergedDir: join(directory, 'merged'),
         UpperDir: isLayer ? layers.point(id) : dirs.fs(id),

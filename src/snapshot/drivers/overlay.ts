@@ -5,7 +5,7 @@ import type { Snapshot, SnapshotKind } from '../driver.ts';
 /** How the kernel's overlayfs stacks directories, whatever they are made of. */
 
 /** OVL_MAX_STACK of the kernel. */
-const MAX_LOWERS = 500;
+export const MAX_LOWERS = 500;
 
 /** A snapshot's own directories. */
 export interface OwnDirectories {

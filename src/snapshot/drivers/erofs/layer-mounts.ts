@@ -2,7 +2,12 @@ import { dirname, join } from 'node:path';
 import { MicaError } from '../../../errors.ts';
 import type { Digest } from '../../../oci/digest.ts';
 import type { Mount } from '../../../sys/mount-data.ts';
-import { dropShared, isSharedMounted, releaseShared } from '../../../sys/mount/shared.ts';
+import {
+  dropShared,
+  isSharedMounted,
+  releaseShared,
+  type SharedMount,
+} from '../../../sys/mount/shared.ts';
 import {
   INDEX,
   type IndexFacts,
@@ -19,8 +24,6 @@ export interface LayerMountsOptions {
   readonly directio: boolean;
 }
 
-type SharedMount = Mount & { readonly target: string };
-
 /**
  * The mounts of layers, one each for all stacks of the store: two mounts of one index would not
  * share their page cache. Mount points are `run/layers/<id>` beside the `layers` directory.
@@ -29,7 +32,8 @@ export class LayerMounts {
   readonly #layers: string;
   readonly #points: string;
   readonly #options: LayerMountsOptions;
-  readonly #facts = new Map<string, IndexFacts>();
+  /** By id, as of an index with that digest: a repair may give a layer another one. */
+  readonly #facts = new Map<string, IndexFacts & { readonly digest: Digest | undefined }>();
 
   /** @param layers - the store's `layers` directory */
   constructor(layers: string, options: LayerMountsOptions) {
@@ -69,6 +73,16 @@ export class LayerMounts {
     await dropShared(this.point(id));
   }
 
+  /** What layer `id` says of itself. */
+  facts(id: string): IndexFacts {
+    const digest = this.#options.digestOf(id);
+    const known = this.#facts.get(id);
+    if (known !== undefined && known.digest === digest) return known;
+    const facts = { ...readIndexFacts(join(this.#layers, id)), digest };
+    this.#facts.set(id, facts);
+    return facts;
+  }
+
   #mount(id: string, tars: readonly string[]): SharedMount {
     const devices = tars.map((owner) => `device=${join(this.#layers, owner, TAR)}`);
     const how = this.#options.directio ? ['directio'] : [];
@@ -77,30 +91,22 @@ export class LayerMounts {
       source: join(this.#layers, id, INDEX),
       options: [...devices, ...how, 'ro', 'nosuid', 'nodev'],
       target: this.point(id),
-      uuid: this.#factsOf(id).uuid,
+      uuid: this.facts(id).uuid,
     };
   }
 
   /** Ids of the layers whose tars hold the content of layer `id`, in the order of its devices. */
   #tars(id: string, stack: readonly string[]): string[] {
-    const [, ...others] = this.#factsOf(id).devices;
+    const [, ...others] = this.facts(id).devices;
     if (others.length === 0) return [id];
-    const owners = new Map(stack.map((one) => [this.#factsOf(one).devices[0]?.tag, one]));
+    const owners = new Map(stack.map((one) => [this.facts(one).devices[0]?.tag, one]));
     return [id, ...others.map(({ tag }) => owners.get(tag) ?? missing(id, tag))];
   }
 
   async #verify(id: string, tars: readonly string[]): Promise<void> {
     await verifyIndex(join(this.#layers, id), this.#options.digestOf(id));
-    for (const [n, device] of this.#factsOf(id).devices.entries())
+    for (const [n, device] of this.facts(id).devices.entries())
       verifyTar(join(this.#layers, tars[n]!), device);
-  }
-
-  #factsOf(id: string): IndexFacts {
-    const known = this.#facts.get(id);
-    if (known !== undefined) return known;
-    const facts = readIndexFacts(join(this.#layers, id));
-    this.#facts.set(id, facts);
-    return facts;
   }
 }
 

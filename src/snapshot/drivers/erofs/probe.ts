@@ -34,7 +34,7 @@ export async function erofsRefusal(scratch: string): Promise<string | undefined>
   } catch (error) {
     return explain(error);
   } finally {
-    await driver.release!(() => new Set());
+    await driver.release!(() => []);
   }
 }
 
