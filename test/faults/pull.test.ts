@@ -162,10 +162,15 @@ test('after an error the next pull fetches only what is not here yet', async () 
 });
 
 test('a partial download with a wrong byte is found out, and fetched once more', async () => {
+  const first = ofLayer([faults.corrupt(1000), 1], [faults.cut(half), 1]);
+  // How many requests an attempt takes depends on the connections that were kept.
+  let broken = true;
+  const rest = ofLayer([faults.cut(0), Array.from({ length: 20 }, (_, i) => 2 + i)]);
   await attempt(
-    ofLayer([faults.corrupt(1000), 1], [faults.cut(half), [1]], [faults.cut(0), [2, 3, 4]]),
+    (image) => [...first(image), ...rest(image).map((rule) => ({ ...rule, when: () => broken }))],
     async (one) => {
       await assertFails(one, 'UNAVAILABLE');
+      broken = false;
       assert.equal(partialOf(one.engine, one.image.layers[1]!.digest), half);
       await one.pull();
       await assertWhole(one);
