@@ -9,7 +9,7 @@ const LINES: readonly (readonly string[])[] = [
   ['oci'],
   ['sys'],
   ['io', 'db'],
-  ['tar', 'fs'],
+  ['tar', 'fs', 'deflate'],
   ['erofs'],
   ['content', 'registry', 'snapshot'],
   ['layer', 'union'],
