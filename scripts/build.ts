@@ -2,7 +2,7 @@
  * Builds what is published:
  *
  *     dist/mica.js            the command line: one bundle, a chunk for each command
- *     dist/unpack-worker.js   the thread that unpacks layers, next to the chunk that starts it
+ *     dist/*-worker.js        the threads that unpack layers and make blobs, next to the chunks that start them
  *     dist/monitor.js         the process that watches a container, likewise
  *     dist/lib/               the library with its types, a file for each source file
  */
@@ -50,6 +50,7 @@ const { output } = await build({
 /** By themselves: a thread, or a process, that shared chunks with the command line would load its option parser, too. */
 const ALONE = {
   'unpack-worker': 'src/layer/unpack-worker.ts',
+  'recipe-worker': 'src/content/recipe/recipe-worker.ts',
   monitor: 'src/runtime/monitor.ts',
 };
 for (const [name, source] of Object.entries(ALONE)) {

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import type { EngineConfig, EngineOptions } from '../engine/config.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -9,6 +10,8 @@ export interface Streams {
   readonly stdin: Readable & { readonly isTTY?: boolean; setRawMode?: (raw: boolean) => unknown };
   readonly stdout: OutputStream;
   readonly stderr: OutputStream;
+  /** What starts this program; absent: it cannot be started again. */
+  readonly program?: readonly string[];
 }
 
 /** Options of `mica` itself. */
@@ -27,12 +30,14 @@ export class Cli implements AsyncDisposable {
   /** Aborts when the user, or the reader of the output, wants no more. */
   readonly signal: AbortSignal;
   options: GlobalOptions = {};
+  readonly #program: readonly string[] | undefined;
   #engine: Promise<Engine> | undefined;
 
   constructor(streams: Streams, signal: AbortSignal) {
     const broken = new AbortController();
     const onBroken = (reason: Error): void => broken.abort(reason);
     this.stdin = streams.stdin;
+    this.#program = streams.program;
     this.out = new Output(streams.stdout, onBroken);
     this.err = new Output(streams.stderr, onBroken);
     this.signal = AbortSignal.any([signal, broken.signal]);
@@ -48,6 +53,28 @@ export class Cli implements AsyncDisposable {
   async config(): Promise<EngineConfig> {
     const { resolveConfig } = await import('../engine/config.ts');
     return resolveConfig(this.#engineOptions());
+  }
+
+  /** The same without moving to another namespace: for what needs no unpacked files. */
+  async store(): Promise<Engine> {
+    const { openEngine } = await import('../engine/open.ts');
+    this.#engine ??= openEngine(this.#engineOptions());
+    return this.#engine;
+  }
+
+  /** Starts another command on the same store, which goes on by itself, in silence. */
+  startInBackground(verb: string): void {
+    const [command, ...first] = this.#program ?? [];
+    if (command === undefined) return;
+    const { root, storageDriver, config } = this.options;
+    const options = Object.entries({ root, 'storage-driver': storageDriver, config });
+    const words = options.flatMap(([name, value]) =>
+      value === undefined ? [] : [`--${name}`, value],
+    );
+    const child = spawn(command, [...first, ...words, verb], { detached: true, stdio: 'ignore' });
+    // What it would have done, the next one does.
+    child.on('error', () => {});
+    child.unref();
   }
 
   async #open(use: StoreUse): Promise<Engine> {

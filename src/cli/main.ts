@@ -21,4 +21,6 @@ const [{ abortOnSignals }, { run }] = await Promise.all([
   import('./signals.ts'),
   import('./run.ts'),
 ]);
-process.exitCode = await run(process.argv.slice(2), process, abortOnSignals());
+const { stdin, stdout, stderr, execPath, execArgv, argv } = process;
+const program = [execPath, ...execArgv, argv[1]!];
+process.exitCode = await run(argv.slice(2), { stdin, stdout, stderr, program }, abortOnSignals());

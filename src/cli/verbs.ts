@@ -127,6 +127,12 @@ export const VERBS: readonly Verb[] = [
     STORE,
     async () => (await import('./commands/store/migrate.ts')).migrate,
   ),
+  verb(
+    'blobs',
+    'Keep compressed layers, or drop what can be made or fetched again',
+    STORE,
+    async () => (await import('./commands/store/blobs.ts')).blobs,
+  ),
   verb('info', 'Show the store, its driver, and what this machine can do', STORE, info),
 
   verb(
@@ -161,6 +167,11 @@ export const VERBS: readonly Verb[] = [
       OTHER,
       async () => (await import('./commands/mica/complete.ts')).complete,
     ),
+    hidden: true,
+  },
+
+  {
+    ...verb('__settle', '', OTHER, async () => (await import('./commands/store/blobs.ts')).settle),
     hidden: true,
   },
 

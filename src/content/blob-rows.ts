@@ -3,6 +3,7 @@ import type { Database } from '../db/database.ts';
 import { MicaError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { StoredBlob } from './content.ts';
+import { DroppedRows } from './dropped-rows.ts';
 
 export interface BlobRow extends StoredBlob {
   readonly state: 'arrived' | 'ready' | 'removing';
@@ -15,9 +16,11 @@ const LIMBO = 24 * 60 * 60 * 1000;
 /** The table `blob`. */
 export class BlobRows {
   readonly #db: Database;
+  readonly #dropped: DroppedRows;
 
   constructor(db: Database) {
     this.#db = db;
+    this.#dropped = new DroppedRows(db);
   }
 
   find(digest: Digest): BlobRow | undefined {
@@ -63,6 +66,7 @@ export class BlobRows {
           `blob ${digest} is not in the store (any more); try again`,
         );
       this.#db.run(`update blob set state = 'ready', boot = null where digest = ?`, digest);
+      this.#dropped.remove(digest);
     }
   }
 
@@ -94,8 +98,16 @@ export class BlobRows {
     this.#db.run('delete from blob where digest = ?', digest);
   }
 
-  /** Forgets what arrived in another boot: some of it may be lost, so its files have to be verified again. */
+  /**
+   * Forgets what arrived in another boot: some of it may be lost, so its files have to be verified
+   * again. What was dropped and came back for a while goes.
+   */
   doubtOtherBoots(): void {
+    this.#db.run(
+      `update blob set state = 'removing' where state = 'arrived' and boot <> ?
+         and digest in (select digest from dropped)`,
+      bootId(),
+    );
     this.#db.run(`delete from blob where state = 'arrived' and boot <> ?`, bootId());
   }
 }

@@ -1,6 +1,7 @@
 import type { Abortable, Bytes, Reopenable } from '../io/bytes.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Digest } from '../oci/digest.ts';
+import type { Digest, DiffId } from '../oci/digest.ts';
+import type { DropKind, DroppedBlob } from './dropped-rows.ts';
 
 /** Where content comes from: a registry repository, the local store, an OCI layout, a docker archive. */
 export interface Source {
@@ -39,8 +40,13 @@ export interface FetchOptions extends Abortable {
  * machine does not stop), or *ready* (also durable). {@link push}, {@link ingest}, {@link adopt}
  * and {@link Ingest.complete} make it arrive; {@link ready} makes all blobs of an image durable
  * together. What is not in the database is not in the store, whatever files there are.
+ *
+ * A layer's blob may have been *dropped* on purpose: then it has no file, and {@link fetch} and
+ * {@link restore} bring it back, verified, by its recipe or from where it was pulled.
  */
 export interface ContentStore extends Source, Sink, AsyncDisposable {
+  /** Also `true` for a dropped blob that can be made again without asking anybody. */
+  has(target: Descriptor, options?: Abortable): Promise<boolean>;
   /** Stores bytes whose digest is not known beforehand, and tells it. */
   ingest(content: Bytes, mediaType: string, options?: Abortable): Promise<Descriptor>;
   /**
@@ -55,11 +61,31 @@ export interface ContentStore extends Source, Sink, AsyncDisposable {
    */
   openIngest(target: Descriptor, options?: OpenIngestOptions): Promise<Ingest | undefined>;
   /**
-   * Makes arrived blobs ready. Part of the caller's durable transaction, after `syncStore`.
+   * Makes arrived blobs ready; what was dropped and is back, for good. Part of the caller's durable
+   * transaction, after `syncStore`.
    * @throws NOT_FOUND when one is not (any more) in the store: then nothing may name it
    */
   ready(digests: readonly Digest[]): void;
-  /** The file that holds a blob of the store. */
+  /**
+   * Makes sure that the file of a blob is there: of a dropped one, by following its recipe or else
+   * from its origin. It stays until {@link drop}.
+   * @throws NOT_FOUND when it is not in the store, nor can be had
+   */
+  restore(target: Descriptor, options?: Abortable): Promise<void>;
+  /** Whether the blob was dropped, and is not here at the moment. */
+  isDropped(digest: Digest): boolean;
+  /** What was dropped, here at the moment or not. */
+  dropped(): readonly DroppedBlob[];
+  /**
+   * Says in a durable transaction that these ready blobs go, and how they come back. {@link delete}
+   * does the rest, at once or after a crash. @returns those that went
+   */
+  drop(digests: readonly Digest[], how: DropKind): readonly StoredBlob[];
+  /** Tars of layers (by diffID) without which a dropped blob of `used` could not be made again. */
+  tarsOfDropped(used: ReadonlySet<string>): ReadonlySet<DiffId>;
+  /** Forgets recipes, and what was dropped, of blobs that nobody uses any more. In the collector's transaction. */
+  forget(used: ReadonlySet<string>): void;
+  /** The file that holds a blob of the store, unless that was dropped. */
   path(digest: Digest): string;
   /** Everything in the store; arrived ones that nothing names yet included. */
   list(): AsyncIterable<StoredBlob>;

@@ -6,7 +6,7 @@ import { MicaError } from '../errors.ts';
 import type { Abortable, Bytes, Reopenable } from '../io/bytes.ts';
 import { writeAtomic } from '../io/atomic.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Digest } from '../oci/digest.ts';
+import type { DiffId, Digest } from '../oci/digest.ts';
 import { fromNode } from '../sys/errno.ts';
 import { BlobFiles, LAYOUT_FILE, LAYOUT_VERSION, sizeOf } from './blob-files.ts';
 import { BlobRows } from './blob-rows.ts';
@@ -16,21 +16,32 @@ import type {
   Ingest,
   OpenIngestOptions,
   PartialDownload,
+  Source,
   StoredBlob,
 } from './content.ts';
+import type { DropKind, DroppedBlob } from './dropped-rows.ts';
+import { Dropping } from './dropping.ts';
 import { fill, spool } from './fill.ts';
 import { Flight, ingestDirectory, poll } from './flight.ts';
 import { FileIngest } from './ingest.ts';
 import { dropDeadIngests, listPartials } from './partials.ts';
 import { project } from './projection.ts';
 
+export interface ContentStoreOptions {
+  /** Where dropped blobs that cannot be made again are fetched from. Default: nowhere. */
+  readonly origin?: Source | undefined;
+}
+
 /**
  * Opens the blob store below `db.root`. It undoes what dead processes left half done; with a
  * database that is open for reading, nothing is written.
  */
-export async function openContentStore(db: Database): Promise<ContentStore> {
+export async function openContentStore(
+  db: Database,
+  options: ContentStoreOptions = {},
+): Promise<ContentStore> {
   const directory = join(db.root, 'content');
-  const store = new FileStore(db, directory);
+  const store = new FileStore(db, directory, options);
   if (!db.readonly) {
     makeLayout(directory);
     await store.recover();
@@ -55,12 +66,16 @@ class FileStore implements ContentStore {
   readonly #directory: string;
   readonly #files: BlobFiles;
   readonly #rows: BlobRows;
+  readonly #dropping: Dropping;
+  readonly #origin: Source | undefined;
 
-  constructor(db: Database, directory: string) {
+  constructor(db: Database, directory: string, { origin }: ContentStoreOptions) {
     this.#db = db;
     this.#directory = directory;
     this.#files = new BlobFiles(directory);
     this.#rows = new BlobRows(db);
+    this.#dropping = new Dropping(db, this.#files, this.#rows);
+    this.#origin = origin;
   }
 
   path(digest: Digest): string {
@@ -69,17 +84,42 @@ class FileStore implements ContentStore {
 
   async has(target: Descriptor, { signal }: Abortable = {}): Promise<boolean> {
     signal?.throwIfAborted();
-    return this.#has(target);
+    return this.#has(target) || this.#dropping.canMake(target.digest);
   }
 
   async *fetch(target: Descriptor, options: FetchOptions = {}): Bytes {
     options.signal?.throwIfAborted();
-    if (!this.#has(target))
-      throw new MicaError(
-        'NOT_FOUND',
-        `blob ${target.digest} is not in the store ${this.#db.root}`,
-      );
+    await this.restore(target, options);
     yield* this.#files.read(target.digest, options);
+  }
+
+  async restore(target: Descriptor, options: Abortable = {}): Promise<void> {
+    if (this.#has(target)) return;
+    const failure = await this.#dropping.make(target, options);
+    const origin = this.#origin;
+    if (failure === undefined) return;
+    if (origin === undefined) throw failure;
+    await this.push(target, (offset) => origin.fetch(target, { ...options, offset }), options);
+  }
+
+  isDropped(digest: Digest): boolean {
+    return this.#dropping.isDropped(digest);
+  }
+
+  dropped(): readonly DroppedBlob[] {
+    return this.#dropping.list();
+  }
+
+  drop(digests: readonly Digest[], how: DropKind): readonly StoredBlob[] {
+    return this.#dropping.drop(digests, how);
+  }
+
+  tarsOfDropped(used: ReadonlySet<string>): ReadonlySet<DiffId> {
+    return this.#dropping.tarsNeeded(used);
+  }
+
+  forget(used: ReadonlySet<string>): void {
+    this.#dropping.forget(used);
   }
 
   async push(target: Descriptor, content: Reopenable, options: Abortable = {}): Promise<void> {

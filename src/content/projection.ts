@@ -37,7 +37,8 @@ interface Entry {
 
 /**
  * Each reference with the manifest that was pulled for it. Not with the index it may have come
- * from, most of whose platforms are not here: every program can copy each entry whole.
+ * from, most of whose platforms are not here: every program can copy each entry whole. Images with
+ * dropped layers could not be, and are left out.
  */
 function entries(db: Database): object[] {
   const rows = db.all<Entry>(
@@ -45,6 +46,9 @@ function entries(db: Database): object[] {
        from reference
        join manifest on manifest.digest = reference.manifest
        join blob on blob.digest = manifest.digest and blob.state in ('arrived', 'ready')
+      where not exists (
+        select 1 from json_each(cast(manifest.document as text), '$.layers') as layer
+          join dropped on dropped.digest = layer.value ->> '$.digest')
       order by reference.name`,
   );
   return rows.map(({ name, mediaType, digest, size }) => ({

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import type { DatabaseSync } from 'node:sqlite';
 import { MicaError } from '../errors.ts';
-import { APPLICATION_ID, FEATURES, type FeatureKind, FORMAT, SCHEMA } from './schema.ts';
+import { ADDITIONS, APPLICATION_ID, FEATURES, type FeatureKind, FORMAT, SCHEMA } from './schema.ts';
 
 /** Makes an empty database one of our format. */
 export function createFormat(db: DatabaseSync): void {
   db.exec(`pragma application_id = ${APPLICATION_ID}`);
   db.exec(SCHEMA);
+  for (const addition of Object.values(ADDITIONS)) db.exec(addition);
   const meta = db.prepare('insert into meta (key, value) values (?, ?)');
   meta.run('format', FORMAT);
   meta.run('id', randomUUID());
@@ -46,4 +47,32 @@ export function checkFormat(db: DatabaseSync, path: string, readonly: boolean): 
     'FAILED_PRECONDITION',
     `${path} uses ${strange.map(({ name }) => name).join(', ')}, without which this version of Mica cannot ${verb} it; use a newer version, or another --root`,
   );
+}
+
+/** Gives a store that an earlier version made what compatible features add, for good. */
+export function addFeatures(db: DatabaseSync): void {
+  if (missingFeatures(db).length === 0) return;
+  db.exec('begin immediate');
+  try {
+    // Another process may have been faster.
+    for (const name of missingFeatures(db)) {
+      db.exec(ADDITIONS[name]!);
+      db.prepare(`insert into feature (name, kind) values (?, 'compatible')`).run(name);
+    }
+    db.exec('commit');
+  } catch (error) {
+    db.exec('rollback');
+    throw error;
+  }
+}
+
+/** The same for this connection alone, empty: who only reads need not know. */
+export function pretendFeatures(db: DatabaseSync): void {
+  for (const name of missingFeatures(db))
+    db.exec(ADDITIONS[name]!.replaceAll('create table', 'create temporary table'));
+}
+
+function missingFeatures(db: DatabaseSync): string[] {
+  const known = db.prepare('select name from feature').all() as unknown as { name: string }[];
+  return Object.keys(ADDITIONS).filter((name) => !known.some((row) => row.name === name));
 }

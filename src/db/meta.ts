@@ -4,7 +4,14 @@ import type { Database } from './database.ts';
  * Facts about the store as a whole. `generation` changes with every change of a reference;
  * `migrating-to` is there while the store changes its driver.
  */
-export type MetaKey = 'format' | 'id' | 'generation' | 'driver' | 'form' | 'migrating-to';
+export type MetaKey =
+  | 'format'
+  | 'id'
+  | 'generation'
+  | 'driver'
+  | 'form'
+  | 'layer-blobs'
+  | 'migrating-to';
 
 export const getMeta = (db: Database, key: MetaKey): string | undefined =>
   db.get<{ value: string }>('select value from meta where key = ?', key)?.value;

@@ -178,3 +178,21 @@ test(
     assert.equal(other.exists, true);
   },
 );
+test('a store without the compatible features gets them when it is opened for writing, and reads as if it had them before', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-db-'));
+  const root = join(dir.path, 'store');
+  (await openDatabase(root))[Symbol.dispose]();
+  const raw = new DatabaseSync(join(root, 'mica.db'));
+  raw.exec(`drop table recipe; drop table dropped; delete from feature where name = 'recipes'`);
+  raw.close();
+  {
+    using db = await openDatabase(root, { readonly: true });
+    assert.deepEqual(db.all('select * from dropped'), []);
+    assert.deepEqual(db.all(`select 1 from feature where name = 'recipes'`), []);
+  }
+  using one = await openDatabase(root);
+  using two = await openDatabase(root);
+  one.run(`insert into dropped values ('sha256:a', 1, 'refetch', 0)`);
+  assert.equal(two.all('select * from dropped').length, 1);
+  assert.equal(two.all(`select 1 from feature where name = 'recipes'`).length, 1);
+});

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { fromNode } from '../sys/errno.ts';
 import { syncDirectory, syncFile } from '../sys/sync.ts';
 import { Database } from './database.ts';
-import { checkFormat, createFormat } from './format.ts';
+import { addFeatures, checkFormat, createFormat, pretendFeatures } from './format.ts';
 import { checkRoot, makeRoot, RootLock } from './root-directory.ts';
 import { Reserve } from './reserve.ts';
 import { fromSqlite } from './sqlite-error.ts';
@@ -85,6 +85,8 @@ function connectForWriting(path: string): DatabaseSync {
 function checked(db: DatabaseSync, path: string, readonly: boolean): DatabaseSync {
   try {
     checkFormat(db, path, readonly);
+    if (readonly) pretendFeatures(db);
+    else addFeatures(db);
     return db;
   } catch (error) {
     db.close();

@@ -6,7 +6,7 @@ export const FORMAT = '1';
  * writer, or everybody. `docs/storage-format.md` describes each.
  */
 export const FEATURES: Readonly<Record<FeatureKind, readonly string[]>> = {
-  compatible: [],
+  compatible: ['recipes'],
   'read-only-compatible': ['leases'],
   incompatible: ['layers-by-number'],
 };
@@ -15,6 +15,34 @@ export type FeatureKind = 'compatible' | 'read-only-compatible' | 'incompatible'
 
 /** So that file(1) and other programs do not take it for a database of theirs: "Mica". */
 export const APPLICATION_ID = 0x4d696361;
+
+/**
+ * What compatible features add to the schema. A store that was made before gets it at the first
+ * opening for writing; until then it reads as empty.
+ */
+export const ADDITIONS: Readonly<Record<string, string>> = {
+  recipes: `
+  create table recipe (
+    digest       text primary key,
+    diff_id      text not null,
+    tried        integer not null,
+    prover       text not null,
+    reason       text,
+    recipe       text,
+    compressor   text,
+    milliseconds integer,
+    check_digest text,
+    data         blob,
+    check ((recipe is null) <> (reason is null))
+  ) strict;
+
+  create table dropped (
+    digest text primary key,
+    size   integer not null,
+    how    text not null check (how in ('recreate', 'refetch')),
+    time   integer not null
+  ) strict, without rowid;`,
+};
 
 /** Times are milliseconds since 1970. `lease` columns name who works on a row that is in progress. */
 export const SCHEMA = `

@@ -1,5 +1,7 @@
+import type { FileHandle } from 'node:fs/promises';
+import { isCode } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
-import type { RegistryBackend, RegistryWriter } from './backend/backend.ts';
+import type { RegistryBackend, RegistryWriter, StoredBlob } from './backend/backend.ts';
 import { type Exchange, Refusal, refuseUsed, sendEmpty } from './exchange.ts';
 import { parseRange } from './range.ts';
 import { openToSend, sendFile } from './send.ts';
@@ -47,7 +49,7 @@ export async function getBlob(
     response.writeHead(range ? 206 : 200, head).end();
     return;
   }
-  const file = await openToSend(blob.path);
+  const file = (await openToSend(blob.path)) ?? (await broughtBack(backend, blob));
   if (!file) throw unknown(name, digest);
   try {
     response.writeHead(range ? 206 : 200, head);
@@ -55,6 +57,20 @@ export async function getBlob(
   } finally {
     await file.close();
   }
+}
+
+/** A blob whose file was dropped to save space. */
+async function broughtBack(
+  backend: RegistryBackend,
+  blob: StoredBlob,
+): Promise<FileHandle | undefined> {
+  try {
+    await backend.restore?.(blob);
+  } catch (error) {
+    if (isCode(error, 'NOT_FOUND')) return undefined;
+    throw error;
+  }
+  return openToSend(blob.path);
 }
 
 export async function deleteBlob(

@@ -21,11 +21,27 @@ export interface EngineOptions {
   readonly registryMirrors?: readonly string[] | undefined;
   /** `host[:port]` spoken to over plain HTTP or with an unknown certificate. Loopback needs no entry. */
   readonly insecureRegistries?: readonly string[] | undefined;
+  /**
+   * What happens to the compressed blob of a layer that is kept otherwise, too. Default: what the
+   * store was told by `setLayerBlobs`, else `keep`.
+   */
+  readonly layerBlobs?: LayerBlobsPolicy | undefined;
   /** How long registries may take. */
   readonly timeouts?: Timeouts | undefined;
   /** How often registries are asked again. */
   readonly retry?: RetryPolicy | undefined;
 }
+
+/**
+ *  - `keep`: it stays, and a push sends it as it is
+ *  - `recreate`: it goes where it was proven that it can be made again from the layer's tar
+ *  - `refetch`: it goes where it is known from where it can be fetched again
+ */
+export type LayerBlobsPolicy = (typeof LAYER_BLOBS)[number];
+const LAYER_BLOBS = ['keep', 'recreate', 'refetch'] as const;
+
+export const isLayerBlobsPolicy = (text: string | undefined): text is LayerBlobsPolicy =>
+  LAYER_BLOBS.some((policy) => policy === text);
 
 export interface EngineConfig {
   /** Absolute. */
@@ -35,6 +51,7 @@ export interface EngineConfig {
   readonly maxConcurrentDownloads: number;
   readonly registryMirrors: readonly string[];
   readonly insecureRegistries: readonly string[];
+  readonly layerBlobs: LayerBlobsPolicy | undefined;
   readonly timeouts: Timeouts | undefined;
   readonly retry: RetryPolicy | undefined;
 }
@@ -52,6 +69,7 @@ const File = v.strictObject({
   'max-concurrent-downloads': v.optional(
     v.pipe(v.number(), v.integer(), v.minValue(1), v.maxValue(64)),
   ),
+  'layer-blobs': v.optional(v.picklist(LAYER_BLOBS)),
 });
 type File = v.InferOutput<typeof File>;
 
@@ -75,6 +93,7 @@ export async function resolveConfig(
       MAX_CONCURRENT_DOWNLOADS,
     registryMirrors: options.registryMirrors ?? file['registry-mirrors'] ?? [],
     insecureRegistries: options.insecureRegistries ?? file['insecure-registries'] ?? [],
+    layerBlobs: options.layerBlobs ?? file['layer-blobs'],
     timeouts: options.timeouts,
     retry: options.retry,
   };

@@ -51,7 +51,7 @@ export class Context implements AsyncDisposable {
   store({ asItIs = false }: { readonly asItIs?: boolean } = {}): Promise<Store> {
     const config = asItIs ? { ...this.config, driver: undefined } : this.config;
     return (this.#store ??= import('./store.ts').then(({ openStore }) =>
-      openStore(config, this.#ofStore),
+      openStore(config, this.#ofStore, () => this.registry()),
     ));
   }
 

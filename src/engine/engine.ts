@@ -6,6 +6,7 @@ import type { Manifest } from '../oci/manifest.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { UnionTree } from '../union/tree.ts';
 import type { MigrateOptions, Migration } from './migrate/migration.ts';
+import type { LayerBlobsPolicy } from './config.ts';
 
 /** The use cases of the library: what the CLI's verbs, and later the daemon's routes, translate into. */
 export interface Engine extends AsyncDisposable {
@@ -52,6 +53,22 @@ export interface Engine extends AsyncDisposable {
 
   /** Every byte of the store, attributed. */
   usage(): Promise<StoreUsage>;
+  /** What is and what could be done with the compressed blobs of layers, one by one. */
+  layerBlobs(): Promise<LayerBlobsReport>;
+  /**
+   * Tells the store what to do with blobs of layers from now on; {@link settleBlobs} does it.
+   * @throws FAILED_PRECONDITION when the configuration says something else
+   */
+  setLayerBlobs(policy: LayerBlobsPolicy): Promise<void>;
+  /**
+   * Does what the store's policy says with the blobs that are there: looks for recipes and proves
+   * them, in a thread of low priority, and drops what can come back. May be stopped, killed and
+   * called by several processes at any time; what is done is not done again. Nothing calls it by
+   * itself: the command line does, after a pull, in a process of its own.
+   */
+  settleBlobs(options?: SettleOptions): Promise<SettleResult>;
+  /** Brings the blob of a layer back, if it was dropped. It stays for an hour at least. @throws NOT_FOUND */
+  restoreBlob(target: Descriptor, options?: Abortable): Promise<void>;
   /** Deletes what no tag, lease or container reaches. */
   gc(options?: GcOptions): Promise<GcResult>;
   /** Removes dangling (or, with `all`, every unused) image and expired partial downloads, then collects. */
@@ -238,6 +255,67 @@ export interface LayerUsage {
   /** On disk, index included. */
   readonly bytes: number;
   readonly usedBy: readonly Digest[];
+}
+
+export interface LayerBlobsReport {
+  readonly policy: LayerBlobsPolicy;
+  readonly layers: readonly LayerBlobFacts[];
+}
+
+/** The compressed blob of a layer. */
+export interface LayerBlobFacts {
+  readonly digest: Digest;
+  readonly diffId: DiffId;
+  /** Of the blob, in bytes. */
+  readonly size: number;
+  /** Image IDs. */
+  readonly usedBy: readonly Digest[];
+  readonly state: 'kept' | 'dropped';
+  /** Whether it can be made again: it was tried, and gave the same bytes; it cannot; nobody has tried. */
+  readonly recipe: 'proven' | 'none' | 'unknown';
+  /** Why there is no recipe. */
+  readonly reason: string | undefined;
+  /** Who made the blob, as far as can be told. */
+  readonly compressor: string | undefined;
+  /** What the recipe takes, in bytes. */
+  readonly recipeSize: number;
+  /** What making it again took when it was tried. */
+  readonly milliseconds: number;
+  /** Whether it is known from where to fetch it again. */
+  readonly canFetch: boolean;
+  /** It was pushed to the store's own registry, too, and is kept for that. */
+  readonly isPushed: boolean;
+}
+
+export interface SettleOptions extends Abortable {
+  /** Look for recipes; otherwise only what is proven already is dropped. Default true. */
+  readonly prove?: boolean;
+  /** With the policy `keep`: bring back what was dropped before. Default false. */
+  readonly restore?: boolean;
+  /** Wait for another process that is at it, instead of leaving it all to that. Default false. */
+  readonly wait?: boolean;
+  readonly onProgress?: ((event: SettleEvent) => void) | undefined;
+}
+
+export type SettleEvent =
+  | { readonly type: 'proven'; readonly target: Descriptor; readonly milliseconds: number }
+  | { readonly type: 'unproven' | 'failed'; readonly target: Descriptor; readonly reason: string }
+  | { readonly type: 'restored'; readonly target: Descriptor };
+
+export interface SettleResult {
+  readonly policy: LayerBlobsPolicy;
+  /** Another process is at it. */
+  readonly busy: boolean;
+  readonly proven: readonly Digest[];
+  readonly unproven: readonly Digest[];
+  readonly dropped: readonly Digest[];
+  readonly restored: readonly Digest[];
+  /** What went wrong may pass: the next call tries these again. */
+  readonly failed: readonly Digest[];
+  /** Layers that nobody has looked at yet. */
+  readonly pending: readonly Digest[];
+  /** Freed. */
+  readonly bytes: number;
 }
 
 export interface GcOptions extends Abortable {

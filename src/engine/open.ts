@@ -38,6 +38,11 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     unmount: async (target, rest) => (await import('./mounts.ts')).unmount(context, target, rest),
     mounted: async () => (await import('./mounts.ts')).mounted(context),
     usage: async () => (await import('./space/usage.ts')).usage(context),
+    layerBlobs: async () => (await import('./blobs/report.ts')).reportLayerBlobs(context),
+    setLayerBlobs: async (policy) => (await import('./blobs/policy.ts')).setPolicy(context, policy),
+    settleBlobs: async (rest) => (await import('./blobs/settle.ts')).settleBlobs(context, rest),
+    restoreBlob: async (target, rest) =>
+      (await import('./blobs/restore.ts')).restoreBlob(context, target, rest),
     gc: async (rest) => (await import('./space/gc.ts')).gc(context, rest),
     prune: async (rest) => (await import('./space/gc.ts')).prune(context, rest),
     check: async (rest) => (await import('./check/check.ts')).check(context, rest),

@@ -6,13 +6,20 @@ import { chooseDriver } from '../snapshot/drivers/index.ts';
 import { openLayerStore } from '../snapshot/layers.ts';
 import { openSnapshotter } from '../snapshot/local.ts';
 import type { EngineConfig } from './config.ts';
+import type { Registry } from '../registry/registry.ts';
+import { originSource } from './blobs/origins.ts';
 import type { Store } from './context.ts';
 
 /**
  * Opens a store for writing, making it where there is none, and finishes or undoes what dead
  * processes left. Everything opened belongs to `owner`.
+ * @param registry - opened when a dropped blob has to be fetched again
  */
-export async function openStore(config: EngineConfig, owner: AsyncDisposableStack): Promise<Store> {
+export async function openStore(
+  config: EngineConfig,
+  owner: AsyncDisposableStack,
+  registry: () => Promise<Registry>,
+): Promise<Store> {
   const db = owner.use(await openDatabase(config.root));
   const leases = new Leases(db);
   const { driver: wanted, driverOptions } = config;
@@ -20,7 +27,8 @@ export async function openStore(config: EngineConfig, owner: AsyncDisposableStac
   const driver = owner.use(choice.driver);
   const layers = await openLayerStore(db, leases, driver);
   const snapshots = owner.use(await openSnapshotter(db, leases, driver));
-  const content = owner.use(await openContentStore(db));
+  const origin = originSource(db, registry);
+  const content = owner.use(await openContentStore(db, { origin }));
   leases.sweep();
   return { db, leases, content, layers, snapshots, choice };
 }

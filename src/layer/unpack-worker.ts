@@ -1,10 +1,11 @@
 import { parentPort } from 'node:worker_threads';
+import { sendError } from '../io/sent-error.ts';
 import { hasKernel } from '../sys/binding.ts';
 import { dropUmask } from '../sys/file.ts';
 import { Available } from './available.ts';
 import { Stopped } from './follow.ts';
 import { unpackLayer } from './unpack-layer.ts';
-import { sendError, type UnpackMessage, type UnpackRequest } from './unpack-message.ts';
+import type { UnpackMessage, UnpackRequest } from './unpack-message.ts';
 
 /** The entry of a thread that does one job after the other. */
 

@@ -1,9 +1,10 @@
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
 import { MicaError } from '../errors.ts';
+import { receiveError } from '../io/sent-error.ts';
 import { Available } from './available.ts';
 import type { UnpackJob, UnpackResult } from './unpack-job.ts';
-import { receiveError, type UnpackMessage, type UnpackRequest } from './unpack-message.ts';
+import type { UnpackMessage, UnpackRequest } from './unpack-message.ts';
 
 /** Unpacks layers in worker threads, a few at once. */
 export interface Unpacker extends AsyncDisposable {

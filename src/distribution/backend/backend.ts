@@ -14,6 +14,12 @@ export interface RegistryBackend {
   /** @param reference a tag or a digest */
   manifest(repository: string, reference: string): Promise<StoredManifest | undefined>;
   blob(repository: string, digest: Digest): Promise<StoredBlob | undefined>;
+  /**
+   * Brings back the file of a blob that {@link blob} found although its file is not there. Absent:
+   * that does not happen.
+   * @throws NOT_FOUND when it cannot be had
+   */
+  restore?(blob: ContentId): Promise<void>;
   /** Manifests of the repository whose `subject` is `subject`. */
   referrers(repository: string, subject: Digest): Promise<readonly StoredManifest[]>;
   /** Absent: the registry is read-only. */

@@ -4,7 +4,8 @@ import type { ContentStore } from '../../content/content.ts';
 import type { Database } from '../../db/database.ts';
 import { type Lease, Leases } from '../../db/leases.ts';
 import { RepositoryRows } from '../../db/repositories.ts';
-import { MicaError } from '../../errors.ts';
+import { isCode, MicaError } from '../../errors.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { syncDirectory } from '../../sys/sync.ts';
 import type { ContentId, PushedManifest, RegistryWriter } from './backend.ts';
@@ -18,6 +19,8 @@ export interface PushedOptions {
   readonly content: ContentStore;
   /** Images of the store: what they hold can be referenced and mounted, but not deleted. */
   readonly images: ServedImages;
+  /** Brings dropped blobs back. */
+  readonly restore: (target: Descriptor) => Promise<void>;
 }
 
 /**
@@ -57,7 +60,7 @@ export class PushWriter implements RegistryWriter, AsyncDisposable {
   async mountBlob(repository: string, digest: Digest, from: string): Promise<boolean> {
     this.#lease.hold('blob', [digest]);
     const found = this.#rows.blob(from, digest) ?? this.#options.images.blob(from, digest);
-    if (found === undefined || !(await this.#has(found))) return false;
+    if (found === undefined || !(await this.#bringBack(found))) return false;
     this.#rows.link(repository, digest);
     return true;
   }
@@ -76,6 +79,7 @@ export class PushWriter implements RegistryWriter, AsyncDisposable {
     const { digest, bytes, references } = manifest;
     const all = [digest, ...references];
     this.#lease.hold('blob', all);
+    for (const reference of references) await this.#restoreOfImage(repository, reference);
     await content.push(manifest, async function* (offset) {
       yield bytes.subarray(offset);
     });
@@ -112,8 +116,24 @@ export class PushWriter implements RegistryWriter, AsyncDisposable {
     this.#lease[Symbol.dispose]();
   }
 
-  async #has({ digest, size }: ContentId): Promise<boolean> {
-    return this.#options.content.has({ digest, size, mediaType: 'application/octet-stream' });
+  /** A blob of an image may have been dropped; what was pushed stays, so it must be here. */
+  async #bringBack({ digest, size }: ContentId): Promise<boolean> {
+    const target = { digest, size, mediaType: 'application/octet-stream' };
+    const { content, restore } = this.#options;
+    try {
+      if (content.isDropped(digest)) await restore(target);
+      return await content.has(target);
+    } catch (error) {
+      // The client has it, and pushes it.
+      if (isCode(error, 'NOT_FOUND')) return false;
+      throw error;
+    }
+  }
+
+  /** What a manifest needs may be part of an image in the same repository. */
+  async #restoreOfImage(repository: string, digest: Digest): Promise<void> {
+    const found = this.#options.images.blob(repository, digest);
+    if (found !== undefined) await this.#bringBack(found);
   }
 
   /**

@@ -2,6 +2,7 @@ import { openContentStore } from '../../content/file-store.ts';
 import type { Database } from '../../db/database.ts';
 import { openDatabase } from '../../db/open.ts';
 import { RepositoryRows } from '../../db/repositories.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
 import { isDigest } from '../../oci/digest.ts';
 import type { ContentId, RegistryBackend, RegistryWriter } from './backend.ts';
 import { ServedImages } from './images.ts';
@@ -10,6 +11,8 @@ import { PushWriter } from './pushed.ts';
 export interface StoreBackendOptions {
   /** Whether pushes are taken. */
   readonly writable?: boolean | undefined;
+  /** Brings dropped blobs back. Default: by their recipes alone. */
+  readonly restore?: ((target: Descriptor) => Promise<void>) | undefined;
 }
 
 export interface StoreBackend extends RegistryBackend, AsyncDisposable {}
@@ -26,19 +29,21 @@ export interface WritableStoreBackend extends StoreBackend {
  */
 export function storeBackend(
   root: string,
-  options: { readonly writable: true },
+  options: StoreBackendOptions & { readonly writable: true },
 ): Promise<WritableStoreBackend>;
 export function storeBackend(root: string, options?: StoreBackendOptions): Promise<StoreBackend>;
 export async function storeBackend(
   root: string,
-  { writable = false }: StoreBackendOptions = {},
+  { writable = false, restore = recreating(root) }: StoreBackendOptions = {},
 ): Promise<StoreBackend> {
   await using opened = new AsyncDisposableStack();
   const db = opened.use(await openStoreDatabase(root, writable));
   const content = opened.use(await openContentStore(db));
   const images = new ServedImages(db);
   const rows = new RepositoryRows(db);
-  const writer = writable ? opened.use(await PushWriter.open({ db, content, images })) : undefined;
+  const writer = writable
+    ? opened.use(await PushWriter.open({ db, content, images, restore }))
+    : undefined;
   const close = opened.move();
   const at = <Found extends ContentId>(
     found: Found | undefined,
@@ -59,11 +64,27 @@ export async function storeBackend(
     },
     blob: async (repository, digest) =>
       at(rows.blob(repository, digest)) ?? at(pick(images.blob(repository, digest))),
+    restore: (blob) => restore(asTarget(blob)),
     referrers: async (repository, subject) =>
       rows.referrers(repository, subject).map((found) => at(found)!),
     [Symbol.asyncDispose]: () => close.disposeAsync(),
   };
 }
+
+const asTarget = ({ digest, size }: ContentId): Descriptor => ({
+  digest,
+  size,
+  mediaType: 'application/octet-stream',
+});
+
+/** Each time with the store opened for writing: a server that only reads has it open for reading. */
+const recreating =
+  (root: string) =>
+  async (target: Descriptor): Promise<void> => {
+    using db = await openDatabase(root);
+    await using content = await openContentStore(db);
+    await content.restore(target);
+  };
 
 /** Reading takes no lock; but a store that is made later can only be seen if it is made now. */
 async function openStoreDatabase(root: string, writable: boolean): Promise<Database> {

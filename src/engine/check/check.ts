@@ -14,6 +14,8 @@ import { openUnion } from '../../union/union.ts';
 import { errnoOf } from '../../sys/errno.ts';
 import type { Context, Store } from '../context.ts';
 import type { CheckOptions, CheckProblem, CheckReport } from '../engine.ts';
+import { RecipeRows } from '../../content/recipe/recipe-rows.ts';
+import { originsOf } from '../blobs/origins.ts';
 import { repair } from './repair.ts';
 import { needsOf } from '../space/roots.ts';
 
@@ -151,14 +153,21 @@ async function checkImage(
       if (sha256(document) !== descriptor.digest && descriptor.digest.startsWith('sha256:'))
         findings.push(wrong(`its manifest is not ${descriptor.digest}`));
       for (const target of parseManifest(document, descriptor.mediaType).layers)
-        if (!(await content.has(target)))
+        if (content.isDropped(target.digest)) {
+          const message = checkDropped(db, target.digest);
+          if (message !== undefined) findings.push({ ...wrong(message), digest: target.digest });
+        } else if (!(await content.has(target)))
           findings.push({
             ...wrong(`the blob ${target.digest} is missing`),
             digest: target.digest,
           });
     }
     for (const digest of blobs)
-      if (!existsSync(content.path(digest)) && !findings.some((found) => found.digest === digest))
+      if (
+        !existsSync(content.path(digest)) &&
+        !content.isDropped(digest) &&
+        !findings.some((found) => found.digest === digest)
+      )
         findings.push({ ...wrong(`the blob ${digest} is missing`), digest });
     const top = chain.at(-1);
     if (
@@ -171,6 +180,22 @@ async function checkImage(
     findings.push(wrong(error.message));
   }
   return findings;
+}
+
+/**
+ * A dropped blob is well if its recipe is the one that was proven (the tar is checked with its
+ * layer), or if it can be fetched. @returns what is wrong
+ */
+function checkDropped(db: Store['db'], digest: Digest): string | undefined {
+  try {
+    if (new RecipeRows(db).find(digest) !== undefined) return undefined;
+  } catch (error) {
+    if (!(error instanceof MicaError)) throw error;
+    return error.message;
+  }
+  return originsOf(db, digest).length > 0
+    ? undefined
+    : `the blob ${digest} was dropped, and can neither be made again nor fetched`;
 }
 
 /** Files that no row knows, both ways of looking at it. */

@@ -10,6 +10,7 @@ import type { Digest } from '../../oci/digest.ts';
 import { parseManifest } from '../../oci/manifest.ts';
 import { parseReference } from '../../oci/reference.ts';
 import { type LayerRecord, LayerRows } from '../../snapshot/layer-rows.ts';
+import { originsOf } from '../blobs/origins.ts';
 import type { Finding } from './check.ts';
 import type { Context, Store } from '../context.ts';
 import type { CheckProblem } from '../engine.ts';
@@ -69,7 +70,7 @@ async function fetchAgain(
 ): Promise<boolean> {
   using lease = store.leases.open(`check --repair ${digest}`);
   lease.hold('blob', [digest]);
-  const sources = sourcesOf(store, digest);
+  const sources = originsOf(store.db, digest);
   if (sources.length === 0)
     throw new MicaError('NOT_FOUND', `no image says where ${digest} came from`);
   store.db.transaction(() => store.content.condemn([digest]));
@@ -91,23 +92,6 @@ async function fetchAgain(
       failure = error;
     }
   throw failure;
-}
-
-interface BlobOrigin {
-  readonly repository: string;
-  readonly target: Descriptor;
-}
-
-function sourcesOf({ db }: Store, digest: Digest): BlobOrigin[] {
-  return listImages(db).flatMap((record) => {
-    const documents = record.manifests.flatMap(({ descriptor, document }) => {
-      const { config, layers } = parseManifest(document, descriptor.mediaType);
-      return [descriptor, config, ...layers];
-    });
-    const targets = [...documents, ...record.repoDigests.map(({ target }) => target)];
-    const target = targets.find((one) => one.digest === digest);
-    return target ? record.repoDigests.map(({ repository }) => ({ repository, target })) : [];
-  });
 }
 
 /** Beside the broken one, and then in its place: what is mounted from the old directory keeps it. */
@@ -133,6 +117,7 @@ async function unpackAgain(
   try {
     const unpacker = await context.unpacker();
     const { target, parents } = place;
+    await store.content.restore(target, options);
     const { digest: _, ...made } = await unpacker.unpack(
       {
         blob: store.content.path(target.digest),

@@ -8,6 +8,7 @@ import { abandonMigration, beginMigration } from '../../snapshot/migration.ts';
 import { tryLock } from '../../sys/alive.ts';
 import { freeSpace } from '../../sys/features.ts';
 import type { Context, Store } from '../context.ts';
+import { restoreMakeable } from '../blobs/restore.ts';
 import { change, refuse } from './change.ts';
 import { makeLayers, type Making } from './make-layers.ts';
 import type { MigrateOptions, Migration } from './migration.ts';
@@ -98,6 +99,8 @@ async function run(
       db.transaction(() => beginMigration(db, target.driver), { durable: true }),
     );
     await makeAll(making, steps, options);
+    // Their tars go.
+    if (target.driver.form !== 'tar') await restoreMakeable(store, lease, options);
     const removed = await change(making, options);
     emit({ type: 'changed', removing: removed.length });
     await discard(store, removed);

@@ -129,7 +129,7 @@ async function sourcesOf(
     files.push({ kind: 'tar', file });
   }
   for (const { target, repositories } of origins) {
-    if (await content.has(target))
+    if (!content.isDropped(target.digest) && (await content.has(target)))
       files.push({ kind: 'blob', file: { ...target, blob: content.path(target.digest) } });
     for (const repository of repositories) remote.push({ kind: 'registry', target, repository });
   }

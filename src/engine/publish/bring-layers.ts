@@ -106,7 +106,9 @@ async function bringIndependent(
   });
   if (opened.state === 'building')
     return await build(bringing, { layer, opened, parents: at === 0 ? [] : undefined }, progress);
-  if (await store.content.has(target)) emit({ type: 'exists', target });
+  // Dropped on purpose is as good as there: the layer is what this pull needs.
+  const isHere = store.content.isDropped(target.digest) || (await store.content.has(target));
+  if (isHere) emit({ type: 'exists', target });
   else await bringBlob(bringing, target, progress);
   return opened.facts?.dependent && at > 0 ? undefined : opened.id;
 }
@@ -200,7 +202,7 @@ async function bringBlob(
   target: Descriptor,
   { signal, onFetched }: Progress,
 ): Promise<void> {
-  if (await store.content.has(target)) return;
+  if (store.content.isDropped(target.digest) || (await store.content.has(target))) return;
   await store.content.push(target, (offset) => counted(offset), { signal });
   emit({ type: 'downloaded', target });
 

@@ -75,7 +75,8 @@ export async function publishImage(
 function record(store: Store, publication: Publication): void {
   const { db, content, snapshots } = store;
   const { image, target, layers } = publication;
-  content.ready(blobsOf(publication));
+  // What was dropped on purpose comes back when it is needed.
+  content.ready(blobsOf(publication).filter((digest) => !content.isDropped(digest)));
   store.layers.ready(layers);
   let parent = '';
   for (const [at, chainId] of chainIds(image.config.rootfs.diff_ids).entries()) {

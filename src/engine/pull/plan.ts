@@ -32,9 +32,10 @@ export async function plan(
   const chain = chainIds(image.config.rootfs.diff_ids);
   const layers: PlannedLayer[] = [];
   for (const [at, { descriptor, diffId }] of image.layers.entries()) {
-    const here = await content.has(descriptor);
-    const have = here ? descriptor.size : (partials.get(descriptor.digest) ?? 0);
     const isUnpacked = unpacked.has(diffId) || unpacked.has(chain[at]!);
+    const here =
+      (await content.has(descriptor)) || (isUnpacked && content.isDropped(descriptor.digest));
+    const have = here ? descriptor.size : (partials.get(descriptor.digest) ?? 0);
     const state = here ? (isUnpacked ? 'unpacked' : 'blob') : have > 0 ? 'partial' : 'missing';
     layers.push({ descriptor, diffId, state, have });
   }

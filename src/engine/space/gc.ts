@@ -1,7 +1,9 @@
 import { deleteImage, listImages } from '../../db/images.ts';
 import { deleteRepoDigest } from '../../db/references.ts';
 import { parseImageConfig } from '../../oci/config.ts';
-import type { Digest } from '../../oci/digest.ts';
+import type { DiffId, Digest } from '../../oci/digest.ts';
+import { type LayerRecord, LayerRows } from '../../snapshot/layer-rows.ts';
+import { settleBlobs } from '../blobs/settle.ts';
 import { directorySize } from './disk.ts';
 import type { Context, Store } from '../context.ts';
 import type { GcOptions, GcResult, PruneOptions } from '../engine.ts';
@@ -12,7 +14,12 @@ const PARTIALS = 7 * 24 * 60 * 60 * 1000;
 
 /** @see Engine.gc */
 export async function gc(context: Context, options: GcOptions = {}): Promise<GcResult> {
-  return collect(await context.store(), { ...options, images: [], partialsOlderThan: PARTIALS });
+  const store = await context.store();
+  const result = await collect(store, { ...options, images: [], partialsOlderThan: PARTIALS });
+  if (options.dryRun) return result;
+  // What came back for a while goes again.
+  const { dropped, bytes } = await settleBlobs(context, { ...options, prove: false });
+  return { ...result, blobs: [...result.blobs, ...dropped], bytes: result.bytes + bytes };
 }
 
 /** @see Engine.prune */
@@ -103,17 +110,36 @@ function condemn(
     deleteImage(db, id);
   }
   const roots = reachable(db);
-  const blobs = content.unused(new Set([...roots.blobs, ...leases.held('blob')]));
+  const used = new Set([...roots.blobs, ...leases.held('blob')]);
+  const blobs = content.unused(used);
   content.condemn(blobs.map(({ digest }) => digest));
+  content.forget(used);
   const held = leases.held('layer');
   const committed = db
     .all<{ name: string }>(`select name from snapshot where kind = 'committed' and state = 'ready'`)
     .map(({ name }) => name)
     .filter((name) => !roots.chains.has(name) && !held.has(name));
   snapshots.forget(committed);
-  const unused = layers.unused(held);
+  const unused = withoutTars(db, layers.unused(held), content.tarsOfDropped(used));
   layers.condemn(unused.map(({ id }) => id));
   return { images, blobs, unused };
+}
+
+/** Keeps the last tar of each of these layers: a blob is made from it. */
+function withoutTars(
+  db: Store['db'],
+  unused: readonly LayerRecord[],
+  tars: ReadonlySet<DiffId>,
+): LayerRecord[] {
+  const going = new Set(unused.map(({ id }) => id));
+  const others = new LayerRows(db)
+    .all()
+    .filter(({ id, form, state }) => form === 'tar' && state === 'ready' && !going.has(id));
+  const safe = new Set(others.map(({ diff_id }) => diff_id));
+  return unused.filter(
+    ({ form, facts }) =>
+      form !== 'tar' || facts === undefined || !tars.has(facts.diffId) || safe.has(facts.diffId),
+  );
 }
 
 async function expired(

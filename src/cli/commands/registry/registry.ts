@@ -52,7 +52,10 @@ async function serve(cli: Cli, options: Options): Promise<void> {
   const { address, port } = parseListen(options.listen);
   const token = await tokenOf(options);
   const { root } = await cli.config();
-  await using backend = await storeBackend(root, { writable: token !== undefined });
+  await using backend = await storeBackend(root, {
+    writable: token !== undefined,
+    restore: async (target) => (await cli.store()).restoreBlob(target),
+  });
   await using server = await serveRegistry({
     backend,
     address,

@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';
 import { renderUsage } from '../../render/store/df.ts';
+import { renderEachBlob, renderLayerBlobs } from '../../render/store/blobs.ts';
 import { json } from '../../render/json.ts';
 
 interface Options {
@@ -14,10 +15,16 @@ export function df(command: Command, cli: Cli): void {
     .option('-v, --verbose', 'every blob, layer and partial download')
     .option('--json', 'everything, in bytes, as JSON')
     .action(async (options: Options) => {
-      const usage = await (await cli.engine()).usage();
-      await cli.out.write(
-        options.json ? json(usage) : renderUsage(usage, options.verbose === true),
-      );
+      const engine = await cli.engine();
+      const [usage, layerBlobs] = [await engine.usage(), await engine.layerBlobs()];
+      if (options.json) return cli.out.write(json({ ...usage, layerBlobs }));
+      const verbose = options.verbose === true;
+      const texts = [
+        renderUsage(usage, verbose),
+        renderLayerBlobs(layerBlobs),
+        ...(verbose ? [renderEachBlob(layerBlobs)] : []),
+      ];
+      await cli.out.write(texts.filter((text) => text !== '').join('\n'));
     });
   examples(
     command,

@@ -1,0 +1,45 @@
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { setPriority } from 'node:os';
+import { parentPort } from 'node:worker_threads';
+import { sendError } from '../../io/sent-error.ts';
+import { findRecipe } from './find-recipe.ts';
+import { followRecipe } from './follow-recipe.ts';
+import type { RecipeAnswer, RecipeJob } from './recipe-thread.ts';
+
+/** The entry of a thread that looks for recipes, and follows them. */
+
+const port = parentPort!;
+
+port.on('message', (job: RecipeJob) => {
+  void run(job).then(
+    (answer) => port.postMessage(answer),
+    (error: unknown) => port.postMessage({ error: sendError(error) } satisfies RecipeAnswer),
+  );
+});
+
+async function run(job: RecipeJob): Promise<RecipeAnswer> {
+  if (job.kind === 'find') {
+    goLast();
+    return { found: await findRecipe(job) };
+  }
+  const fd = openSync(job.into, 'w', 0o644);
+  try {
+    await followRecipe(job, (bytes) => writeAll(fd, bytes));
+  } finally {
+    closeSync(fd);
+  }
+  return {};
+}
+
+/** Nobody waits for proofs: this thread alone runs when nobody else wants to (on Linux). */
+function goLast(): void {
+  try {
+    if (process.platform === 'linux') setPriority(0, 19);
+  } catch {
+    // It is only a courtesy.
+  }
+}
+
+function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+}

@@ -1,0 +1,77 @@
+import { join } from 'node:path';
+import type { Digest } from '../../oci/digest.ts';
+import { type HeldLock, holdWhenFree, tryLock } from '../../sys/alive.ts';
+import type { Context, Store } from '../context.ts';
+import type { SettleOptions, SettleResult } from '../engine.ts';
+import { drop } from './drop.ts';
+import { policyOf } from './policy.ts';
+import { prove, unproven } from './prove.ts';
+import { restoreAll } from './restore.ts';
+
+/** What one call has done so far. */
+export interface Settled {
+  readonly proven: Digest[];
+  readonly unproven: Digest[];
+  readonly dropped: Digest[];
+  readonly restored: Digest[];
+  /** Neither: what is wrong may pass. */
+  readonly failed: Set<Digest>;
+  /** Freed. */
+  bytes: number;
+}
+
+/** @see Engine.settleBlobs */
+export async function settleBlobs(
+  context: Context,
+  options: SettleOptions = {},
+): Promise<SettleResult> {
+  const store = await context.store();
+  const done: Settled = {
+    proven: [],
+    unproven: [],
+    dropped: [],
+    restored: [],
+    failed: new Set(),
+    bytes: 0,
+  };
+  for (;;) {
+    using lock = await take(store, options);
+    const policy = policyOf(context, store.db);
+    if (lock !== undefined) await settle(context, store, options, done);
+    lock?.[Symbol.dispose]();
+    // Only now: somebody may have added a layer, seen our lock, and left it to us.
+    const left = policy === 'recreate' ? unproven(store) : [];
+    const isOver = left.every(({ target }) => done.failed.has(target.digest));
+    if (lock === undefined || options.prove === false || isOver)
+      return {
+        ...done,
+        policy,
+        busy: lock === undefined,
+        failed: [...done.failed],
+        pending: left.map(({ target }) => target.digest),
+      };
+  }
+}
+
+/** One process at a time; others need not wait. */
+async function take({ db }: Store, { wait, signal }: SettleOptions): Promise<HeldLock | undefined> {
+  const path = join(db.root, 'settle.lock');
+  return wait ? await holdWhenFree(path, signal) : tryLock(path);
+}
+
+async function settle(
+  context: Context,
+  store: Store,
+  options: SettleOptions,
+  done: Settled,
+): Promise<void> {
+  const policy = policyOf(context, store.db);
+  if (policy === 'keep') {
+    if (options.restore) await restoreAll(store, options, done);
+    return;
+  }
+  const before = done.dropped.length;
+  await drop(store, policy, done);
+  if (policy === 'recreate' && options.prove !== false) await prove(store, options, done);
+  if (done.dropped.length > before) await store.content.project();
+}
