@@ -75,7 +75,7 @@ group('files come back bit for bit', () => {
     'with a small window': { windowBits: 9 },
   };
   for (const [title, options] of Object.entries(others))
-    test(`${title}`, () => void assertComesBack(gzipSync(SHORT, options), SHORT));
+    test(title, () => void assertComesBack(gzipSync(SHORT, options), SHORT));
 
   test('empty, short, and without any match', () => {
     for (const data of ['', 'a', 'ab', 'abc', 'abcd', 'aaaaaaaaaa', 'abcdefghijklmnop'])

@@ -83,7 +83,7 @@ export function parseRecipe(text: string): Recipe {
 export function describeRecipe(recipe: Recipe): string {
   if (recipe.kind === 'none') return 'not compressed';
   return recipe.kind === 'gzip'
-    ? `gzip as by ${recipe.model.name}`
+    ? `gzip, like ${recipe.model.name}`
     : `zstd ${recipe.version} -${recipe.level}`;
 }
 
