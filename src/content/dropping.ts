@@ -10,6 +10,7 @@ import type { BlobRow, BlobRows } from './blob-rows.ts';
 import type { StoredBlob } from './content.ts';
 import { type DropKind, type DroppedBlob, DroppedRows } from './dropped-rows.ts';
 import { Flight, ingestDirectory, poll } from './flight.ts';
+import { RecipeThread } from './recipe/recipe-thread.ts';
 import { RecipeRows, type StoredRecipe } from './recipe/recipe-rows.ts';
 
 /** Blobs that are not in the store on purpose, and how they come back. */
@@ -101,7 +102,6 @@ export class Dropping {
       options,
     );
     if (!this.isDropped(digest)) return;
-    const { RecipeThread } = await import('./recipe/recipe-thread.ts');
     await using thread = new RecipeThread();
     try {
       await thread.follow({ target, ...stored }, flight.data, options);

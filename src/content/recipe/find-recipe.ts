@@ -10,7 +10,7 @@ import type { Descriptor } from '../../oci/descriptor.ts';
 import { fromNode } from '../../sys/errno.ts';
 import { followRecipe, readAll } from './follow-recipe.ts';
 import type { Recipe } from './recipe.ts';
-import { compressZstd, isFile, zstdCandidates } from './zstd.ts';
+import { compressZstd, findZstdRecipe } from './zstd.ts';
 
 export interface Finding {
   readonly target: Pick<Descriptor, 'digest' | 'size' | 'mediaType'>;
@@ -95,10 +95,10 @@ async function zstdRecipe(
 ): Promise<Made | { reason: string }> {
   using plain = openFile(tar);
   const { size } = fstatSync(plain.fd);
-  for (const recipe of zstdCandidates(start)) {
-    const bytes = compressZstd(readAll(plain.fd), size, recipe);
-    if (await isFile(bytes, blob)) return { recipe, data: Buffer.alloc(0) };
-  }
+  const recipe = await findZstdRecipe(blob, start, (one) =>
+    compressZstd(readAll(plain.fd), size, one),
+  );
+  if (recipe !== undefined) return { recipe, data: Buffer.alloc(0) };
   return {
     reason: `no level of libzstd ${process.versions.zstd} gives these bytes: another version or encoder made them`,
   };

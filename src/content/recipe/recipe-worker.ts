@@ -1,5 +1,5 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { setPriority } from 'node:os';
+import { getPriority, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { sendError } from '../../io/sent-error.ts';
 import { findRecipe } from './find-recipe.ts';
@@ -19,7 +19,7 @@ port.on('message', (job: RecipeJob) => {
 
 async function run(job: RecipeJob): Promise<RecipeAnswer> {
   if (job.kind === 'find') {
-    goLast();
+    stepBack();
     return { found: await findRecipe(job) };
   }
   const fd = openSync(job.into, 'w', 0o644);
@@ -31,10 +31,10 @@ async function run(job: RecipeJob): Promise<RecipeAnswer> {
   return {};
 }
 
-/** Nobody waits for proofs: this thread alone runs when nobody else wants to (on Linux). */
-function goLast(): void {
+/** A proof is not urgent: this thread alone steps back, as a process would with `nice` (on Linux). */
+function stepBack(): void {
   try {
-    if (process.platform === 'linux') setPriority(0, 19);
+    if (process.platform === 'linux') setPriority(0, Math.max(getPriority(0), 10));
   } catch {
     // It is only a courtesy.
   }

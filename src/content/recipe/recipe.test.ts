@@ -51,6 +51,8 @@ const BLOBS: Readonly<Record<string, () => Buffer>> = {
   'zstd of the default level': () => zstd(3, 0),
   'zstd of level 9 with a checksum': () => zstd(9, 1),
   'zstd of level 19': () => zstd(19, 0),
+  'zstd that was made by threads': () =>
+    zstdCompressSync(TAR, { params: { [constants.ZSTD_c_nbWorkers]: 2 } }),
 };
 
 for (const [name, make] of Object.entries(BLOBS))

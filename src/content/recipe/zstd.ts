@@ -29,24 +29,42 @@ export async function* compressZstd(tar: Bytes, size: number, recipe: ZstdRecipe
   }
 }
 
-/** Threads only matter in that there are any: then the data are cut into jobs. */
-const WORKERS = [0, 1];
 /** The likely ones first. */
 const LEVELS = [3, 1, 19, 9, 2, 4, 5, 6, 7, 8, 10, 11, 12, 15, 18, 13, 14, 16, 17, 20, 21, 22];
+/** With threads, higher ones gather hundreds of megabytes before they write anything. */
+const MAX_WITH_THREADS = 19;
+/** Bytes that tell the level's window. */
+const HEADER = 6;
 
-/** What is worth trying for a blob that begins with these bytes (RFC 8878, 3.1.1.1). */
-export function zstdCandidates(start: Uint8Array): ZstdRecipe[] {
+/**
+ * The recipe that gives the file at `blob`, if there is one (RFC 8878, 3.1.1.1).
+ * @param start - of the blob
+ * @param compress - compresses the tar by a recipe
+ */
+export async function findZstdRecipe(
+  blob: string,
+  start: Uint8Array,
+  compress: (recipe: ZstdRecipe) => Bytes,
+): Promise<ZstdRecipe | undefined> {
   const descriptor = start[4]!;
   const sized = descriptor >> 6 !== 0 || (descriptor & 0x20) !== 0;
   const checksum = (descriptor & 0x04) !== 0;
   const version = process.versions.zstd ?? '';
-  return WORKERS.flatMap((workers) =>
-    LEVELS.map((level) => ({ kind: 'zstd' as const, version, level, checksum, sized, workers })),
-  );
+  const threaded: ZstdRecipe[] = [];
+  for (const level of LEVELS) {
+    const recipe = { kind: 'zstd', version, level, checksum, sized, workers: 0 } as const;
+    const same = await agreement(compress(recipe), blob);
+    if (same === 'all') return recipe;
+    // With any threads the data are cut into jobs, which costs more to find out.
+    if (same >= HEADER && level <= MAX_WITH_THREADS) threaded.push({ ...recipe, workers: 1 });
+  }
+  for (const recipe of threaded)
+    if ((await agreement(compress(recipe), blob)) === 'all') return recipe;
+  return undefined;
 }
 
-/** Whether `bytes` are those of the file at `path`. Stops where they differ. */
-export async function isFile(bytes: Bytes, path: string): Promise<boolean> {
+/** How many bytes of `bytes` and of the file at `path` are the same, up to the first that is not. */
+async function agreement(bytes: Bytes, path: string): Promise<number | 'all'> {
   const fd = openSync(path, 'r');
   try {
     let at = 0;
@@ -55,13 +73,19 @@ export async function isFile(bytes: Bytes, path: string): Promise<boolean> {
       for (let done = 0; done < chunk.length;) {
         const wanted = Math.min(there.length, chunk.length - done);
         const count = readSync(fd, there, 0, wanted, at);
-        const piece = chunk.subarray(done, done + count);
-        if (count === 0 || there.subarray(0, count).compare(piece) !== 0) return false;
-        at += count;
-        done += count;
+        const same = commonLength(there.subarray(0, count), chunk.subarray(done, done + wanted));
+        at += same;
+        done += same;
+        if (same < wanted) return at;
       }
-    return readSync(fd, there, 0, 1, at) === 0;
+    return readSync(fd, there, 0, 1, at) === 0 ? 'all' : at;
   } finally {
     closeSync(fd);
   }
+}
+
+function commonLength(one: Buffer, other: Uint8Array): number {
+  if (one.equals(other)) return one.length;
+  const differs = one.findIndex((byte, at) => byte !== other[at]);
+  return differs < 0 ? Math.min(one.length, other.length) : Math.min(differs, other.length);
 }

@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os';
 import { type Command, Argument } from 'commander';
 import type { LayerBlobsPolicy } from '../../../engine/config.ts';
 import type { SettleEvent, SettleResult } from '../../../engine/engine.ts';
@@ -39,6 +40,7 @@ export function blobs(command: Command, cli: Cli): void {
 /** What a pull leaves to do, in a process of its own that nobody waits for. */
 export function settle(command: Command, cli: Cli): void {
   command.action(async () => {
+    if (process.platform !== 'win32') setPriority(0, 19);
     await (await cli.engine()).settleBlobs({ signal: cli.signal });
   });
 }
