@@ -1,7 +1,7 @@
 import type { Abortable, Bytes, Reopenable } from '../io/bytes.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest, DiffId } from '../oci/digest.ts';
-import type { DropKind, DroppedBlob } from './dropped-rows.ts';
+import type { DroppedBlob } from './dropped-rows.ts';
 
 /** Where content comes from: a registry repository, the local store, an OCI layout, a docker archive. */
 export interface Source {
@@ -80,7 +80,7 @@ export interface ContentStore extends Source, Sink, AsyncDisposable {
    * Says in a durable transaction that these ready blobs go, and how they come back. {@link delete}
    * does the rest, at once or after a crash. @returns those that went
    */
-  drop(digests: readonly Digest[], how: DropKind): readonly StoredBlob[];
+  drop(blobs: readonly Drop[]): readonly StoredBlob[];
   /** Tars of layers (by diffID) without which a dropped blob of `used` could not be made again. */
   tarsOfDropped(used: ReadonlySet<string>): ReadonlySet<DiffId>;
   /** Forgets recipes, and what was dropped, of blobs that nobody uses any more. In the collector's transaction. */
@@ -122,6 +122,9 @@ export interface StoredBlob {
   /** In bytes. */
   readonly size: number;
 }
+
+/** A blob that is to go, how it comes back, and from which repositories it can be fetched. */
+export type Drop = Omit<DroppedBlob, 'size'>;
 
 export interface OpenIngestOptions extends Abortable {
   /** Another process holds the single flight; `bytes` is what it has received. Called repeatedly while waiting. */

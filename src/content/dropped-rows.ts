@@ -8,6 +8,13 @@ export type DropKind = 'recreate' | 'refetch';
 
 export interface DroppedBlob extends StoredBlob {
   readonly how: DropKind;
+  /** Repositories that it was pulled from: the images that say so may go, and others still need it. */
+  readonly origins: readonly string[];
+}
+
+interface DroppedRow extends StoredBlob {
+  readonly how: DropKind;
+  readonly origins: string;
 }
 
 /** The table `dropped`: blobs that are not in the store on purpose. A row outlives a blob that came back for a while. */
@@ -19,25 +26,29 @@ export class DroppedRows {
   }
 
   find(digest: Digest): DroppedBlob | undefined {
-    return this.#db.get<DroppedBlob>(
-      'select digest, size, how from dropped where digest = ?',
+    const row = this.#db.get<DroppedRow>(
+      'select digest, size, how, origins from dropped where digest = ?',
       digest,
     );
+    return row && toBlob(row);
   }
 
   list(): DroppedBlob[] {
-    return this.#db.all<DroppedBlob>('select digest, size, how from dropped order by digest');
+    return this.#db
+      .all<DroppedRow>('select digest, size, how, origins from dropped order by digest')
+      .map(toBlob);
   }
 
   /** In the transaction that condemns them. */
-  put(blobs: readonly StoredBlob[], how: DropKind): void {
+  put(blobs: readonly DroppedBlob[]): void {
     this.#db.assertTransaction();
-    for (const { digest, size } of blobs)
+    for (const { digest, size, how, origins } of blobs)
       this.#db.run(
-        'insert or replace into dropped (digest, size, how, time) values (?, ?, ?, ?)',
+        'insert or replace into dropped (digest, size, how, origins, time) values (?, ?, ?, ?, ?)',
         digest,
         size,
         how,
+        JSON.stringify(origins),
         Date.now(),
       );
     // Images that are not whole leave the layout.
@@ -49,3 +60,8 @@ export class DroppedRows {
     if (this.#db.run('delete from dropped where digest = ?', digest) > 0) nextGeneration(this.#db);
   }
 }
+
+const toBlob = ({ origins, ...row }: DroppedRow): DroppedBlob => ({
+  ...row,
+  origins: JSON.parse(origins) as string[],
+});

@@ -25,8 +25,10 @@ import type { Source } from './content.ts';
 import { openContentStore } from './file-store.ts';
 import { RecipeRows } from './recipe/recipe-rows.ts';
 
+const DROP = { digest: TARGET.digest, how: 'recreate', origins: [] } as const;
+
 async function drop({ db, store }: OpenedStore): Promise<void> {
-  db.transaction(() => store.drop([TARGET.digest], 'recreate'), { durable: true });
+  db.transaction(() => store.drop([DROP]), { durable: true });
   await store.delete(TARGET.digest);
 }
 
@@ -230,7 +232,7 @@ test(
         const store = await openContentStore(db);
         await storeLayerBlob({ db, store, root: ${JSON.stringify(root)} });
         beginCounting();
-        db.transaction(() => store.drop([TARGET.digest], 'recreate'), { durable: true });
+        db.transaction(() => store.drop([{ digest: TARGET.digest, how: 'recreate', origins: [] }]), { durable: true });
         await store.delete(TARGET.digest);
         await store.restore(TARGET);
         process.exit();`,

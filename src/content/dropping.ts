@@ -7,8 +7,8 @@ import { hasKernel } from '../sys/binding.ts';
 import { syncFile } from '../sys/sync.ts';
 import type { BlobFiles } from './blob-files.ts';
 import type { BlobRow, BlobRows } from './blob-rows.ts';
-import type { StoredBlob } from './content.ts';
-import { type DropKind, type DroppedBlob, DroppedRows } from './dropped-rows.ts';
+import type { Drop, StoredBlob } from './content.ts';
+import { type DroppedBlob, DroppedRows } from './dropped-rows.ts';
 import { Flight, ingestDirectory, poll } from './flight.ts';
 import { RecipeThread } from './recipe/recipe-thread.ts';
 import { RecipeRows, type StoredRecipe } from './recipe/recipe-rows.ts';
@@ -42,17 +42,19 @@ export class Dropping {
     return this.#rows.list();
   }
 
-  drop(digests: readonly Digest[], how: DropKind): StoredBlob[] {
-    const rows = digests.map((digest) => this.#blobs.find(digest));
-    // What came back for a while was never made durable.
-    const blobs = rows.filter(
-      (row): row is BlobRow =>
-        row?.state === 'ready' ||
-        (row?.state === 'arrived' && this.#rows.find(row.digest) !== undefined),
-    );
-    this.#blobs.condemn(blobs.map(({ digest }) => digest));
-    this.#rows.put(blobs, how);
-    return blobs.map(({ digest, size }) => ({ digest, size }));
+  drop(blobs: readonly Drop[]): StoredBlob[] {
+    const going = blobs.flatMap((blob) => {
+      const row = this.#blobs.find(blob.digest);
+      return row !== undefined && this.#mayGo(row) ? [{ ...blob, size: row.size }] : [];
+    });
+    this.#blobs.condemn(going.map(({ digest }) => digest));
+    this.#rows.put(going);
+    return going.map(({ digest, size }) => ({ digest, size }));
+  }
+
+  /** What came back for a while was never made durable. */
+  #mayGo({ digest, state }: BlobRow): boolean {
+    return state === 'ready' || (state === 'arrived' && this.#rows.find(digest) !== undefined);
   }
 
   tarsNeeded(used: ReadonlySet<string>): Set<DiffId> {

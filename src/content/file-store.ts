@@ -12,6 +12,7 @@ import { BlobFiles, LAYOUT_FILE, LAYOUT_VERSION, sizeOf } from './blob-files.ts'
 import { BlobRows } from './blob-rows.ts';
 import type {
   ContentStore,
+  Drop,
   FetchOptions,
   Ingest,
   OpenIngestOptions,
@@ -19,7 +20,7 @@ import type {
   Source,
   StoredBlob,
 } from './content.ts';
-import type { DropKind, DroppedBlob } from './dropped-rows.ts';
+import type { DroppedBlob } from './dropped-rows.ts';
 import { Dropping } from './dropping.ts';
 import { fill, spool } from './fill.ts';
 import { Flight, ingestDirectory, poll } from './flight.ts';
@@ -110,8 +111,8 @@ class FileStore implements ContentStore {
     return this.#dropping.list();
   }
 
-  drop(digests: readonly Digest[], how: DropKind): readonly StoredBlob[] {
-    return this.#dropping.drop(digests, how);
+  drop(blobs: readonly Drop[]): readonly StoredBlob[] {
+    return this.#dropping.drop(blobs);
   }
 
   tarsOfDropped(used: ReadonlySet<string>): ReadonlySet<DiffId> {

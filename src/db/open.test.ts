@@ -192,7 +192,7 @@ test('a store without the compatible features gets them when it is opened for wr
   }
   using one = await openDatabase(root);
   using two = await openDatabase(root);
-  one.run(`insert into dropped values ('sha256:a', 1, 'refetch', 0)`);
+  one.run(`insert into dropped values ('sha256:a', 1, 'refetch', '[]', 0)`);
   assert.equal(two.all('select * from dropped').length, 1);
   assert.equal(two.all(`select 1 from feature where name = 'recipes'`).length, 1);
 });

@@ -37,10 +37,11 @@ export const ADDITIONS: Readonly<Record<string, string>> = {
   ) strict;
 
   create table dropped (
-    digest text primary key,
-    size   integer not null,
-    how    text not null check (how in ('recreate', 'refetch')),
-    time   integer not null
+    digest  text primary key,
+    size    integer not null,
+    how     text not null check (how in ('recreate', 'refetch')),
+    origins text not null,
+    time    integer not null
   ) strict, without rowid;`,
 };
 

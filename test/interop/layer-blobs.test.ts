@@ -195,6 +195,26 @@ test('refetch drops at once, fetches when something is needed, and keeps what ha
     assert.deepEqual(image.layers.map(has), [false, true]);
   }));
 
+test('a blob is fetched for an image that shares it, although the one that it was pulled with is gone', () =>
+  within(async ({ there, root, open, has }) => {
+    const image = await pushed('gone', [WAYS[2]!], 160);
+    await using proxy = await there.proxy();
+    await using engine = await open('refetch');
+    await engine.pull(`${proxy.host}/gone`);
+    await engine.settleBlobs({ prove: false });
+    await engine.tag(`${proxy.host}/gone`, 'mine:1');
+    {
+      // As if it had been committed here: no repository has this image.
+      using db = await openDatabase(root);
+      db.run('delete from repo_digest');
+    }
+    await engine.remove(`${proxy.host}/gone`);
+    await engine.gc();
+    assert.deepEqual((await engine.check()).problems, []);
+    await engine.restoreBlob(image.layers[0]!);
+    assert.ok(image.layers.every(has));
+  }));
+
 test('our registry serves dropped blobs, and what is pushed to it keeps its own', () =>
   within(async ({ there, root, open, has }) => {
     const image = await pushed('served', [WAYS[2]!, strange], 50);

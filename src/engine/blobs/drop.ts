@@ -3,6 +3,7 @@ import type { Database } from '../../db/database.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { Store } from '../context.ts';
 import { keepsTar, type LayerBlob, layerBlobs } from './layer-blobs.ts';
+import { repositoriesOf } from './origins.ts';
 import type { Settled } from './settle.ts';
 
 /** A blob that came back is kept as long, in milliseconds: whoever wanted it may want it again. */
@@ -24,14 +25,14 @@ export async function drop(
     () => {
       const held = leases.held('blob');
       const known = new Set(content.dropped().map(({ digest }) => digest));
-      const digests = layerBlobs(db)
+      const blobs = layerBlobs(db)
         .filter(({ layer, isPushed }) => layer !== undefined && !isPushed)
         .filter(({ target }) => only === undefined || target.digest === only)
         .filter(({ target }) => !held.has(target.digest))
         .filter(({ target }) => !known.has(target.digest) || !isRecent(db, target.digest))
         .filter(comesBack)
-        .map(({ target }) => target.digest);
-      return content.drop(digests, how);
+        .map(({ target: { digest } }) => ({ digest, how, origins: repositoriesOf(db, digest) }));
+      return content.drop(blobs);
     },
     // After a power loss no row may come back whose file is gone.
     { durable: true },

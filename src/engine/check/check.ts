@@ -15,7 +15,7 @@ import { errnoOf } from '../../sys/errno.ts';
 import type { Context, Store } from '../context.ts';
 import type { CheckOptions, CheckProblem, CheckReport } from '../engine.ts';
 import { RecipeRows } from '../../content/recipe/recipe-rows.ts';
-import { originsOf } from '../blobs/origins.ts';
+import { repositoriesOf } from '../blobs/origins.ts';
 import { repair } from './repair.ts';
 import { needsOf } from '../space/roots.ts';
 
@@ -193,7 +193,7 @@ function checkDropped(db: Store['db'], digest: Digest): string | undefined {
     if (!(error instanceof MicaError)) throw error;
     return error.message;
   }
-  return originsOf(db, digest).length > 0
+  return repositoriesOf(db, digest).length > 0
     ? undefined
     : `the blob ${digest} was dropped, and can neither be made again nor fetched`;
 }

@@ -8,9 +8,8 @@ import type { Abortable } from '../../io/bytes.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { parseManifest } from '../../oci/manifest.ts';
-import { parseReference } from '../../oci/reference.ts';
 import { type LayerRecord, LayerRows } from '../../snapshot/layer-rows.ts';
-import { originsOf } from '../blobs/origins.ts';
+import { descriptorOf, originSource, repositoriesOf } from '../blobs/origins.ts';
 import type { Finding } from './check.ts';
 import type { Context, Store } from '../context.ts';
 import type { CheckProblem } from '../engine.ts';
@@ -70,28 +69,19 @@ async function fetchAgain(
 ): Promise<boolean> {
   using lease = store.leases.open(`check --repair ${digest}`);
   lease.hold('blob', [digest]);
-  const sources = originsOf(store.db, digest);
-  if (sources.length === 0)
+  const target = descriptorOf(store.db, digest);
+  if (target === undefined || repositoriesOf(store.db, digest).length === 0)
     throw new MicaError('NOT_FOUND', `no image says where ${digest} came from`);
   store.db.transaction(() => store.content.condemn([digest]));
   await store.content.delete(digest);
-  const registry = await context.registry();
-  let failure: unknown;
-  for (const { repository, target } of sources)
-    try {
-      const from = registry.repository(parseReference(repository));
-      await store.content.push(
-        target,
-        (offset) => from.fetch(target, { offset, signal: options.signal }),
-        options,
-      );
-      store.db.transaction(() => store.content.ready([digest]), { durable: true });
-      return true;
-    } catch (error) {
-      if (options.signal?.aborted) throw error;
-      failure = error;
-    }
-  throw failure;
+  const origin = originSource(store.db, () => context.registry());
+  await store.content.push(
+    target,
+    (offset) => origin.fetch(target, { offset, signal: options.signal }),
+    options,
+  );
+  store.db.transaction(() => store.content.ready([digest]), { durable: true });
+  return true;
 }
 
 /** Beside the broken one, and then in its place: what is mounted from the old directory keeps it. */
