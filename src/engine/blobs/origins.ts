@@ -28,10 +28,9 @@ export function repositoriesOf(db: Database, digest: Digest): string[] {
 /** The descriptor by which some image has this blob. */
 export const descriptorOf = (db: Database, digest: Digest): Descriptor | undefined =>
   listImages(db)
-    .flatMap((record) => [
-      ...record.manifests.flatMap(contentsOf),
-      ...record.repoDigests.map(({ target }) => target),
-    ])
+    .flatMap(({ manifests, repoDigests }) =>
+      manifests.flatMap(contentsOf).concat(repoDigests.map(({ target }) => target)),
+    )
     .find((target) => target.digest === digest);
 
 function contentsOf({ descriptor, document }: ManifestRecord): Descriptor[] {
