@@ -251,6 +251,58 @@ test('what was committed without an archive comes along', { skip }, async () => 
   }
 });
 
+test(
+  'what is written on layers of overlay2 is carried over to erofs, and back',
+  { skip: skip || needs('erofs') },
+  async () => {
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'mica-migrate-'));
+    const [root, place] = [join(directory.path, 'store'), join(directory.path, 'place')];
+    mkdirSync(place);
+    const pushed = await newImage(await origin);
+    await pull(root, `${await hostOf()}/${pushed.name}`);
+    const top = chainIds(pushed.image.diffIds).at(-1)!;
+    const migrate = async (driver: string): Promise<void> => {
+      await using engine = await openEngine({ root });
+      await engine.migrate({ driver });
+    };
+    /** While it is mounted, which another process may not know, nothing changes. */
+    const look = async (
+      other: string,
+      edit: (path: string) => void = () => {},
+    ): Promise<string> => {
+      let seen = '';
+      await withSnapshots(root, async (snapshots) => {
+        await within(await snapshots.mounts('container'), place, async (path) => {
+          edit(path);
+          seen = describeDirectory(path);
+          await assert.rejects(migrate(other), { message: /container is mounted on .*place/ });
+        });
+      });
+      return seen;
+    };
+    await withSnapshots(root, (snapshots) => snapshots.prepare('container', top));
+    let before = await look('erofs', (path) => {
+      rmSync(join(path, 'etc/base'));
+      writeFileSync(join(path, 'etc/top'), 'changed');
+    });
+    assert.doesNotMatch(before, /etc\/base/);
+    await migrate('erofs');
+    assert.equal(await look('overlay2'), before);
+    before = await look('overlay2', (path) => writeFileSync(join(path, 'etc/more'), 'in erofs'));
+    await migrate('overlay2');
+    assert.equal(await look('erofs'), before);
+    await withSnapshots(root, (snapshots) => snapshots.commit('committed', 'container'));
+    await migrate('erofs');
+    let after_ = '';
+    await withSnapshots(root, async (snapshots) => {
+      const mounts = await snapshots.view('look', 'committed');
+      await within(mounts, place, (path) => void (after_ = describeDirectory(path)));
+      await snapshots.remove('look');
+    });
+    assert.equal(after_, before);
+  },
+);
+
 /** Takes a blob away as a policy does that does not keep them. */
 async function dropBlob(root: string, digest: Digest): Promise<void> {
   using db = await openDatabase(root);
