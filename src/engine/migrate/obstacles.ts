@@ -61,9 +61,9 @@ function mountInTheWay({ db }: Store, { name, layer }: SnapshotRow): string[] {
     : [`snapshot ${name} is mounted on ${target}; unmount that first`];
 }
 
-function nothingToMakeItFrom({ state, key, old }: Step): string[] {
+function nothingToMakeItFrom({ state, key, diffId, old }: Step): string[] {
   if (state !== 'none') return [];
   return [
-    `layer ${key} (${old.directory}) has neither its tar nor its blob in the store, and no image says where to fetch it; remove what stands on it, or pull that again`,
+    `layer ${diffId ?? key} (${old.directory}) has neither its tar nor its blob in the store, and no image says where to fetch it; remove what stands on it, or pull that again`,
   ];
 }
