@@ -132,11 +132,15 @@ test('an image that is pulled meanwhile comes along', { skip }, async () => {
   const { root } = engine;
   const late = await newImage(await origin);
   const reference = `${await hostOf()}/${late.name}`;
-  let pulled: Promise<void> | undefined;
+  // It has the store open, so the change waits for it.
+  const other = await openEngine({ root });
+  await other.driver();
+  let pulled: Promise<unknown> | undefined;
   await engine.migrate({
     driver: 'vfs',
     onProgress: ({ type }) => {
-      if (type === 'planned') pulled = pull(root, reference);
+      if (type === 'planned')
+        pulled = other.pull(reference).finally(() => other[Symbol.asyncDispose]());
     },
   });
   await pulled;
