@@ -135,12 +135,15 @@ test('an image that is pulled meanwhile comes along', { skip }, async () => {
   // It has the store open, so the change waits for it.
   const other = await openEngine({ root });
   await other.driver();
-  let pulled: Promise<unknown> | undefined;
+  const pullAndClose = async (): Promise<void> => {
+    await using last = other;
+    await last.pull(reference);
+  };
+  let pulled: Promise<void> | undefined;
   await engine.migrate({
     driver: 'vfs',
     onProgress: ({ type }) => {
-      if (type === 'planned')
-        pulled = other.pull(reference).finally(() => other[Symbol.asyncDispose]());
+      if (type === 'planned') pulled = pullAndClose();
     },
   });
   await pulled;

@@ -52,6 +52,15 @@ export async function restoreAll(
   await keepFromNowOn(store, here);
 }
 
+/** What {@link restoreMakeable} would write, in bytes. */
+export async function makeableBytes(store: Store): Promise<number> {
+  let bytes = 0;
+  for (const target of droppedBlobs(store))
+    if (store.content.isDropped(target.digest) && (await store.content.has(target)))
+      bytes += target.size;
+  return bytes;
+}
+
 /**
  * Brings back, to stay, what is made from tars that are about to go.
  * @param lease - keeps it from being dropped again

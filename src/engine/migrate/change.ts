@@ -2,9 +2,10 @@ import { syncStore } from '../../db/sync.ts';
 import { MicaError } from '../../errors.ts';
 import type { Abortable } from '../../io/bytes.ts';
 import { changeDriver } from '../../snapshot/migration.ts';
+import { restoreMakeable } from '../blobs/restore.ts';
 import { makeLayers, type Making } from './make-layers.ts';
 import { obstaclesTo } from './obstacles.ts';
-import { keepsAlike, planSteps, type Step, type Target } from './plan.ts';
+import { keepsAlike, losesTars, planSteps, type Step, type Target } from './plan.ts';
 
 export interface ChangeOptions extends Abortable {
   /** How long others may go on using the store, in milliseconds. */
@@ -30,6 +31,7 @@ export async function change(making: Making, options: ChangeOptions): Promise<nu
   const steps = await planSteps(store, target);
   refuse(await obstaclesTo(store, target, steps));
   await makeLayers(making, steps, options);
+  if (losesTars(store, target)) await restoreMakeable(store, making.lease, options);
   await syncStore(db);
   options.signal?.throwIfAborted();
   const { driver: from } = choice;

@@ -8,12 +8,20 @@ import { abandonMigration, beginMigration } from '../../snapshot/migration.ts';
 import { tryLock } from '../../sys/alive.ts';
 import { freeSpace } from '../../sys/features.ts';
 import type { Context, Store } from '../context.ts';
-import { restoreMakeable } from '../blobs/restore.ts';
+import { makeableBytes, restoreMakeable } from '../blobs/restore.ts';
 import { change, refuse } from './change.ts';
 import { makeLayers, type Making } from './make-layers.ts';
 import type { MigrateOptions, Migration } from './migration.ts';
 import { obstaclesTo } from './obstacles.ts';
-import { bytesOf, isMissing, planSteps, type Step, type StepSource, type Target } from './plan.ts';
+import {
+  bytesOf,
+  isMissing,
+  losesTars,
+  planSteps,
+  type Step,
+  type StepSource,
+  type Target,
+} from './plan.ts';
 import { lack } from './room.ts';
 
 /**
@@ -52,10 +60,14 @@ function onlyOne(root: string): Disposable {
 async function report(store: Store, target: Target, steps: readonly Step[]): Promise<Migration> {
   const isSame = target.driver.name === store.choice.driver.name;
   const obstacles = isSame ? [] : await obstaclesTo(store, target, steps);
-  return { ...outcome(store, target, steps), obstacles };
+  return { ...(await outcome(store, target, steps)), obstacles };
 }
 
-const outcome = (store: Store, target: Target, steps: readonly Step[]): Migration => ({
+const outcome = async (
+  store: Store,
+  target: Target,
+  steps: readonly Step[],
+): Promise<Migration> => ({
   from: store.choice.driver.name,
   to: target.driver.name,
   layers: steps.map((step) => ({
@@ -63,15 +75,19 @@ const outcome = (store: Store, target: Target, steps: readonly Step[]): Migratio
     source: step.state,
     bytes: isMissing(step) ? step.size : 0,
   })),
-  bytes: bytesOf(steps),
+  bytes: await neededBy(store, target, steps),
   free: freeSpace(store.db.root).bytes,
   obstacles: [],
 });
 
+/** Estimate of what is still to be written, in bytes: layers, and blobs that only the tars stand for. */
+const neededBy = async (store: Store, target: Target, steps: readonly Step[]): Promise<number> =>
+  bytesOf(steps) + (losesTars(store, target) ? await makeableBytes(store) : 0);
+
 /** The store keeps its driver: what an unfinished migration has made goes. */
 async function giveUp(store: Store, target: Target): Promise<Migration> {
   const { db } = store;
-  const result = outcome(store, target, await planSteps(store, target));
+  const result = await outcome(store, target, await planSteps(store, target));
   await discard(
     store,
     db.transaction(() => abandonMigration(db), { durable: true }),
@@ -88,7 +104,7 @@ async function run(
   const { signal, onProgress: emit = () => {} } = options;
   const { db, leases } = store;
   const steps = await planSteps(store, target);
-  const result = outcome(store, target, steps);
+  const result = await outcome(store, target, steps);
   refuse(await obstaclesTo(store, target, steps));
   emit({ type: 'planned', layers: steps.filter(isMissing).length, bytes: result.bytes });
   using lease = leases.open(`migrate to ${target.driver.name}`);
@@ -99,8 +115,7 @@ async function run(
       db.transaction(() => beginMigration(db, target.driver), { durable: true }),
     );
     await makeAll(making, steps, options);
-    // Their tars go.
-    if (target.driver.form !== 'tar') await restoreMakeable(store, lease, options);
+    if (losesTars(store, target)) await restoreMakeable(store, lease, options);
     const removed = await change(making, options);
     emit({ type: 'changed', removing: removed.length });
     await discard(store, removed);
@@ -152,7 +167,11 @@ async function explained(error: unknown, store: Store, target: Target): Promise<
   if (!(error instanceof MicaError)) return error;
   const from = store.choice.driver.name;
   const hint = isCode(error, 'RESOURCE_EXHAUSTED')
-    ? lack(bytesOf(await planSteps(store, target)), freeSpace(store.db.root).bytes, from)
+    ? lack(
+        await neededBy(store, target, await planSteps(store, target)),
+        freeSpace(store.db.root).bytes,
+        from,
+      )
     : '';
   const message = `migrate to ${target.driver.name}: ${error.message}${hint}`;
   return new MicaError(error.code, message, { cause: error });

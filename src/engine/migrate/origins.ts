@@ -1,3 +1,4 @@
+import { DroppedRows } from '../../content/dropped-rows.ts';
 import type { Database } from '../../db/database.ts';
 import { listImages } from '../../db/images.ts';
 import { parseImageConfig } from '../../oci/config.ts';
@@ -26,5 +27,9 @@ export function originsOf(db: Database): Map<DiffId, BlobOrigin[]> {
         known.set(key, origin);
       }
   }
+  // What a dropped blob was pulled as may have gone.
+  const dropped = new Map(new DroppedRows(db).list().map((blob) => [blob.digest, blob.origins]));
+  for (const { target, repositories } of known.values())
+    for (const repository of dropped.get(target.digest) ?? []) repositories.add(repository);
   return Map.groupBy(known.values(), ({ diffId }) => diffId);
 }

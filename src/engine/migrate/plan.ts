@@ -56,6 +56,10 @@ export interface Target {
 export const keepsAlike = ({ choice: { driver: from } }: Store, { driver }: Target): boolean =>
   from.name === driver.name || (from.form === 'tar' && driver.form === 'tar');
 
+/** The tars go, and with them what dropped blobs are made from. */
+export const losesTars = ({ choice }: Store, { driver }: Target): boolean =>
+  choice.driver.form === 'tar' && driver.form !== 'tar';
+
 /** Whether it has still to be made. */
 export const isMissing = ({ state }: Step): boolean => state !== 'kept' && state !== 'there';
 
