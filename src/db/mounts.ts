@@ -1,4 +1,4 @@
-import { readlinkSync } from 'node:fs';
+import { mountNamespace } from '../sys/mount-namespaces.ts';
 import type { Database } from './database.ts';
 import { bootId } from './boot.ts';
 
@@ -46,6 +46,10 @@ export const mountTargets = (db: Database): Map<string, string> =>
       .map(({ snapshot, target }) => [snapshot, target]),
   );
 
+/** Whether a view is written down at all, wherever it is. */
+export const hasMounts = (db: Database): boolean =>
+  db.get('select 1 from mount limit 1') !== undefined;
+
 export function putMount(db: Database, mount: Omit<MountRecord, 'createdAt'>): void {
   const { target, snapshot, image, layers } = mount;
   db.run(
@@ -61,26 +65,20 @@ export function putMount(db: Database, mount: Omit<MountRecord, 'createdAt'>): v
   );
 }
 
-/** @returns whether there was one */
-export const deleteMount = (db: Database, target: string): boolean =>
-  db.run(
-    'delete from mount where target = ? and namespace = ? and boot = ?',
-    target,
-    mountNamespace(),
-    bootId(),
-  ) > 0;
-
-/** Forgets the mounts of earlier boots. @returns keys of the snapshots that they showed */
-export const dropMountsOfOtherBoots = (db: Database): string[] =>
+/**
+ * Mounts that ended with their boot, or with their mount namespace.
+ * @param isAlive - whether a mount namespace of this boot is still there
+ */
+export const lostMounts = (
+  db: Database,
+  isAlive: (namespace: string) => boolean,
+): { readonly snapshot: string }[] =>
   db
-    .all<{ snapshot: string }>('delete from mount where boot <> ? returning snapshot', bootId())
-    .map(({ snapshot }) => snapshot);
+    .all<{ snapshot: string; namespace: string; boot: string }>(
+      'select snapshot, namespace, boot from mount',
+    )
+    .filter(({ namespace, boot }) => boot !== bootId() || !isAlive(namespace));
 
-/** `mnt:[4026531841]`; '' off Linux. */
-export function mountNamespace(): string {
-  try {
-    return readlinkSync('/proc/self/ns/mnt');
-  } catch {
-    return '';
-  }
-}
+export const deleteMountOf = (db: Database, snapshot: string): void => {
+  db.run('delete from mount where snapshot = ?', snapshot);
+};

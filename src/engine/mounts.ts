@@ -1,13 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { mkdir, rmdir } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { deleteMount, listMounts, type MountRecord, putMount } from '../db/mounts.ts';
-import { dropMountsOfOtherBoots } from '../db/mounts.ts';
+import { mkdir, realpath, rmdir } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import {
+  deleteMountOf,
+  hasMounts,
+  listMounts,
+  lostMounts,
+  type MountRecord,
+  putMount,
+} from '../db/mounts.ts';
 import { isCode, MicaError } from '../errors.ts';
 import { hexOf } from '../oci/digest.ts';
+import { holdWhenFree } from '../sys/alive.ts';
 import { performMounts } from '../sys/mount.ts';
 import { unmount as unmountKernel } from '../sys/mount/unmount.ts';
 import type { Mount } from '../sys/mount-data.ts';
+import { liveMountNamespaces } from '../sys/mount-namespaces.ts';
 import { readMountinfo } from '../sys/mountinfo.ts';
 import type { Context, Store } from './context.ts';
 import type { MountOptions, MountResult, TreeOptions } from './engine.ts';
@@ -20,7 +28,8 @@ export async function mount(
   options: MountOptions = {},
 ): Promise<MountResult> {
   const store = await context.store();
-  await forgetEnded(store);
+  using _ = await lockViews(store);
+  await forgetEndedLocked(store);
   const image = storedImage(store.db, findByName(store.db, name));
   const layers = options.layers ?? image.layers.length;
   const top = image.layers[layers - 1];
@@ -29,23 +38,24 @@ export async function mount(
       'INVALID_ARGUMENT',
       `mount ${name}: the image has ${image.layers.length} layers, not ${layers}`,
     );
-  const usual = join(store.db.root, 'run', 'views', `${hexOf(image.id).slice(0, 12)}-${layers}`);
-  const target = options.target === undefined ? usual : resolve(options.target);
+  const usual = join(viewsDirectory(store), `${hexOf(image.id).slice(0, 12)}-${layers}`);
+  if (options.target === undefined) await mkdir(usual, { recursive: true, mode: 0o755 });
+  const target = await realPath(options.target ?? usual);
   const known = mountedNow(store).find((one) => one.target === target);
   if (known?.image === image.id && known.layers === layers)
     return { target, image: image.id, layers };
   if (known !== undefined)
     throw new MicaError('ALREADY_EXISTS', `mount ${name}: something else is mounted on ${target}`);
-  if (options.target === undefined) await mkdir(target, { recursive: true, mode: 0o755 });
   const snapshot = `view-${randomBytes(8).toString('hex')}`;
-  const mounts = await store.snapshots.view(snapshot, top.chainId);
+  // Written down first: whoever finds it without its mount, when nobody is mounting, takes it back.
+  putMount(store.db, { target, snapshot, image: image.id, layers });
   try {
+    const mounts = await store.snapshots.view(snapshot, top.chainId);
     await performMounts(mounts.map(harmless), target);
   } catch (error) {
-    await store.snapshots.remove(snapshot);
+    await forget(store, { target, snapshot });
     throw withTarget(error, name, target);
   }
-  putMount(store.db, { target, snapshot, image: image.id, layers });
   return { target, image: image.id, layers };
 }
 
@@ -60,9 +70,10 @@ export async function unmount(
   { layers }: TreeOptions = {},
 ): Promise<readonly string[]> {
   const store = await context.store();
-  await forgetEnded(store);
+  using _ = await lockViews(store);
+  await forgetEndedLocked(store);
   const all = mountedNow(store);
-  const path = resolve(target);
+  const path = await realPath(target);
   const chosen = all.some((one) => one.target === path)
     ? all.filter((one) => one.target === path)
     : viewsOf(store, target, all).filter((one) => layers === undefined || one.layers === layers);
@@ -76,6 +87,20 @@ export async function unmount(
     await forget(store, view);
   }
   return chosen.map((view) => view.target);
+}
+
+const viewsDirectory = ({ db }: Store): string => join(db.root, 'run', 'views');
+
+/** Held by who mounts or unmounts views: what is written down and what is mounted then agree. */
+async function lockViews(store: Store): Promise<Disposable> {
+  const directory = viewsDirectory(store);
+  await mkdir(directory, { recursive: true, mode: 0o700 });
+  return holdWhenFree(`${directory}.lock`);
+}
+
+/** As the kernel names mount points. */
+async function realPath(path: string): Promise<string> {
+  return realpath(path).catch(() => resolve(path));
 }
 
 /** @see Engine.mounted */
@@ -105,18 +130,32 @@ function mountedNow({ db }: Store): MountRecord[] {
   return listMounts(db).filter(({ target }) => kernel.has(target));
 }
 
-/** Views that ended without us: with the machine, or by umount(8). */
+/** Views that ended without us: with the machine or their mount namespace, or by umount(8). */
 export async function forgetEnded(store: Store): Promise<void> {
-  const kernel = kernelTargets();
-  for (const view of listMounts(store.db)) if (!kernel.has(view.target)) await forget(store, view);
-  for (const snapshot of dropMountsOfOtherBoots(store.db)) await removeView(store, snapshot);
+  if (!hasMounts(store.db)) return;
+  using _ = await lockViews(store);
+  await forgetEndedLocked(store);
 }
 
-async function forget(store: Store, view: MountRecord): Promise<void> {
-  await removeView(store, view.snapshot);
-  deleteMount(store.db, view.target);
-  if (view.target.startsWith(join(store.db.root, 'run', 'views')))
-    await rmdir(view.target).catch(() => undefined);
+async function forgetEndedLocked(store: Store): Promise<void> {
+  const kernel = kernelTargets();
+  for (const view of listMounts(store.db)) if (!kernel.has(view.target)) await forget(store, view);
+  const alive = liveMountNamespaces();
+  const isAlive = (namespace: string): boolean => alive?.has(namespace) ?? true;
+  for (const { snapshot } of lostMounts(store.db, isAlive)) {
+    await removeView(store, snapshot);
+    deleteMountOf(store.db, snapshot);
+  }
+}
+
+async function forget(
+  store: Store,
+  { target, snapshot }: Pick<MountRecord, 'target' | 'snapshot'>,
+): Promise<void> {
+  await removeView(store, snapshot);
+  deleteMountOf(store.db, snapshot);
+  if (dirname(target) === (await realPath(viewsDirectory(store))))
+    await rmdir(target).catch(() => undefined);
 }
 
 async function removeView({ snapshots }: Store, key: string): Promise<void> {

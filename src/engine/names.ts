@@ -7,6 +7,7 @@ import { formatReference, parseReference, repositoryOf, withDefaults } from '../
 import type { Context, Store } from './context.ts';
 import type { RemoveOptions, RemoveResult } from './engine.ts';
 import { findByName } from './images.ts';
+import { forgetEnded } from './mounts.ts';
 
 /** @see Engine.tag */
 export async function tag(context: Context, name: string, target: string): Promise<void> {
@@ -42,6 +43,7 @@ export async function remove(
   { force = false }: RemoveOptions = {},
 ): Promise<RemoveResult> {
   const store = await context.store();
+  await forgetEnded(store);
   const result = store.db.transaction(() => removeName(store, name, force), { durable: true });
   await store.content.project();
   return result;

@@ -7,6 +7,7 @@ import { settleBlobs } from '../blobs/settle.ts';
 import { directorySize } from './disk.ts';
 import type { Context, Store } from '../context.ts';
 import type { GcOptions, GcResult, PruneOptions } from '../engine.ts';
+import { forgetEnded } from '../mounts.ts';
 import { reachable } from './roots.ts';
 
 /** Partial downloads are kept this long, in milliseconds: a week. */
@@ -15,6 +16,7 @@ const PARTIALS = 7 * 24 * 60 * 60 * 1000;
 /** @see Engine.gc */
 export async function gc(context: Context, options: GcOptions = {}): Promise<GcResult> {
   const store = await context.store();
+  await forgetEnded(store);
   const result = await collect(store, { ...options, images: [], partialsOlderThan: PARTIALS });
   if (options.dryRun) return result;
   // What came back for a while goes again.
@@ -25,6 +27,7 @@ export async function gc(context: Context, options: GcOptions = {}): Promise<GcR
 /** @see Engine.prune */
 export async function prune(context: Context, options: PruneOptions = {}): Promise<GcResult> {
   const store = await context.store();
+  await forgetEnded(store);
   const { partialsOlderThan = PARTIALS } = options;
   return collect(store, { ...options, images: unwanted(store, options), partialsOlderThan });
 }
