@@ -41,6 +41,19 @@ export type {
 } from './engine/migrate/migration.ts';
 
 export type {
+  CopyOptions,
+  CopyResult,
+  ImportOptions,
+  LoadedImage,
+  LoadOptions,
+  PushOptions,
+  PushResult,
+  SaveFormat,
+  SaveOptions,
+  TransferEvent,
+} from './engine/transfer/transfer.ts';
+
+export type {
   FileTree,
   FileType,
   PathLayer,
@@ -73,6 +86,8 @@ export type { RegistryOptions } from './registry/options.ts';
 export { systemOptions } from './registry/credentials.ts';
 export { copy } from './content/copy.ts';
 export type { ContentStore, Sink, Source, Tags } from './content/content.ts';
+export { openArchive } from './content/archive/open-archive.ts';
+export { writeArchive } from './content/archive/write-archive.ts';
 export { openLayout } from './content/layout.ts';
 export { MemoryStore } from './content/memory-store.ts';
 

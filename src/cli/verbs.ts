@@ -32,6 +32,11 @@ const history: Verb['load'] = async () => (await import('./commands/image/histor
 const pull: Verb['load'] = async () => (await import('./commands/registry/pull.ts')).pull;
 const rmi: Verb['load'] = async () => (await import('./commands/image/rmi.ts')).rmi;
 const tag: Verb['load'] = async () => (await import('./commands/image/tag.ts')).tag;
+const push: Verb['load'] = async () => (await import('./commands/registry/push.ts')).push;
+const save: Verb['load'] = async () => (await import('./commands/transfer/save.ts')).save;
+const loadImages: Verb['load'] = async () => (await import('./commands/transfer/load.ts')).load;
+const importTar: Verb['load'] = async () =>
+  (await import('./commands/transfer/import.ts')).importTar;
 const df: Verb['load'] = async () => (await import('./commands/store/df.ts')).df;
 const info: Verb['load'] = async () => (await import('./commands/store/info.ts')).info;
 const imagePrune: Verb['load'] = async () => (await import('./commands/store/prune.ts')).imagePrune;
@@ -40,11 +45,21 @@ const prune: Verb['load'] = async () => (await import('./commands/store/prune.ts
 /** Every command there is, in the order of `mica --help`. Completion and help come from it. */
 export const VERBS: readonly Verb[] = [
   verb('pull', 'Download an image and unpack its layers', IMAGES, pull),
+  verb('push', 'Send an image to its registry', IMAGES, push),
   verb('images', 'List images', IMAGES, images),
   verb('inspect', 'Show all details of images, as docker does', IMAGES, inspect),
   verb('history', 'Show the steps that made an image', IMAGES, history),
   verb('tag', 'Give an image another name', IMAGES, tag),
   verb('rmi', 'Remove images', IMAGES, rmi),
+  verb('save', 'Write images into an archive', IMAGES, save),
+  verb('load', 'Load the images of an archive or image layout', IMAGES, loadImages),
+  verb('import', 'Make an image of the tar of a file system', IMAGES, importTar),
+  verb(
+    'copy',
+    'Copy an image between registries, layouts, archives and the store',
+    IMAGES,
+    async () => (await import('./commands/transfer/copy.ts')).copy,
+  ),
   verb(
     'login',
     'Log in to a registry',
@@ -177,6 +192,10 @@ export const VERBS: readonly Verb[] = [
 
   verb('image ls', 'List images', IMAGES, images),
   verb('image pull', 'Download an image and unpack its layers', IMAGES, pull),
+  verb('image push', 'Send an image to its registry', IMAGES, push),
+  verb('image save', 'Write images into an archive', IMAGES, save),
+  verb('image load', 'Load the images of an archive or image layout', IMAGES, loadImages),
+  verb('image import', 'Make an image of the tar of a file system', IMAGES, importTar),
   verb('image inspect', 'Show all details of images', IMAGES, inspect),
   verb('image history', 'Show the steps that made an image', IMAGES, history),
   verb('image tag', 'Give an image another name', IMAGES, tag),

@@ -12,18 +12,21 @@ import { OCI_INDEX } from '../oci/media-type.ts';
 import { holdWhenFree } from '../sys/alive.ts';
 import { fromNode } from '../sys/errno.ts';
 import { BlobFiles, LAYOUT_FILE, LAYOUT_VERSION, sizeOf } from './blob-files.ts';
-import type { FetchOptions, Sink, Source, Tags } from './content.ts';
+import { type Collection, resolveIn } from './collection.ts';
+import type { FetchOptions, Sink, Tags } from './content.ts';
 import { DOCUMENT_LIMIT, verified } from './verify.ts';
 
 /**
  * A directory in the form of the OCI image layout, by whatever program.
  * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
  */
-export interface Layout extends Source, Sink, Tags {
-  readonly directory: string;
-  /** What `index.json` lists; names are in the annotation `org.opencontainers.image.ref.name`. */
-  list(): readonly Descriptor[];
+export interface Layout extends Collection, Sink, Tags {
+  /** Lists an image that has no name, unless it is listed already. */
+  add(target: Descriptor, options?: Abortable): Promise<void>;
 }
+
+/** The list of images in a layout. */
+export const INDEX_FILE = 'index.json';
 
 export interface OpenLayoutOptions {
   /** Make it if there is none. */
@@ -39,7 +42,7 @@ export function openLayout(directory: string, { create = false }: OpenLayoutOpti
       writeIndex(directory, []);
       writeAtomic(marker, LAYOUT_VERSION);
     }
-    checkVersion(directory, readFileSync(marker, 'utf8'));
+    checkLayoutVersion(directory, readFileSync(marker, 'utf8'));
   } catch (error) {
     throw fromNode(error);
   }
@@ -47,11 +50,11 @@ export function openLayout(directory: string, { create = false }: OpenLayoutOpti
 }
 
 class DirectoryLayout implements Layout {
-  readonly directory: string;
+  readonly name: string;
   readonly #files: BlobFiles;
 
   constructor(directory: string) {
-    this.directory = directory;
+    this.name = directory;
     this.#files = new BlobFiles(directory);
   }
 
@@ -67,7 +70,7 @@ class DirectoryLayout implements Layout {
   async push(target: Descriptor, content: Reopenable, { signal }: Abortable = {}): Promise<void> {
     signal?.throwIfAborted();
     if (await this.has(target)) return;
-    const temporary = join(this.directory, `.${randomBytes(8).toString('hex')}.new`);
+    const temporary = join(this.name, `.${randomBytes(8).toString('hex')}.new`);
     try {
       await using file = await open(temporary, 'wx', 0o644);
       for await (const chunk of verified(content(0), target)) {
@@ -83,37 +86,44 @@ class DirectoryLayout implements Layout {
   }
 
   list(): readonly Descriptor[] {
-    return readIndex(this.directory).manifests;
+    return readIndex(this.name).manifests;
   }
 
   async resolve(reference: string, { signal }: Abortable = {}): Promise<Descriptor> {
     signal?.throwIfAborted();
-    const found = this.list().find((entry) => nameOf(entry) === reference);
-    if (found !== undefined) return found;
-    const names = this.list().map((entry) => nameOf(entry) ?? entry.digest);
-    throw new MicaError(
-      'NOT_FOUND',
-      `nothing is named ${reference} in ${this.directory}, which has ${names.join(', ') || 'no image'}`,
-    );
+    return resolveIn(this, reference);
   }
 
-  async tag(reference: string, target: Descriptor, { signal }: Abortable = {}): Promise<void> {
-    using _ = await holdWhenFree(join(this.directory, '.index.lock'), signal);
+  tag(reference: string, target: Descriptor, options?: Abortable): Promise<void> {
+    return this.#list(target, reference, options);
+  }
+
+  add(target: Descriptor, options?: Abortable): Promise<void> {
+    return this.#list(target, undefined, options);
+  }
+
+  async #list(
+    target: Descriptor,
+    name: string | undefined,
+    { signal }: Abortable = {},
+  ): Promise<void> {
+    using _ = await holdWhenFree(join(this.name, '.index.lock'), signal);
     if (!(await this.has(target)))
-      throw new MicaError(
-        'NOT_FOUND',
-        `tag ${reference}: ${target.digest} is not in ${this.directory}`,
-      );
-    const others = this.list().filter((entry) => nameOf(entry) !== reference);
-    const annotations = { ...target.annotations, [REF_NAME]: reference };
-    writeIndex(this.directory, [...others, { ...target, annotations }]);
+      throw new MicaError('NOT_FOUND', `${target.digest} is not in ${this.name}, and gets no name`);
+    const all = this.list();
+    if (name === undefined) {
+      if (!all.some(({ digest }) => digest === target.digest))
+        writeIndex(this.name, [...all, target]);
+      return;
+    }
+    const others = all.filter((entry) => entry.annotations?.[REF_NAME] !== name);
+    const annotations = { ...target.annotations, [REF_NAME]: name };
+    writeIndex(this.name, [...others, { ...target, annotations }]);
   }
 }
 
-const nameOf = ({ annotations }: Descriptor): string | undefined => annotations?.[REF_NAME];
-
 function readIndex(directory: string): Index {
-  const path = join(directory, 'index.json');
+  const path = join(directory, INDEX_FILE);
   try {
     if ((sizeOf(path) ?? 0) > DOCUMENT_LIMIT)
       throw new MicaError('INVALID_ARGUMENT', `larger than ${DOCUMENT_LIMIT} bytes`);
@@ -127,10 +137,11 @@ function readIndex(directory: string): Index {
 
 function writeIndex(directory: string, manifests: readonly Descriptor[]): void {
   const index = { schemaVersion: 2, mediaType: OCI_INDEX, manifests };
-  writeAtomic(join(directory, 'index.json'), JSON.stringify(index));
+  writeAtomic(join(directory, INDEX_FILE), JSON.stringify(index));
 }
 
-function checkVersion(directory: string, marker: string): void {
+/** @throws FAILED_PRECONDITION for a version of image layouts that we do not know */
+export function checkLayoutVersion(name: string, marker: string): void {
   let version: unknown;
   try {
     version = (JSON.parse(marker) as { imageLayoutVersion?: unknown }).imageLayoutVersion;
@@ -138,6 +149,6 @@ function checkVersion(directory: string, marker: string): void {
   if (typeof version === 'string' && version.startsWith('1.')) return;
   throw new MicaError(
     'FAILED_PRECONDITION',
-    `${directory} is an image layout of version ${String(version)}; Mica reads 1.0.0`,
+    `${name} is an image layout of version ${String(version)}; Mica reads 1.0.0`,
   );
 }

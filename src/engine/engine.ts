@@ -1,4 +1,4 @@
-import type { Abortable } from '../io/bytes.ts';
+import type { Abortable, Bytes } from '../io/bytes.ts';
 import type { ImageConfig } from '../oci/config.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { ChainId, DiffId, Digest } from '../oci/digest.ts';
@@ -7,6 +7,16 @@ import type { Platform } from '../oci/platform.ts';
 import type { UnionTree } from '../union/tree.ts';
 import type { MigrateOptions, Migration } from './migrate/migration.ts';
 import type { LayerBlobsPolicy } from './config.ts';
+import type {
+  CopyOptions,
+  CopyResult,
+  ImportOptions,
+  LoadedImage,
+  LoadOptions,
+  PushOptions,
+  PushResult,
+  SaveOptions,
+} from './transfer/transfer.ts';
 
 /** The use cases of the library: what the CLI's verbs, and later the daemon's routes, translate into. */
 export interface Engine extends AsyncDisposable {
@@ -21,6 +31,38 @@ export interface Engine extends AsyncDisposable {
   plan(reference: string, options?: PullOptions): Promise<PullPlan>;
   /** Tags of the repository `reference` names, in the registry. */
   listRemoteTags(reference: string, options?: Abortable): AsyncIterable<string>;
+
+  /**
+   * Sends the image that `reference` names here to where it names it there: blobs first, what the
+   * registry has not, and then the manifest with the tag.
+   */
+  push(reference: string, options?: PushOptions): Promise<PushResult>;
+  /** Writes images into one archive, as they were pulled. A file is replaced when the new one is whole. */
+  save(
+    names: readonly string[],
+    to: string | ((chunk: Uint8Array) => Promise<void>),
+    options?: SaveOptions,
+  ): Promise<void>;
+  /**
+   * Loads all images of an archive or image layout, one after the other. Nothing of an image is
+   * visible before all of it is durable.
+   */
+  load(
+    from: string | { readonly bytes: Bytes; readonly name: string },
+    options?: LoadOptions,
+  ): Promise<LoadedImage[]>;
+  /** Makes an image of one layer of the tar of a file system: a file, an address of http(s), or bytes. */
+  import(
+    from: string | URL | { readonly bytes: Bytes; readonly name: string },
+    reference: string | undefined,
+    options?: ImportOptions,
+  ): Promise<StoredImage>;
+  /**
+   * Copies an image between registries, image layouts, archives and the store, digest for digest:
+   * `docker://redis:7`, `oci:DIRECTORY[:TAG]`, `oci-archive:FILE[:TAG]`,
+   * `docker-archive:FILE[:NAME]`, `mica:NAME` or a plain name.
+   */
+  copy(from: string, to: string, options?: CopyOptions): Promise<CopyResult>;
 
   /** All images, newest first. */
   images(): Promise<StoredImage[]>;

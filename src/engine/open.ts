@@ -18,6 +18,15 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
       (await import('./pull/pull.ts')).pull(context, reference, rest),
     plan: async (reference, rest) =>
       (await import('./pull/plan.ts')).plan(context, reference, rest),
+    push: async (reference, rest) =>
+      (await import('./transfer/push.ts')).push(context, reference, rest),
+    save: async (names, to, rest) =>
+      (await import('./transfer/save.ts')).save(context, names, to, rest),
+    load: async (from, rest) => (await import('./transfer/load.ts')).load(context, from, rest),
+    import: async (from, reference, rest) =>
+      (await import('./transfer/import.ts')).importTar(context, from, reference, rest),
+    copy: async (from, to, rest) =>
+      (await import('./transfer/copy-image.ts')).copyImage(context, from, to, rest),
     async *listRemoteTags(reference, rest) {
       const registry = await context.registry();
       yield* registry.repository(parseReference(reference)).listTags(rest);

@@ -34,7 +34,7 @@ export function sniffCompression(start: Uint8Array, mediaType = ''): Compression
   if (refused !== undefined)
     throw new MicaError(
       'NOT_IMPLEMENTED',
-      `a layer compressed with ${refused} is not read; gzip, zstd and plain tar are`,
+      `what is compressed with ${refused} is not read; gzip, zstd and plain tar are`,
     );
   return (start.length < ZSTD.length && compressionOf(mediaType)) || 'none';
 }

@@ -2,7 +2,7 @@ import { MicaError } from '../errors.ts';
 import { DOCKER_REFERENCE_TYPE } from './annotations.ts';
 import type { Descriptor } from './descriptor.ts';
 import { isIndex, isManifest } from './media-type.ts';
-import { formatPlatform, normalisePlatform, type Platform } from './platform.ts';
+import { formatPlatform, hostPlatform, normalisePlatform, type Platform } from './platform.ts';
 
 /** Whether an image for `offered` runs where `wanted` is asked for, though another may run better. */
 export const matchPlatform = (wanted: Platform, offered: Platform): boolean =>
@@ -34,8 +34,15 @@ export function choosePlatform(descriptors: readonly Descriptor[], wanted: Platf
   );
 }
 
+/** The image for this machine, or else the first; `undefined`: there is none. */
+export function chooseImage(descriptors: readonly Descriptor[]): Descriptor | undefined {
+  const images = descriptors.filter(isImage);
+  const host = hostPlatform();
+  return images.find(({ platform }) => platform && matchPlatform(host, platform)) ?? images[0];
+}
+
 /** BuildKit lists provenance and SBOMs as images for the platform unknown/unknown. */
-function isImage({ mediaType, annotations, platform, artifactType }: Descriptor): boolean {
+export function isImage({ mediaType, annotations, platform, artifactType }: Descriptor): boolean {
   if (annotations?.[DOCKER_REFERENCE_TYPE] !== undefined || artifactType) return false;
   if (platform?.os === 'unknown' && platform.architecture === 'unknown') return false;
   return isManifest(mediaType) || isIndex(mediaType);

@@ -19,7 +19,19 @@ const MAX_DEPTH = 64;
  * @throws INVALID_ARGUMENT
  */
 export function parseObject(bytes: Uint8Array, kind: DocumentKind): Record<string, unknown> {
-  const { what, limit } = kind;
+  const value = parseValue(bytes, kind);
+  if (!isObject(value)) throw invalid(`${kind.what} is not a JSON object`);
+  return value;
+}
+
+/** The same for an array. @throws INVALID_ARGUMENT */
+export function parseArray(bytes: Uint8Array, kind: DocumentKind): unknown[] {
+  const value = parseValue(bytes, kind);
+  if (!Array.isArray(value)) throw invalid(`${kind.what} is not a JSON array`);
+  return value;
+}
+
+function parseValue(bytes: Uint8Array, { what, limit }: DocumentKind): unknown {
   if (bytes.byteLength > limit)
     throw invalid(`${what} of ${bytes.byteLength} bytes is larger than the ${limit} allowed`);
   let text: string;
@@ -30,7 +42,6 @@ export function parseObject(bytes: Uint8Array, kind: DocumentKind): Record<strin
   } catch (error) {
     throw invalid(`${what} is not JSON: ${(error as Error).message}`);
   }
-  if (!isObject(value)) throw invalid(`${what} is not a JSON object`);
   const ambiguity = findAmbiguity(text);
   if (ambiguity !== undefined) throw invalid(`${what}: ${ambiguity}`);
   return value;

@@ -1,6 +1,6 @@
 import { MicaError } from '../errors.ts';
 import type { FetchOptions, Sink, Source, Tags } from '../content/content.ts';
-import type { Abortable, Bytes } from '../io/bytes.ts';
+import type { Abortable, Bytes, Reopenable } from '../io/bytes.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Reference } from '../oci/reference.ts';
 import { Hosts } from './hosts/resolve.ts';
@@ -21,6 +21,7 @@ export interface Repository extends Source, Sink, Tags {
   readonly name: string;
   /** Resumes by itself after dropped connections, within bounds. */
   fetch(target: Descriptor, options?: RepositoryFetchOptions): Bytes;
+  push(target: Descriptor, content: Reopenable, options?: RepositoryPushOptions): Promise<void>;
   listTags(options?: Abortable): AsyncIterable<string>;
   /** Manifests that say something about `subject`, and their annotations. */
   listReferrers(
@@ -36,10 +37,19 @@ export interface RepositoryFetchOptions extends FetchOptions {
   readonly onRetry?: ((event: RetryEvent) => void) | undefined;
 }
 
+export interface RepositoryPushOptions extends Abortable {
+  /** A tag for the manifest, in the same request. Default: it is known by its digest. */
+  readonly as?: string | undefined;
+  /** The caller knows that the registry has not the blob: it is not asked. Default false. */
+  readonly isAbsent?: boolean | undefined;
+}
+
 /** Connections, tokens and mirrors, shared by all repositories. */
 export interface Registry extends AsyncDisposable {
   /** The repository that `reference` names; tag and digest are not looked at. */
   repository(reference: Reference): Repository;
+  /** What is at an address of http or https, as anybody gets it: without credentials. */
+  download(url: URL, options?: Abortable): Bytes;
 }
 
 const DEFAULTS = {
@@ -53,6 +63,14 @@ export function openRegistry(options: RegistryOptions = {}): Registry {
   const { session, hosts, close } = openSession(options);
   return {
     repository: (reference) => new RegistryRepository(reference, hosts, session),
+    async *download(url, { signal } = {}) {
+      const { body } = await session.client.request({ method: 'GET', url, signal });
+      try {
+        yield* body;
+      } finally {
+        await body.return();
+      }
+    },
     [Symbol.asyncDispose]: close,
   };
 }

@@ -14,7 +14,7 @@ import type { RetryOptions } from './http/retry.ts';
 import { listReferrers, listTags } from './list.ts';
 import { hasBlob, mountBlob, pushBlob } from './push-blob.ts';
 import { pushManifest } from './push-manifest.ts';
-import type { Repository, RepositoryFetchOptions } from './registry.ts';
+import type { Repository, RepositoryFetchOptions, RepositoryPushOptions } from './registry.ts';
 import { ACCEPT, getManifest, type Resolved, resolveManifest } from './resolve.ts';
 import { Route, type Session } from './route.ts';
 
@@ -78,14 +78,18 @@ export class RegistryRepository implements Repository {
     return response.status < 400;
   }
 
-  async push(target: Descriptor, content: Reopenable, options: Abortable = {}): Promise<void> {
+  async push(
+    target: Descriptor,
+    content: Reopenable,
+    options: RepositoryPushOptions = {},
+  ): Promise<void> {
     const route = await this.#pushRoute();
-    const { signal } = options;
+    const { signal, as = target.digest, isAbsent = false } = options;
     if (isDocument(target.mediaType)) {
       const bytes = await collect(content(0));
-      return pushManifest(route, target, target.digest, bytes, { signal });
+      return pushManifest(route, target, as, bytes, { signal });
     }
-    if (await hasBlob(route, target, [route.scope('pull,push')], { signal })) return;
+    if (!isAbsent && (await hasBlob(route, target, [route.scope('pull,push')], { signal }))) return;
     await pushBlob(route, target, content, { ...this.#retry({}), signal });
   }
 

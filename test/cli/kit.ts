@@ -11,10 +11,12 @@ export interface Outcome {
   readonly code: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** Standard output as it came. */
+  readonly bytes: Buffer;
 }
 
 export interface Surroundings {
-  readonly stdin?: string;
+  readonly stdin?: string | Uint8Array;
   /** Standard output and error are a terminal of this width. */
   readonly columns?: number;
   readonly rows?: number;
@@ -85,17 +87,18 @@ export async function runMica(
     stderr: stderr.stream,
   };
   const code = await run(args, streams, signal);
-  return { code, stdout: stdout.text(), stderr: stderr.text() };
+  const bytes = stdout.bytes();
+  return { code, stdout: bytes.toString(), stderr: stderr.bytes().toString(), bytes };
 }
 
 function collector(
   columns: number | undefined,
   rows: number,
-): { stream: OutputStream; text: () => string } {
+): { stream: OutputStream; bytes: () => Buffer } {
   const chunks: Buffer[] = [];
   const stream = new PassThrough();
   stream.on('data', (chunk: Buffer) => chunks.push(chunk));
   const terminal =
     columns === undefined ? {} : { isTTY: true, columns, rows, hasColors: () => false };
-  return { stream: Object.assign(stream, terminal), text: () => Buffer.concat(chunks).toString() };
+  return { stream: Object.assign(stream, terminal), bytes: () => Buffer.concat(chunks) };
 }

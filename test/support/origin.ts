@@ -1,3 +1,6 @@
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { openTemporaryRegistry } from '../../src/distribution/temporary.ts';
 import type { Platform } from '../../src/oci/platform.ts';
 import { hostPlatform } from '../../src/oci/platform.ts';
@@ -19,6 +22,8 @@ export interface Origin extends AsyncDisposable {
   /** Pushes what was made with {@link fixture}. */
   push(name: string, image: ImageFixture): Promise<void>;
   readonly fixture: BlobFixture;
+  /** A file of credentials, as podman has it, with which one may push. */
+  readonly authFile: string;
   /** A new way to the registry. */
   proxy(...rules: FaultRule[]): Promise<FaultProxy>;
 }
@@ -26,16 +31,23 @@ export interface Origin extends AsyncDisposable {
 const TOKEN = 'a-token-for-tests';
 
 export async function openOrigin(): Promise<Origin> {
-  const registry = await openTemporaryRegistry({ writable: { token: TOKEN } });
+  await using stack = new AsyncDisposableStack();
+  const registry = stack.use(await openTemporaryRegistry({ writable: { token: TOKEN } }));
+  const directory = stack.use(await mkdtempDisposable(join(tmpdir(), 'mica-origin-')));
   const { url } = registry;
+  const authFile = join(directory.path, 'auth.json');
+  const auth = Buffer.from(`me:${TOKEN}`).toString('base64');
+  await writeFile(authFile, JSON.stringify({ auths: { [new URL(url).host]: { auth } } }));
   const client = new Client({ url, authorization: `Bearer ${TOKEN}` });
   const fixture = new BlobFixture();
   const platform: Platform = hostPlatform();
   const push = (name: string, image: ImageFixture): Promise<void> =>
     pushFixture(client, name, fixture, image, 'latest');
+  const all = stack.move();
   return {
     url,
     fixture,
+    authFile,
     push,
     async image(name, layers, options = {}) {
       const image = await fixture.image(layers, { platform, ...options });
@@ -43,6 +55,6 @@ export async function openOrigin(): Promise<Origin> {
       return image;
     },
     proxy: (...rules) => openFaultProxy({ upstream: url, rules }),
-    [Symbol.asyncDispose]: () => registry[Symbol.asyncDispose](),
+    [Symbol.asyncDispose]: () => all.disposeAsync(),
   };
 }

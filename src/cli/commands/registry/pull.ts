@@ -1,38 +1,28 @@
 import { setFlagsFromString } from 'node:v8';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import type { Engine, PullOptions, PullResult } from '../../../engine/engine.ts';
 import { parsePlatform } from '../../../oci/platform.ts';
 import { formatReference, parseReference, repositoryOf } from '../../../oci/reference.ts';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';
 import { json } from '../../render/json.ts';
-import { pulled } from '../../render/progress/json-lines.ts';
-import type { PullRenderer } from '../../render/progress/renderer.ts';
+import { pullConclusion, pulled } from '../../render/progress/conclusions.ts';
+import { openProgress, type ProgressOptions, progressOptions } from '../../render/progress/open.ts';
+import { PULL } from '../../render/progress/words.ts';
 
-type Progress = 'auto' | 'tty' | 'plain' | 'json' | 'quiet';
-
-interface Options {
+interface Options extends ProgressOptions {
   readonly platform?: string;
   readonly allTags?: boolean;
-  readonly quiet?: boolean;
   readonly dryRun?: boolean;
-  readonly progress: Progress;
-  readonly json?: boolean;
 }
 
 export function pull(command: Command, cli: Cli): void {
-  command
+  progressOptions(command)
     .argument('<image>', 'reference of an image in a registry')
     .option('--platform <os/arch>', "instead of this machine's, e.g. linux/arm64/v8")
     .option('-a, --all-tags', 'every tag of the repository')
     .option('-q, --quiet', 'print the name only')
     .option('--dry-run', 'say what would be fetched, and fetch nothing')
-    .addOption(
-      new Option('--progress <style>', 'how to show progress')
-        .choices(['auto', 'tty', 'plain', 'json', 'quiet'])
-        .default('auto'),
-    )
-    .option('--json', 'the result as JSON; progress goes to stderr')
     .action((image: string, options: Options) => run(cli, image, options));
   examples(
     command,
@@ -97,7 +87,7 @@ async function pullOne(
   request: PullOptions,
   options: Options,
 ): Promise<PullResult> {
-  const renderer = await rendererOf(cli, options);
+  const renderer = await openProgress(cli, options, PULL);
   let result: PullResult | undefined;
   try {
     result = await engine.pull(reference, {
@@ -105,29 +95,8 @@ async function pullOne(
       onProgress: renderer && ((event) => renderer.event(event)),
     });
   } finally {
-    renderer?.end(result);
+    renderer?.end(result && pullConclusion(result));
   }
   if (!renderer && !options.json) await cli.out.line(result.reference);
   return result;
-}
-
-async function rendererOf(cli: Cli, options: Options): Promise<PullRenderer | undefined> {
-  const output = options.json ? cli.err : cli.out;
-  const write = (text: string): unknown => output.stream.write(text);
-  switch (styleOf(options, output.isTTY)) {
-    case 'quiet':
-      return undefined;
-    case 'json':
-      return (await import('../../render/progress/json-lines.ts')).jsonProgress(write);
-    case 'tty':
-      return (await import('../../render/progress/terminal.ts')).terminalProgress(output.stream);
-    default:
-      return (await import('../../render/progress/plain.ts')).plainProgress(write);
-  }
-}
-
-function styleOf({ quiet, progress }: Options, isTTY: boolean): Progress {
-  if (quiet) return 'quiet';
-  if (progress !== 'auto') return progress;
-  return isTTY ? 'tty' : 'plain';
 }

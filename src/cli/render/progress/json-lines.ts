@@ -1,6 +1,6 @@
-import type { PullEvent, PullResult } from '../../../engine/engine.ts';
+import type { TransferEvent } from '../../../engine/transfer/transfer.ts';
 import { jsonLine } from '../json.ts';
-import type { PullRenderer } from './renderer.ts';
+import type { Conclusion, Renderer } from './renderer.ts';
 
 /** Between two events about the bytes of one layer, in milliseconds. */
 const INTERVAL = 100;
@@ -9,9 +9,9 @@ const INTERVAL = 100;
 export function jsonProgress(
   write: (text: string) => void,
   now: () => number = Date.now,
-): PullRenderer {
+): Renderer {
   const told = new Map<string, number>();
-  const isDue = (event: PullEvent): boolean => {
+  const isDue = (event: TransferEvent): boolean => {
     if (event.type !== 'bytes' && event.type !== 'extracting') return true;
     const key = `${event.type} ${event.target.digest}`;
     const last = told.get(key);
@@ -21,26 +21,11 @@ export function jsonProgress(
     return true;
   };
   return {
-    event(event: PullEvent) {
+    event(event: TransferEvent) {
       if (isDue(event)) write(jsonLine(event));
     },
-    end(result: PullResult | undefined) {
-      if (result) write(jsonLine({ type: 'pulled', ...pulled(result) }));
+    end(conclusion: Conclusion | undefined) {
+      if (conclusion) write(jsonLine(conclusion.fact));
     },
   };
 }
-
-/** What a pull came to, for programs. */
-export const pulled = ({
-  reference,
-  image,
-  target,
-  upToDate,
-  bytesFetched,
-}: PullResult): object => ({
-  reference,
-  id: image.id,
-  digest: target.digest,
-  upToDate,
-  bytesFetched,
-});

@@ -3,44 +3,49 @@ import { size } from '../quantity.ts';
 import { escape } from '../escape.ts';
 import { cut } from '../table.ts';
 import type { LayerState } from './state.ts';
+import type { Words } from './words.ts';
 
 /** docker's bar. */
 const MAX_BAR = 50;
 /** A shorter bar says nothing. */
 const MIN_BAR = 8;
 
-/** One layer on one line of a terminal, in docker's words. */
-export function layerLine(layer: LayerState, columns: number, now: number): string {
-  return cut(`${shortId(layer.target.digest)}: ${status(layer, columns - 14, now)}`, columns);
+/** One layer on one line of a terminal. */
+export function layerLine(layer: LayerState, words: Words, columns: number, now: number): string {
+  const text = status(layer, words, columns - 14, now);
+  return cut(`${shortId(layer.target.digest)}: ${text}`, columns);
 }
 
-function status(layer: LayerState, columns: number, now: number): string {
+function status(layer: LayerState, words: Words, columns: number, now: number): string {
   switch (layer.phase) {
     case 'waiting':
       return 'Waiting';
     case 'exists':
-      return 'Already exists';
+      return words.exists;
     case 'downloading':
-      return downloading(layer, columns);
+      return moving(layer, words, columns);
     case 'downloaded':
-      return 'Download complete';
+      return words.moved;
+    case 'mounted':
+      return `Mounted from ${escape(layer.from ?? '')}`;
     case 'extracting':
       return bar('Extracting', layer.extracted, layer.target.size, '', columns);
     case 'retrying':
       return retrying(layer, now);
     default:
-      return 'Pull complete';
+      return words.complete;
   }
 }
 
-function downloading(
+function moving(
   { bytes, target, rate, shared, resumed }: LayerState,
+  words: Words,
   columns: number,
 ): string {
   if (shared) return bar('Downloaded by another process', bytes, target.size, '', columns);
   const speed = rate > 0 ? `  ${size(rate)}/s` : '';
   const again = resumed > 0 ? `  resumed at ${size(resumed)}` : '';
-  return bar('Downloading', bytes, target.size, speed + again, columns);
+  return bar(words.moving, bytes, target.size, speed + again, columns);
 }
 
 function retrying({ retry }: LayerState, now: number): string {

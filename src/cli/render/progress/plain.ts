@@ -1,10 +1,11 @@
-import type { PullEvent, PullResult } from '../../../engine/engine.ts';
+import type { TransferEvent } from '../../../engine/transfer/transfer.ts';
 import { escape } from '../escape.ts';
 import { shortId } from '../name.ts';
 import { size } from '../quantity.ts';
-import type { PullRenderer } from './renderer.ts';
-import { PullState } from './state.ts';
-import { announcement, conclusion } from './text.ts';
+import type { Conclusion, Renderer } from './renderer.ts';
+import { type LayerState, TransferState } from './state.ts';
+import { announcement } from './text.ts';
+import { PULL, type Words } from './words.ts';
 
 /** At most one line about bytes in this time, in milliseconds. */
 const INTERVAL = 5000;
@@ -13,36 +14,39 @@ const INTERVAL = 5000;
 export function plainProgress(
   write: (text: string) => void,
   now: () => number = Date.now,
-): PullRenderer {
-  const state = new PullState();
+  words: Words = PULL,
+): Renderer {
+  const state = new TransferState(words);
   let told = now();
   const say = (text: string): void => write(`${text}\n`);
   return {
-    event(event: PullEvent) {
+    event(event: TransferEvent) {
       const text = announcement(event);
       if (text !== undefined) say(text);
       const layer = state.apply(event, now());
-      const fact = layer && factOf(event);
+      const fact = layer && factOf(event, words, layer);
       if (layer && fact) say(`${shortId(layer.target.digest)}: ${fact}`);
       if (event.type === 'bytes' && now() - told >= INTERVAL) {
         told = now();
         say(overview(state));
       }
     },
-    end(result: PullResult | undefined) {
-      if (result) conclusion(result).forEach(say);
+    end(conclusion: Conclusion | undefined) {
+      conclusion?.lines.forEach(say);
     },
   };
 }
 
-function factOf(event: PullEvent): string | undefined {
+function factOf(event: TransferEvent, words: Words, { phase }: LayerState): string | undefined {
   switch (event.type) {
     case 'exists':
-      return 'Already exists';
+      return words.exists;
     case 'downloaded':
-      return 'Download complete';
+      return words.moved;
     case 'complete':
-      return 'Pull complete';
+      return phase === 'mounted' ? undefined : words.complete;
+    case 'mounted':
+      return `Mounted from ${escape(event.from)}`;
     case 'retry':
       return `Retrying in ${Math.ceil(event.delay / 1000)} s: ${escape(event.reason)}`;
     default:
@@ -50,8 +54,8 @@ function factOf(event: PullEvent): string | undefined {
   }
 }
 
-function overview(state: PullState): string {
+function overview(state: TransferState): string {
   const { bytes, total } = state.fetched;
   const percent = total === 0 ? 100 : Math.floor((bytes / total) * 100);
-  return `Downloading ${size(bytes)}/${size(total)} (${percent}%), ${size(state.rate)}/s, ${state.done} of ${state.layers.length} layers complete`;
+  return `${state.words.moving} ${size(bytes)}/${size(total)} (${percent}%), ${size(state.rate)}/s, ${state.done} of ${state.layers.length} layers complete`;
 }

@@ -8,7 +8,8 @@ import type { Digest } from '../../../oci/digest.ts';
 import { frame } from './frame.ts';
 import { jsonProgress } from './json-lines.ts';
 import { plainProgress } from './plain.ts';
-import { PullState } from './state.ts';
+import { TransferState } from './state.ts';
+import { pullConclusion } from './conclusions.ts';
 import { terminalProgress } from './terminal.ts';
 
 const descriptor = (digit: string, size: number): Descriptor => ({
@@ -78,7 +79,7 @@ function golden(t: TestContext, text: string, name: string): void {
 
 /** Every picture of a terminal during a recording. */
 function pictures(recording: Recording, columns: number, rows: number): string {
-  const state = new PullState();
+  const state = new TransferState();
   return recording
     .map(([at, event]) => {
       state.apply(event, at);
@@ -107,7 +108,7 @@ test('a terminal with fewer lines than layers shows those that move, and counts 
       { type: 'extracting', target, bytes: 1000 },
     ]),
   ];
-  const state = new PullState();
+  const state = new TransferState();
   for (const [at, event] of recording) state.apply(event, at);
   golden(t, `${frame(state, { columns: 80, rows: 10 }, 600).join('\n')}\n`, 'short.txt');
 });
@@ -124,7 +125,7 @@ function printed(render: typeof plainProgress): string {
     now = at;
     renderer.event(event);
   }
-  renderer.end(RESULT);
+  renderer.end(pullConclusion(RESULT));
   return text;
 }
 
@@ -155,7 +156,7 @@ test('what stays on a terminal after a pull is every layer and the result', () =
   stream.on('data', (chunk: Buffer) => chunks.push(String(chunk)));
   const renderer = terminalProgress(stream);
   for (const [, event] of PULL) renderer.event(event);
-  renderer.end(RESULT);
+  renderer.end(pullConclusion(RESULT));
   const text = chunks.join('');
   const kept = text.slice(text.lastIndexOf('aaaaaaaaaaaa'));
   // oxlint-disable-next-line no-control-regex

@@ -1,10 +1,13 @@
-import type { PullEvent } from '../../../engine/engine.ts';
+import type { TransferEvent } from '../../../engine/transfer/transfer.ts';
 import type { Descriptor } from '../../../oci/descriptor.ts';
 import type { Digest } from '../../../oci/digest.ts';
+import { isLayer } from '../../../oci/media-type.ts';
+import { PULL, type Words } from './words.ts';
 
 export type LayerPhase =
   | 'waiting'
   | 'exists'
+  | 'mounted'
   | 'downloading'
   | 'downloaded'
   | 'extracting'
@@ -27,6 +30,8 @@ export interface LayerState {
   extracted: number;
   /** Why it is tried again, and when, in milliseconds since 1970. */
   retry: { readonly reason: string; readonly at: number } | undefined;
+  /** The repository that it was mounted from. */
+  from: string | undefined;
 }
 
 /** Weight of the past in a rate: half of it is forgotten in this time, in milliseconds. */
@@ -34,17 +39,24 @@ const HALF_LIFE = 1500;
 /** Rates are measured over at least this time, in milliseconds. */
 const MIN_SAMPLE = 200;
 
-/** The facts of a pull so far, from which every renderer draws. */
-export class PullState {
+/** The facts of a transfer so far, from which every renderer draws. */
+export class TransferState {
+  readonly words: Words;
   /** Base first; a digest that occurs twice has one state. */
   readonly layers: LayerState[] = [];
   readonly #byDigest = new Map<Digest, LayerState>();
   readonly #samples = new Map<Digest, { at: number; bytes: number }>();
 
+  constructor(words: Words = PULL) {
+    this.words = words;
+  }
+
   /** @returns the layer that the event is about, if it is about one */
-  apply(event: PullEvent, now: number): LayerState | undefined {
+  apply(event: TransferEvent, now: number): LayerState | undefined {
     if (event.type === 'layers') event.layers.forEach((target) => this.#add(target));
     const target = 'target' in event ? event.target : undefined;
+    // A copy of several images finds out on the way which layers there are.
+    if (target && isLayer(target.mediaType) && event.type !== 'resolved') this.#add(target);
     const layer = target && this.#byDigest.get(target.digest);
     if (layer) this.#advance(layer, event, now);
     return layer;
@@ -57,7 +69,7 @@ export class PullState {
 
   /** Bytes that had to be fetched, and how many of them are here. */
   get fetched(): { readonly bytes: number; readonly total: number } {
-    const fetching = this.layers.filter(({ phase }) => phase !== 'exists');
+    const fetching = this.layers.filter(({ phase }) => phase !== 'exists' && phase !== 'mounted');
     return {
       bytes: sum(fetching, ({ bytes, resumed }) => bytes - resumed),
       total: sum(fetching, ({ target, resumed }) => target.size - resumed),
@@ -65,7 +77,7 @@ export class PullState {
   }
 
   get done(): number {
-    return this.layers.filter(({ phase }) => phase === 'exists' || phase === 'complete').length;
+    return this.layers.filter(({ phase }) => ENDS.has(phase)).length;
   }
 
   #add(target: Descriptor): void {
@@ -79,17 +91,19 @@ export class PullState {
       rate: 0,
       extracted: 0,
       retry: undefined,
+      from: undefined,
     };
     this.layers.push(layer);
     this.#byDigest.set(target.digest, layer);
   }
 
-  #advance(layer: LayerState, event: PullEvent, now: number): void {
+  #advance(layer: LayerState, event: TransferEvent, now: number): void {
     switch (event.type) {
       case 'exists':
       case 'waiting':
       case 'complete':
-        layer.phase = event.type;
+        // What was mounted is complete, too, and more is known of it.
+        if (layer.phase !== 'mounted') layer.phase = event.type;
         break;
       case 'bytes':
         layer.phase = 'downloading';
@@ -105,6 +119,10 @@ export class PullState {
       case 'extracting':
         layer.phase = 'extracting';
         layer.extracted = event.bytes;
+        break;
+      case 'mounted':
+        layer.phase = 'mounted';
+        layer.from = event.from;
         break;
       case 'retry':
         layer.phase = 'retrying';
@@ -129,6 +147,8 @@ export class PullState {
     this.#samples.set(digest, { at: now, bytes });
   }
 }
+
+const ENDS: ReadonlySet<LayerPhase> = new Set(['exists', 'mounted', 'complete']);
 
 const sum = (layers: readonly LayerState[], of: (layer: LayerState) => number): number =>
   layers.reduce((total, layer) => total + of(layer), 0);

@@ -1,10 +1,9 @@
-import type { PullEvent, PullResult } from '../../../engine/engine.ts';
-import { parseReference, repositoryOf, familiar } from '../../../oci/reference.ts';
+import type { TransferEvent } from '../../../engine/transfer/transfer.ts';
+import { parseReference, repositoryOf } from '../../../oci/reference.ts';
 import { escape } from '../escape.ts';
-import { shortName } from '../name.ts';
 
 /** What is said once, whatever the terminal; `undefined`: nothing. */
-export function announcement(event: PullEvent): string | undefined {
+export function announcement(event: TransferEvent): string | undefined {
   switch (event.type) {
     case 'resolving': {
       const reference = parseReference(event.reference);
@@ -16,14 +15,4 @@ export function announcement(event: PullEvent): string | undefined {
     default:
       return undefined;
   }
-}
-
-/** docker's last three lines. */
-export function conclusion({ reference, target, upToDate }: PullResult): string[] {
-  const name = shortName(reference);
-  return [
-    `Digest: ${target.digest}`,
-    `Status: ${upToDate ? 'Image is up to date for' : 'Downloaded newer image for'} ${name}`,
-    familiar(parseReference(reference)) === reference ? name : reference,
-  ];
 }

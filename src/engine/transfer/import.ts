@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import type { Source } from '../../content/content.ts';
+import { MicaError } from '../../errors.ts';
+import { applyChanges } from '../../image/changes.ts';
+import { composeImage } from '../../image/compose.ts';
+import { readBytes } from '../../content/blob-files.ts';
+import type { Bytes } from '../../io/bytes.ts';
+import { decompress } from '../../io/compress.ts';
+import { SNIFF_LENGTH, sniffCompression } from '../../io/compression.ts';
+import type { Layer } from '../../layer/layer.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+import type { DiffId } from '../../oci/digest.ts';
+import { OCI_LAYER } from '../../oci/media-type.ts';
+import { hostPlatform } from '../../oci/platform.ts';
+import { parseReference, type Reference, withDefaults } from '../../oci/reference.ts';
+import { fromNode } from '../../sys/errno.ts';
+import type { Context, Store } from '../context.ts';
+import type { StoredImage } from '../engine.ts';
+import { bringImage } from '../publish/bring-image.ts';
+import type { Streamed } from './load.ts';
+import type { ImportOptions } from './transfer.ts';
+
+/** @see Engine.import */
+export async function importTar(
+  context: Context,
+  from: string | URL | Streamed,
+  name: string | undefined,
+  options: ImportOptions = {},
+): Promise<StoredImage> {
+  const { signal, changes = [], platform = hostPlatform() } = options;
+  const reference = name === undefined ? undefined : nameOf(name);
+  const described = nameOfSource(from);
+  const defaults = applyChanges({}, changes);
+  try {
+    const store = await context.store();
+    using lease = store.leases.open(`import ${described}`);
+    const bytes = await bytesOf(context, from, options);
+    const stored = await store.content.ingest(bytes, OCI_LAYER, { signal });
+    // Until the image holds it; a collection leaves alone what has just arrived.
+    lease.hold('blob', [stored.digest]);
+    const layer = await layerOf(store, stored, options);
+    const created = new Date().toISOString();
+    const comment = options.message ?? `Imported from ${described}`;
+    const { os, architecture, variant } = platform;
+    const composed = composeImage(
+      {
+        created,
+        architecture,
+        ...(variant !== undefined && { variant }),
+        os,
+        config: defaults,
+        rootfs: { type: 'layers', diff_ids: [layer.diffId] },
+        history: [{ created, comment }],
+      },
+      [layer],
+    );
+    const { image } = await bringImage(
+      context,
+      {
+        ...composed,
+        source: store.content satisfies Source,
+        target: composed.image.descriptor,
+        purpose: `import ${described}`,
+        names: reference === undefined ? [] : [reference],
+        repositories: [],
+      },
+      options,
+    );
+    return image;
+  } catch (thrown) {
+    const error = fromNode(thrown);
+    if (signal?.aborted || !(error instanceof MicaError)) throw error;
+    throw new MicaError(error.code, `import ${described}: ${error.message}`, { cause: error });
+  }
+}
+
+function nameOf(name: string): Reference {
+  const reference = withDefaults(parseReference(name));
+  if (reference.digest === undefined) return reference;
+  throw new MicaError('INVALID_ARGUMENT', `import as ${name}: leave out the digest`);
+}
+
+const nameOfSource = (from: string | URL | Streamed): string =>
+  from instanceof URL
+    ? `${from.origin}${from.pathname}`
+    : typeof from === 'string'
+      ? from
+      : from.name;
+
+async function bytesOf(
+  context: Context,
+  from: string | URL | Streamed,
+  { signal }: ImportOptions,
+): Promise<Bytes> {
+  if (from instanceof URL) return (await context.registry()).download(from, { signal });
+  if (typeof from !== 'string') return from.bytes;
+  return createReadStream(from, { highWaterMark: 1 << 18 }) as AsyncIterable<Uint8Array>;
+}
+
+/** What the blob is, found out from its bytes. */
+async function layerOf(
+  { content }: Store,
+  { digest, size }: Descriptor,
+  { signal }: ImportOptions,
+): Promise<Layer> {
+  const path = content.path(digest);
+  let compression: ReturnType<typeof sniffCompression> = 'none';
+  for await (const chunk of readBytes(path, { signal })) {
+    compression = sniffCompression(chunk.subarray(0, SNIFF_LENGTH));
+    break;
+  }
+  const mediaType = compression === 'none' ? OCI_LAYER : `${OCI_LAYER}+${compression}`;
+  const descriptor = { mediaType, digest, size };
+  const open = (rest: { readonly signal?: AbortSignal | undefined } = {}): Bytes =>
+    content.fetch(descriptor, rest);
+  if (compression === 'none') return { descriptor, diffId: digest as DiffId, open };
+  const hash = createHash('sha256');
+  for await (const chunk of decompress(open({ signal }))) hash.update(chunk);
+  return { descriptor, diffId: `sha256:${hash.digest('hex')}` as DiffId, open };
+}
