@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDigest } from '../oci/digest.ts';
 import { isHeld } from '../sys/alive.ts';
@@ -23,10 +23,17 @@ export async function* listPartials(content: string): AsyncIterable<PartialDownl
   }
 }
 
-/** Removes what cannot be resumed: downloads without a byte, and bytes whose digest nobody knows. */
+/**
+ * Removes what cannot be resumed: downloads without a byte, bytes whose digest nobody knows, and
+ * the name of a spooled archive, which loses it in a moment anyway.
+ */
 export function dropDeadIngests(content: string): void {
   for (const name of namesIn(join(content, 'ingest'))) {
     const directory = join(content, 'ingest', name);
+    if (name.startsWith('.')) {
+      rmSync(directory, { force: true });
+      continue;
+    }
     if (!name.startsWith('new-') && sizeOf(join(directory, 'data')) !== undefined) continue;
     using flight = Flight.tryTake(directory);
     if (name.startsWith('new-')) flight?.removeData();

@@ -66,6 +66,18 @@ test('an image that is loaded where there is no registry is sent whole, and come
   assert.match(await kit.ok('pull REG/new:1'), new RegExp(`Digest: ${descriptor.digest}`));
 });
 
+test('blobs that the store has dropped are pushed and saved as they were', async () => {
+  await using kit = await openPulled();
+  await kit.ok('tag REG/app REG/new:1');
+  assert.match(await kit.ok('blobs refetch'), /freed|dropped/i);
+  const [blob] = kit.app.layers;
+  const path = join(kit.root, 'content/blobs/sha256', blob!.digest.slice(7));
+  await assert.rejects(readFile(path), { code: 'ENOENT' });
+  const { bytes } = await kit.mica(['save', 'REG/app']);
+  assert.ok(bytes.includes(Buffer.from(kit.origin.fixture.blobs.get(blob!.digest)!)));
+  assert.match(await kit.ok('push REG/new:1'), new RegExp(kit.app.descriptor.digest));
+});
+
 test('every tag of a repository is pushed with --all-tags', async () => {
   await using kit = await openPulled();
   await kit.ok('tag REG/app REG/many:1');

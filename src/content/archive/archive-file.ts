@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { type FileHandle, mkdir, open, unlink } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MicaError } from '../../errors.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
@@ -67,7 +67,8 @@ export class ArchiveFile implements AsyncDisposable {
       await mkdir(spool, { recursive: true });
       const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
       const handle = stack.use(await open(path, flags, 0o600));
-      await unlink(path);
+      // Somebody who cleans up may have been quicker.
+      await rm(path, { force: true });
       let size = 0;
       for await (const chunk of decompress(bytes, { signal })) {
         await handle.writeFile(chunk);

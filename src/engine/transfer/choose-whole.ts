@@ -15,14 +15,16 @@ export interface PartialSource extends Source {
   has(target: Descriptor, options?: Abortable): Promise<boolean>;
 }
 
-/** What an archive leaves out may be in the store already. */
+/** What an archive leaves out may be in the store already; what was dropped there comes back. */
 export function inEither(collection: Collection, content: ContentStore): PartialSource {
+  const isHere = async (target: Descriptor, options?: Abortable): Promise<boolean> =>
+    content.isDropped(target.digest) || (await content.has(target, options));
   return {
     has: async (target, options) =>
-      (await collection.has(target, options)) || (await content.has(target, options)),
+      (await collection.has(target, options)) || (await isHere(target, options)),
     async *fetch(target: Descriptor, options: FetchOptions = {}): Bytes {
       const isOnlyHere =
-        !(await collection.has(target, options)) && (await content.has(target, options));
+        !(await collection.has(target, options)) && (await isHere(target, options));
       yield* (isOnlyHere ? content : collection).fetch(target, options);
     },
   };

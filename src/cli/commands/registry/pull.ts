@@ -9,6 +9,7 @@ import { json } from '../../render/json.ts';
 import { pullConclusion, pulled } from '../../render/progress/conclusions.ts';
 import { openProgress, type ProgressOptions, progressOptions } from '../../render/progress/open.ts';
 import { PULL } from '../../render/progress/words.ts';
+import { settle } from '../../settle.ts';
 
 interface Options extends ProgressOptions {
   readonly platform?: string;
@@ -50,12 +51,6 @@ async function run(cli: Cli, image: string, options: Options): Promise<void> {
   }
   if (options.json) await cli.out.write(json(options.allTags ? results : results[0]));
   if (!options.dryRun) await settle(cli, engine);
-}
-
-/** Blobs that the store does not keep: looking for recipes takes longer than anybody should wait. */
-async function settle(cli: Cli, engine: Engine): Promise<void> {
-  const { pending } = await engine.settleBlobs({ prove: false, signal: cli.signal });
-  if (pending.length > 0) cli.startInBackground('__settle');
 }
 
 async function allTags(cli: Cli, engine: Engine, image: string): Promise<string[]> {

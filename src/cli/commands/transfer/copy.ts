@@ -1,9 +1,11 @@
 import type { Command } from 'commander';
+import { parsePlace } from '../../../engine/transfer/place.ts';
 import type { CopyResult } from '../../../engine/transfer/transfer.ts';
 import { parsePlatform } from '../../../oci/platform.ts';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';
 import { json } from '../../render/json.ts';
+import { settle } from '../../settle.ts';
 import { copied, copyConclusion } from '../../render/progress/conclusions.ts';
 import { openProgress, type ProgressOptions, progressOptions } from '../../render/progress/open.ts';
 import { COPY } from '../../render/progress/words.ts';
@@ -40,7 +42,8 @@ Places:
 }
 
 async function run(cli: Cli, from: string, to: string, options: Options): Promise<void> {
-  const engine = await cli.engine({ creates: true });
+  const isOfStore = [from, to].some((place) => parsePlace(place).kind === 'store');
+  const engine = isOfStore ? await cli.engine({ creates: true }) : await cli.store();
   const renderer = await openProgress(cli, options, COPY);
   let result: CopyResult | undefined;
   try {
@@ -55,4 +58,5 @@ async function run(cli: Cli, from: string, to: string, options: Options): Promis
   }
   if (options.json) await cli.out.write(json(copied(result)));
   else if (!renderer) await cli.out.line(result.target.digest);
+  if (result.image !== undefined) await settle(cli, engine);
 }

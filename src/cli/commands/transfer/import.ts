@@ -2,6 +2,7 @@ import type { Command } from 'commander';
 import { parsePlatform } from '../../../oci/platform.ts';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';
+import { settle } from '../../settle.ts';
 
 interface Options {
   readonly change: readonly string[];
@@ -46,6 +47,7 @@ async function run(
     signal: cli.signal,
   });
   await cli.out.line(image.id);
+  await settle(cli, engine);
 }
 
 function sourceOf(

@@ -5,6 +5,7 @@ import { parsePlatform } from '../../../oci/platform.ts';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';
 import { json } from '../../render/json.ts';
+import { settle } from '../../settle.ts';
 import { loadConclusion, loadedImage } from '../../render/progress/conclusions.ts';
 import { openProgress, type ProgressOptions, progressOptions } from '../../render/progress/open.ts';
 import { LOAD } from '../../render/progress/words.ts';
@@ -50,4 +51,5 @@ async function run(cli: Cli, options: Options): Promise<void> {
   }
   if (options.json) await cli.out.write(json(loaded.map(loadedImage)));
   else if (!renderer) for (const line of loadConclusion(loaded).lines) await cli.out.line(line);
+  await settle(cli, engine);
 }
