@@ -33,6 +33,13 @@ export type {
 } from './engine/engine.ts';
 
 export type {
+  DeriveOptions,
+  FlattenOptions,
+  LayerCompression,
+  SquashOptions,
+} from './engine/derive/derive.ts';
+
+export type {
   LayerSource,
   MigratedLayer,
   MigrateEvent,

@@ -23,6 +23,7 @@ export const FAMILIES: ReadonlyMap<string, string> = new Map([
 
 const IMAGES = 'Images:';
 const LAYERS = 'Layers and files:';
+const DERIVED = 'Images made of images:';
 const STORE = 'Store:';
 const OTHER = 'Other:';
 
@@ -120,6 +121,19 @@ export const VERBS: readonly Verb[] = [
     'Unmount views',
     LAYERS,
     async () => (await import('./commands/file/umount.ts')).umount,
+  ),
+
+  verb(
+    'squash',
+    'Make several layers of an image one',
+    DERIVED,
+    async () => (await import('./commands/derive/squash.ts')).squash,
+  ),
+  verb(
+    'flatten',
+    'Make an image one layer without history',
+    DERIVED,
+    async () => (await import('./commands/derive/flatten.ts')).flatten,
   ),
 
   verb('df', 'Show what every byte of the store is used for', STORE, df),

@@ -52,6 +52,8 @@ export interface EngineConfig {
   readonly registryMirrors: readonly string[];
   readonly insecureRegistries: readonly string[];
   readonly layerBlobs: LayerBlobsPolicy | undefined;
+  /** Seconds since 1970: when what is made here counts as made. */
+  readonly sourceDateEpoch: number | undefined;
   readonly timeouts: Timeouts | undefined;
   readonly retry: RetryPolicy | undefined;
 }
@@ -94,9 +96,23 @@ export async function resolveConfig(
     registryMirrors: options.registryMirrors ?? file['registry-mirrors'] ?? [],
     insecureRegistries: options.insecureRegistries ?? file['insecure-registries'] ?? [],
     layerBlobs: options.layerBlobs ?? file['layer-blobs'],
+    sourceDateEpoch: parseEpoch(environment['SOURCE_DATE_EPOCH']),
     timeouts: options.timeouts,
     retry: options.retry,
   };
+}
+
+/** The last second that a date of four digits can be. */
+const LAST_SECOND = 253_402_300_799;
+
+/** @see https://reproducible-builds.org/specs/source-date-epoch/ */
+function parseEpoch(text = ''): number | undefined {
+  if (text === '') return undefined;
+  if (/^\d{1,12}$/.test(text) && Number(text) <= LAST_SECOND) return Number(text);
+  throw new MicaError(
+    'INVALID_ARGUMENT',
+    `SOURCE_DATE_EPOCH is ${JSON.stringify(text.slice(0, 40))}, not a number of seconds since 1970`,
+  );
 }
 
 const isRoot = (): boolean => process.getuid?.() === 0;

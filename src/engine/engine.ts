@@ -5,6 +5,7 @@ import type { ChainId, DiffId, Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { UnionTree } from '../union/tree.ts';
+import type { FlattenOptions, SquashOptions } from './derive/derive.ts';
 import type { MigrateOptions, Migration } from './migrate/migration.ts';
 import type { LayerBlobsPolicy } from './config.ts';
 import type {
@@ -78,6 +79,14 @@ export interface Engine extends AsyncDisposable {
    * all names only with `force`). Space is freed by the garbage collection that follows.
    */
   remove(name: string, options?: RemoveOptions): Promise<RemoveResult>;
+
+  /**
+   * Makes an image in which the layers from `from` up are one: the same tree, the layers below
+   * shared. The image itself stays.
+   */
+  squash(name: string, options?: SquashOptions): Promise<StoredImage>;
+  /** Makes an image of one layer that shows the same tree, with the same defaults, without history. */
+  flatten(name: string, options?: FlattenOptions): Promise<StoredImage>;
 
   /** The union of the image's layers, or of its `layers` lowest ones. Needs neither mount nor root. */
   tree(name: string, options?: TreeOptions): Promise<UnionTree>;

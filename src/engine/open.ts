@@ -38,6 +38,9 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     },
     tag: async (name, target) => (await import('./names.ts')).tag(context, name, target),
     remove: async (name, rest) => (await import('./names.ts')).remove(context, name, rest),
+    squash: async (name, rest) => (await import('./derive/squash.ts')).squash(context, name, rest),
+    flatten: async (name, rest) =>
+      (await import('./derive/squash.ts')).flatten(context, name, rest),
     tree: async (name, rest) => (await import('./tree.ts')).openTree(context, name, rest),
     graphDriver: async (name) => {
       const { graphDriver } = await import('./graph-driver.ts');

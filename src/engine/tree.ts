@@ -5,7 +5,7 @@ import { hexOf } from '../oci/digest.ts';
 import { LayerRows, layerDirectory } from '../snapshot/layer-rows.ts';
 import { storedLayer } from '../union/stored.ts';
 import type { UnionTree } from '../union/tree.ts';
-import { openUnion } from '../union/union.ts';
+import { openUnion, type UnionLayer } from '../union/union.ts';
 import type { Context } from './context.ts';
 import type { StoredImage, TreeOptions } from './engine.ts';
 import { findByName, storedImage } from './images.ts';
@@ -20,7 +20,15 @@ export async function openTree(
   return unionOf(db, storedImage(db, findByName(db, name)), options);
 }
 
-export function unionOf(db: Database, image: StoredImage, { layers }: TreeOptions = {}): UnionTree {
+export const unionOf = (db: Database, image: StoredImage, options: TreeOptions = {}): UnionTree =>
+  openUnion(unionLayersOf(db, image, options));
+
+/** The layers of an image as this store keeps them, base first. */
+export function unionLayersOf(
+  db: Database,
+  image: StoredImage,
+  { layers }: TreeOptions = {},
+): UnionLayer[] {
   if (layers !== undefined && (layers < 1 || layers > image.layers.length))
     throw new MicaError(
       'INVALID_ARGUMENT',
@@ -42,9 +50,7 @@ export function unionOf(db: Database, image: StoredImage, { layers }: TreeOption
         : [],
     ),
   );
-  return openUnion(
-    chosen.map(({ directory }) =>
-      storedLayer(directory, forms.get(directory)!, (hex) => tars.get(hex)),
-    ),
+  return chosen.map(({ directory }) =>
+    storedLayer(directory, forms.get(directory)!, (hex) => tars.get(hex)),
   );
 }

@@ -46,3 +46,25 @@ export function compressionOf(mediaType: string): 'gzip' | 'zstd' | 'none' | und
 export const isForeignLayer = (mediaType: string): boolean =>
   mediaType.startsWith('application/vnd.oci.image.layer.nondistributable.') ||
   mediaType.startsWith('application/vnd.docker.image.rootfs.foreign.');
+
+/** Whose media types an image has: OCI's, or those of Docker's schema 2. */
+export type ImageFormat = 'oci' | 'docker';
+
+export const formatOf = (manifestType: string): ImageFormat =>
+  manifestType === DOCKER_MANIFEST ? 'docker' : 'oci';
+
+/** What a layer is called that is compressed like this. */
+export function layerType(format: ImageFormat, compression: 'gzip' | 'zstd' | 'none'): string {
+  const plain = format === 'docker' ? DOCKER_LAYER : OCI_LAYER;
+  if (compression === 'none') return plain;
+  return `${plain}${format === 'docker' ? '.' : '+'}${compression}`;
+}
+
+/** What a layer of the type `mediaType` is called in another format; what is foreign stays so. */
+export function layerTypeIn(format: ImageFormat, mediaType: string): string {
+  const type = layerType(format, compressionOf(mediaType) ?? 'none');
+  if (!isForeignLayer(mediaType)) return type;
+  return format === 'docker'
+    ? type.replace('rootfs.diff', 'rootfs.foreign.diff')
+    : type.replace('layer.v1', 'layer.nondistributable.v1');
+}
