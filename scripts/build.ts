@@ -4,6 +4,7 @@
  *     dist/mica.js            the command line: one bundle, a chunk for each command
  *     dist/*-worker.js        the threads that unpack layers and make blobs, next to the chunks that start them
  *     dist/monitor.js         the process that watches a container, likewise
+ *     dist/ended.js           what is executed when nobody waits for a container's end
  *     dist/lib/               the library with its types, a file for each source file
  */
 import { spawnSync } from 'node:child_process';
@@ -52,6 +53,7 @@ const ALONE = {
   'unpack-worker': 'src/layer/unpack-worker.ts',
   'recipe-worker': 'src/content/recipe/recipe-worker.ts',
   monitor: 'src/runtime/monitor.ts',
+  ended: 'src/engine/containers/ended.ts',
 };
 for (const [name, source] of Object.entries(ALONE)) {
   const alone = await build({

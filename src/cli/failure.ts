@@ -29,6 +29,18 @@ export class PartialFailure extends Error {
   }
 }
 
+/** A command that runs a process in a container ends as that does, or as docker says that it could not be run. */
+export class ProcessExit extends Error {
+  override readonly name: string = 'ProcessExit';
+  readonly exitCode: number;
+
+  /** @param options - `cause`: why it was not run, for the user */
+  constructor(exitCode: number, options?: ErrorOptions) {
+    super(`the process ended with ${exitCode}`, options);
+    this.exitCode = exitCode;
+  }
+}
+
 /** Does `task` for every target; a failure is reported and does not keep the others from their turn. */
 export async function forEachTarget<T>(
   cli: Cli,
@@ -51,7 +63,7 @@ export async function forEachTarget<T>(
 export function exitCodeOf(thrown: unknown): number {
   const error = fromNode(thrown);
   if (error instanceof PartialFailure) return exitCodeOf(error.first);
-  if (error instanceof Delegated) return error.exitCode;
+  if (error instanceof Delegated || error instanceof ProcessExit) return error.exitCode;
   if (error instanceof SuppressedError) return exitCodeOf(error.error);
   if (error instanceof MicaError) return EXIT_CODE[error.code];
   if (error instanceof Interrupted) return SIGNAL_CODE[error.by];
@@ -64,6 +76,10 @@ export function exitCodeOf(thrown: unknown): number {
 export async function report(cli: Cli, thrown: unknown): Promise<void> {
   const error = fromNode(thrown);
   if (error instanceof SuppressedError) return report(cli, error.error);
+  if (error instanceof ProcessExit) {
+    if (error.cause !== undefined) await report(cli, error.cause);
+    return;
+  }
   const known =
     error instanceof PartialFailure ||
     error instanceof Delegated ||

@@ -1,5 +1,5 @@
 import { Cli, type Streams } from './cli.ts';
-import { exitCodeOf, report } from './failure.ts';
+import { exitCodeOf, ProcessExit, report } from './failure.ts';
 import { buildProgram } from './program.ts';
 import { VERSION } from '../engine/version.ts';
 
@@ -42,7 +42,9 @@ async function attempt(cli: Cli, task: () => Promise<void>): Promise<number> {
     return 0;
   } catch (error) {
     // What failed because it was told to stop failed for the reason it was told to stop.
-    const reason: unknown = cli.signal.aborted ? cli.signal.reason : error;
+    // How a process in a container ended is the answer, also if the signal was for it.
+    const isStopped = cli.signal.aborted && !(error instanceof ProcessExit);
+    const reason: unknown = isStopped ? cli.signal.reason : error;
     await report(cli, reason).catch(() => undefined);
     return exitCodeOf(reason);
   }

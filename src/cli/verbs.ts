@@ -18,10 +18,12 @@ export interface Verb {
 /** Words that only hold other words. */
 export const FAMILIES: ReadonlyMap<string, string> = new Map([
   ['image', 'Commands on images, as docker spells them'],
+  ['container', 'Commands on containers, as docker spells them'],
   ['system', 'Commands on the store, as docker spells them'],
 ]);
 
 const IMAGES = 'Images:';
+const CONTAINERS = 'Containers:';
 const LAYERS = 'Layers and files:';
 const DERIVED = 'Images made of images:';
 const STORE = 'Store:';
@@ -29,6 +31,10 @@ const OTHER = 'Other:';
 
 const images: Verb['load'] = async () => (await import('./commands/image/images.ts')).images;
 const inspect: Verb['load'] = async () => (await import('./commands/image/inspect.ts')).inspect;
+const inspectAny: Verb['load'] = async () =>
+  (await import('./commands/image/inspect.ts')).inspectAny;
+const inspectContainers: Verb['load'] = async () =>
+  (await import('./commands/image/inspect.ts')).inspectContainers;
 const history: Verb['load'] = async () => (await import('./commands/image/history.ts')).history;
 const pull: Verb['load'] = async () => (await import('./commands/registry/pull.ts')).pull;
 const rmi: Verb['load'] = async () => (await import('./commands/image/rmi.ts')).rmi;
@@ -38,6 +44,12 @@ const save: Verb['load'] = async () => (await import('./commands/transfer/save.t
 const loadImages: Verb['load'] = async () => (await import('./commands/transfer/load.ts')).load;
 const importTar: Verb['load'] = async () =>
   (await import('./commands/transfer/import.ts')).importTar;
+const create: Verb['load'] = async () => (await import('./commands/container/create.ts')).create;
+const run: Verb['load'] = async () => (await import('./commands/container/run.ts')).run;
+const start: Verb['load'] = async () => (await import('./commands/container/start.ts')).start;
+const ps: Verb['load'] = async () => (await import('./commands/container/ps.ts')).ps;
+const logs: Verb['load'] = async () => (await import('./commands/container/logs.ts')).logs;
+const rm: Verb['load'] = async () => (await import('./commands/container/rm.ts')).rm;
 const df: Verb['load'] = async () => (await import('./commands/store/df.ts')).df;
 const info: Verb['load'] = async () => (await import('./commands/store/info.ts')).info;
 const imagePrune: Verb['load'] = async () => (await import('./commands/store/prune.ts')).imagePrune;
@@ -48,7 +60,7 @@ export const VERBS: readonly Verb[] = [
   verb('pull', 'Download an image and unpack its layers', IMAGES, pull),
   verb('push', 'Send an image to its registry', IMAGES, push),
   verb('images', 'List images', IMAGES, images),
-  verb('inspect', 'Show all details of images, as docker does', IMAGES, inspect),
+  verb('inspect', 'Show all details of containers or images, as docker does', IMAGES, inspectAny),
   verb('history', 'Show the steps that made an image', IMAGES, history),
   verb('tag', 'Give an image another name', IMAGES, tag),
   verb('rmi', 'Remove images', IMAGES, rmi),
@@ -73,6 +85,13 @@ export const VERBS: readonly Verb[] = [
     IMAGES,
     async () => (await import('./commands/registry/logout.ts')).logout,
   ),
+
+  verb('create', 'Create a container of an image', CONTAINERS, create),
+  verb('run', 'Create a container and run it', CONTAINERS, run),
+  verb('start', 'Start containers', CONTAINERS, start),
+  verb('ps', 'List containers', CONTAINERS, ps),
+  verb('logs', 'Show what a container has said', CONTAINERS, logs),
+  verb('rm', 'Remove containers', CONTAINERS, rm),
 
   verb(
     'layers',
@@ -215,6 +234,13 @@ export const VERBS: readonly Verb[] = [
   verb('image tag', 'Give an image another name', IMAGES, tag),
   verb('image rm', 'Remove images', IMAGES, rmi),
   verb('image prune', 'Remove unused images', IMAGES, imagePrune),
+  verb('container create', 'Create a container of an image', CONTAINERS, create),
+  verb('container run', 'Create a container and run it', CONTAINERS, run),
+  verb('container start', 'Start containers', CONTAINERS, start),
+  verb('container ls', 'List containers', CONTAINERS, ps),
+  verb('container logs', 'Show what a container has said', CONTAINERS, logs),
+  verb('container inspect', 'Show all details of containers', CONTAINERS, inspectContainers),
+  verb('container rm', 'Remove containers', CONTAINERS, rm),
   verb('system df', 'Show what every byte of the store is used for', STORE, df),
   verb('system prune', 'Remove dangling images and stale downloads', STORE, prune),
   verb('system info', 'Show the store, its driver, and what this machine can do', STORE, info),

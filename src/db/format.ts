@@ -49,7 +49,7 @@ export function checkFormat(db: DatabaseSync, path: string, readonly: boolean): 
   );
 }
 
-/** Gives a store that an earlier version made what compatible features add, for good. */
+/** Gives a store that an earlier version made what later features add, for good. */
 export function addFeatures(db: DatabaseSync): void {
   if (missingFeatures(db).length === 0) return;
   db.exec('begin immediate');
@@ -57,7 +57,8 @@ export function addFeatures(db: DatabaseSync): void {
     // Another process may have been faster.
     for (const name of missingFeatures(db)) {
       db.exec(ADDITIONS[name]!);
-      db.prepare(`insert into feature (name, kind) values (?, 'compatible')`).run(name);
+      const kind = FEATURES.compatible.includes(name) ? 'compatible' : 'read-only-compatible';
+      db.prepare('insert into feature (name, kind) values (?, ?)').run(name, kind);
     }
     db.exec('commit');
   } catch (error) {

@@ -7,7 +7,7 @@ export const FORMAT = '1';
  */
 export const FEATURES: Readonly<Record<FeatureKind, readonly string[]>> = {
   compatible: ['recipes'],
-  'read-only-compatible': ['leases'],
+  'read-only-compatible': ['leases', 'containers'],
   incompatible: ['layers-by-number'],
 };
 
@@ -17,7 +17,7 @@ export type FeatureKind = 'compatible' | 'read-only-compatible' | 'incompatible'
 export const APPLICATION_ID = 0x4d696361;
 
 /**
- * What compatible features add to the schema. A store that was made before gets it at the first
+ * What features add to the schema that came after its first version; none is of the incompatible kind. A store that was made before gets it at the first
  * opening for writing; until then it reads as empty.
  */
 export const ADDITIONS: Readonly<Record<string, string>> = {
@@ -42,6 +42,14 @@ export const ADDITIONS: Readonly<Record<string, string>> = {
     how     text not null check (how in ('recreate', 'refetch')),
     origins text not null,
     time    integer not null
+  ) strict, without rowid;`,
+  containers: `
+  create table container (
+    id       text primary key,
+    name     text not null unique,
+    image    text not null,
+    settings text not null,
+    created  integer not null
   ) strict, without rowid;`,
 };
 

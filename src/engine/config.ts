@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { homedir, userInfo } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { MicaError } from '../errors.ts';
@@ -26,6 +26,8 @@ export interface EngineOptions {
    * store was told by `setLayerBlobs`, else `keep`.
    */
   readonly layerBlobs?: LayerBlobsPolicy | undefined;
+  /** What runs containers: `crun`, `runc`, or the path of what takes the same commands. */
+  readonly runtime?: string | undefined;
   /** How long registries may take. */
   readonly timeouts?: Timeouts | undefined;
   /** How often registries are asked again. */
@@ -54,6 +56,11 @@ export interface EngineConfig {
   readonly layerBlobs: LayerBlobsPolicy | undefined;
   /** Seconds since 1970: when what is made here counts as made. */
   readonly sourceDateEpoch: number | undefined;
+  readonly runtime: string | undefined;
+  /** Where the OCI runtime and its helpers are looked for. */
+  readonly searchPath: string;
+  /** Of the OCI runtime; it ends with the machine. */
+  readonly runtimeState: string;
   readonly timeouts: Timeouts | undefined;
   readonly retry: RetryPolicy | undefined;
 }
@@ -66,6 +73,7 @@ const File = v.strictObject({
   'data-root': v.optional(v.pipe(v.string(), v.nonEmpty())),
   'storage-driver': v.optional(v.string()),
   'storage-opts': v.optional(v.array(v.string())),
+  'default-runtime': v.optional(v.pipe(v.string(), v.nonEmpty())),
   'registry-mirrors': v.optional(v.array(v.string())),
   'insecure-registries': v.optional(v.array(v.string())),
   'max-concurrent-downloads': v.optional(
@@ -97,6 +105,9 @@ export async function resolveConfig(
     insecureRegistries: options.insecureRegistries ?? file['insecure-registries'] ?? [],
     layerBlobs: options.layerBlobs ?? file['layer-blobs'],
     sourceDateEpoch: parseEpoch(environment['SOURCE_DATE_EPOCH']),
+    runtime: options.runtime ?? file['default-runtime'],
+    searchPath: environment['PATH'] ?? DEFAULT_PATH,
+    runtimeState: join(runtimeDirectory(environment), 'runtime'),
     timeouts: options.timeouts,
     retry: options.retry,
   };
@@ -115,6 +126,8 @@ function parseEpoch(text = ''): number | undefined {
   );
 }
 
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
 const isRoot = (): boolean => process.getuid?.() === 0;
 
 function defaultRoot(environment: Environment): string {
@@ -123,6 +136,13 @@ function defaultRoot(environment: Environment): string {
   if (isRoot() && environment['MICA_ROOTLESS'] === undefined) return '/var/lib/mica';
   const data = environment['XDG_DATA_HOME'];
   return join(data && isAbsolute(data) ? data : join(homedir(), '.local', 'share'), 'mica');
+}
+
+/** Below `/run`, of this user. */
+function runtimeDirectory(environment: Environment): string {
+  if (isRoot() && environment['MICA_ROOTLESS'] === undefined) return '/run/mica';
+  const own = environment['XDG_RUNTIME_DIR'];
+  return own && isAbsolute(own) ? join(own, 'mica') : `/tmp/mica-run-${userInfo().username}`;
 }
 
 function defaultFile(environment: Environment): string {
@@ -171,3 +191,9 @@ function parseConfigFile(path: string, text: string): File {
     `configuration file ${path}: key ${key}: ${issue.message}`,
   );
 }
+
+/** What the environment has under a name that the user gave (`-e NAME`). */
+export const environmentValue = (
+  name: string,
+  environment: Environment = process.env,
+): string | undefined => environment[name];

@@ -6,6 +6,7 @@ import type { Manifest } from '../oci/manifest.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { UnionTree } from '../union/tree.ts';
 import type { FlattenOptions, SquashOptions } from './derive/derive.ts';
+import type { Containers } from './containers/containers.ts';
 import type { MigrateOptions, Migration } from './migrate/migration.ts';
 import type { LayerBlobsPolicy } from './config.ts';
 import type {
@@ -101,6 +102,9 @@ export interface Engine extends AsyncDisposable {
   unmount(target: string, options?: TreeOptions): Promise<readonly string[]>;
   /** The views that are mounted now. */
   mounted(): Promise<readonly MountResult[]>;
+
+  /** Images with a writable layer on top, and processes in them. */
+  readonly containers: Containers;
 
   /** Every byte of the store, attributed. */
   usage(): Promise<StoreUsage>;

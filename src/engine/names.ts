@@ -1,3 +1,4 @@
+import { containersOf, type ContainerRow } from '../db/containers.ts';
 import { deleteImage, findImage } from '../db/images.ts';
 import { deleteReference, deleteRepoDigest, putReference } from '../db/references.ts';
 import { MicaError } from '../errors.ts';
@@ -67,12 +68,17 @@ function removeName({ db }: Store, name: string, force: boolean): RemoveResult {
       );
   }
   refuseMounted(db, record.id, name);
+  const users = containersOf(db, record.id);
+  const isLast = chosen === undefined || record.references.length === chosen.length;
+  if (users.length > 0 && isLast && !force) throw inUse(name, users);
   for (const reference of chosen ?? record.references.map((one) => one.name)) {
     deleteReference(db, reference);
     untagged.push(reference);
   }
   const left = findImage(db, record.id)!;
   if (left.references.length > 0) return { untagged, deleted: [] };
+  // It has lost its names, and is there for as long as they are.
+  if (users.length > 0) return { untagged, deleted: [] };
   for (const digest of left.repoDigests) {
     deleteRepoDigest(db, digest);
     untagged.push(`${digest.repository}@${digest.digest}`);
@@ -105,6 +111,12 @@ function goneWith(db: Store['db'], chain: readonly Digest[]): Digest[] {
   );
   return chain.filter((id) => !kept.has(id)).toReversed();
 }
+
+const inUse = (name: string, users: readonly ContainerRow[]): MicaError =>
+  new MicaError(
+    'CONFLICT',
+    `cannot remove ${name}: ${users.map((one) => `container ${one.name} (${one.id.slice(0, 12)})`).join(', ')} uses it; remove that first, or the names alone with --force`,
+  );
 
 function refuseMounted(db: Store['db'], id: Digest, name: string): void {
   const mount = db.get<{ target: string }>('select target from mount where image = ? limit 1', id);

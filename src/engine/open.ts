@@ -1,5 +1,6 @@
 import { parseReference } from '../oci/reference.ts';
 import { type EngineOptions, resolveConfig } from './config.ts';
+import { openContainers } from './containers/open.ts';
 import { Context } from './context.ts';
 import type { Engine } from './engine.ts';
 import { allImages, findByName, storedImage } from './images.ts';
@@ -49,6 +50,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     mount: async (name, rest) => (await import('./mounts.ts')).mount(context, name, rest),
     unmount: async (target, rest) => (await import('./mounts.ts')).unmount(context, target, rest),
     mounted: async () => (await import('./mounts.ts')).mounted(context),
+    containers: openContainers(context),
     usage: async () => (await import('./space/usage.ts')).usage(context),
     layerBlobs: async () => (await import('./blobs/report.ts')).reportLayerBlobs(context),
     setLayerBlobs: async (policy) => (await import('./blobs/policy.ts')).setPolicy(context, policy),

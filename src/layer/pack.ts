@@ -1,5 +1,6 @@
 import type { Abortable, Bytes } from '../io/bytes.ts';
 import { Channel } from '../io/channel.ts';
+import { ChannelPace } from '../io/channel-pace.ts';
 import { Pace } from '../io/pace.ts';
 import type { LayerFacts, Pack } from '../snapshot/driver.ts';
 import { fromNode } from '../sys/errno.ts';
@@ -70,7 +71,7 @@ class Tapped {
   constructor(tap: (tar: Bytes) => Promise<void>, signal: AbortSignal | undefined) {
     const { channel } = this;
     const failed = new AbortController();
-    this.pace = new TappedPace(
+    this.pace = new ChannelPace(
       channel,
       AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]),
     );
@@ -88,23 +89,5 @@ class Tapped {
   async fail(error: unknown): Promise<void> {
     this.channel.end(error);
     await this.#done.catch(() => {});
-  }
-}
-
-class TappedPace extends Pace {
-  readonly #channel: Channel;
-
-  constructor(channel: Channel, signal: AbortSignal) {
-    super(signal);
-    this.#channel = channel;
-  }
-
-  override get due(): boolean {
-    return this.#channel.full || super.due;
-  }
-
-  override async rest(): Promise<void> {
-    await this.#channel.drained();
-    await super.rest();
   }
 }

@@ -16,8 +16,8 @@ after(() => kit[Symbol.asyncDispose]());
 
 /** Words before the cursor, and what may follow; `…` stands for more. */
 const CASES: readonly (readonly [words: readonly string[], expected: string])[] = [
-  [['i'], 'images inspect info image'],
-  [['image', 'p'], 'pull prune'],
+  [['i'], 'images inspect import info image'],
+  [['image', 'p'], 'pull push prune'],
   [['--root', ''], ':files'],
   [['--root', '/x', 'tr'], 'tree'],
   [['--st'], '--storage-driver'],
@@ -32,8 +32,8 @@ const CASES: readonly (readonly [words: readonly string[], expected: string])[] 
   [['ls', 'app:1:/e'], 'app:1:/etc/ :open'],
   [['cp', 'app:1:/etc', ''], ':files'],
   [['completion', ''], 'bash zsh fish'],
-  [['help', 'image', 'i'], 'inspect'],
-  [['nonsense', ''], 'pull images …'],
+  [['help', 'image', 'i'], 'import inspect'],
+  [['nonsense', ''], 'pull push images …'],
 ];
 
 for (const [words, expected] of CASES)

@@ -4,6 +4,8 @@ import { parseImageConfig } from '../../oci/config.ts';
 import type { DiffId, Digest } from '../../oci/digest.ts';
 import { type LayerRecord, LayerRows } from '../../snapshot/layer-rows.ts';
 import { settleBlobs } from '../blobs/settle.ts';
+import { sweep } from '../../container/remove.ts';
+import { containerStore } from '../containers/store.ts';
 import { directorySize } from './disk.ts';
 import type { Context, Store } from '../context.ts';
 import type { GcOptions, GcResult, PruneOptions } from '../engine.ts';
@@ -17,6 +19,7 @@ const PARTIALS = 7 * 24 * 60 * 60 * 1000;
 export async function gc(context: Context, options: GcOptions = {}): Promise<GcResult> {
   const store = await context.store();
   await forgetEnded(store);
+  if (!options.dryRun) await sweep(await containerStore(context));
   const result = await collect(store, { ...options, images: [], partialsOlderThan: PARTIALS });
   if (options.dryRun) return result;
   // What came back for a while goes again.
@@ -33,11 +36,13 @@ export async function prune(context: Context, options: PruneOptions = {}): Promi
 }
 
 function unwanted({ db }: Store, { all = false, createdBefore }: PruneOptions): Digest[] {
-  const mounted = new Set(
-    db.all<{ image: string }>('select image from mount').map(({ image }) => image),
+  const used = new Set(
+    db
+      .all<{ image: string }>('select image from mount union select image from container')
+      .map(({ image }) => image),
   );
   return listImages(db)
-    .filter(({ id, references }) => (all || references.length === 0) && !mounted.has(id))
+    .filter(({ id, references }) => (all || references.length === 0) && !used.has(id))
     .filter(
       ({ config }) =>
         createdBefore === undefined ||

@@ -1,4 +1,5 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
+import { isCode } from '../../../errors.ts';
 import type { Cli } from '../../cli.ts';
 import { forEachTarget } from '../../failure.ts';
 import { examples } from '../../program.ts';
@@ -9,6 +10,41 @@ import type { Struct } from '../../template/value.ts';
 
 interface Options {
   readonly format?: string;
+  readonly type?: Kind;
+}
+
+type Kind = 'container' | 'image';
+type Load = (cli: Cli, name: string) => Promise<Struct>;
+
+/** Containers, and what is none of them as images; as docker does. */
+export function inspectAny(command: Command, cli: Cli): void {
+  command
+    .argument('<name...>', 'names or IDs of containers or images')
+    .option('-f, --format <template>', 'Go template, or json')
+    .addOption(new Option('--type <type>', 'only these').choices(['container', 'image']))
+    .option('--json', 'JSON, which is the default here')
+    .action((names: string[], options: Options) =>
+      show(
+        cli,
+        names,
+        options,
+        { container: loadContainer, image: load, any: loadAny }[options.type ?? 'any'],
+      ),
+    );
+  examples(
+    command,
+    ['mica inspect web', 'a container, or an image of that name'],
+    ["mica inspect -f '{{.State.Status}}' web", 'one fact'],
+  );
+}
+
+export function inspectContainers(command: Command, cli: Cli): void {
+  command
+    .argument('<container...>', 'names or IDs of containers')
+    .option('-f, --format <template>', 'Go template, or json')
+    .option('--json', 'JSON, which is the default here')
+    .action((names: string[], options: Options) => show(cli, names, options, loadContainer));
+  examples(command, ['mica container inspect web', 'everything, in the shape of Engine API 1.45']);
 }
 
 export function inspect(command: Command, cli: Cli): void {
@@ -16,7 +52,7 @@ export function inspect(command: Command, cli: Cli): void {
     .argument('<image...>', 'names, digests or IDs of images')
     .option('-f, --format <template>', 'Go template, or json')
     .option('--json', 'JSON, which is the default here')
-    .action((images: string[], options: Options) => show(cli, images, options));
+    .action((images: string[], options: Options) => show(cli, images, options, load));
   examples(
     command,
     ['mica image inspect redis', 'everything, in the shape of Engine API 1.45'],
@@ -26,21 +62,26 @@ export function inspect(command: Command, cli: Cli): void {
   );
 }
 
-async function show(cli: Cli, images: string[], { format }: Options): Promise<void> {
-  if (format && format !== 'json') return showFormatted(cli, images, format);
+async function show(cli: Cli, images: string[], { format }: Options, find: Load): Promise<void> {
+  if (format && format !== 'json') return showFormatted(cli, images, format, find);
   const found: Struct[] = [];
   const failed = await forEachTarget(cli, images, async (image) => {
-    found.push(await load(cli, image));
+    found.push(await find(cli, image));
   }).catch((error: unknown) => ({ error }));
   await cli.out.line(format === 'json' ? toJson(found) : toJson(found, '    '));
   if (failed) throw failed.error;
 }
 
-async function showFormatted(cli: Cli, images: string[], format: string): Promise<void> {
+async function showFormatted(
+  cli: Cli,
+  images: string[],
+  format: string,
+  find: Load,
+): Promise<void> {
   const { compileTemplate } = await import('../../template/template.ts');
   const template = compileTemplate(format);
   await forEachTarget(cli, images, async (image) => {
-    const text = template(await load(cli, image));
+    const text = template(await find(cli, image));
     await cli.out.line(cli.out.isTTY ? escapeText(text) : text);
   });
 }
@@ -48,4 +89,24 @@ async function showFormatted(cli: Cli, images: string[], format: string): Promis
 async function load(cli: Cli, name: string): Promise<Struct> {
   const engine = await cli.engine();
   return inspectImage(await engine.image(name), await engine.graphDriver(name));
+}
+
+async function loadContainer(cli: Cli, name: string): Promise<Struct> {
+  const { containers } = await cli.engine();
+  const container = await containers.get(name);
+  const { inspectContainer } = await import('../../render/container/inspect.ts');
+  const [image, graphDriver] = [
+    await containers.imageOf(container),
+    await containers.graphDriver(container.id),
+  ];
+  return inspectContainer(container, image, graphDriver);
+}
+
+async function loadAny(cli: Cli, name: string): Promise<Struct> {
+  try {
+    return await loadContainer(cli, name);
+  } catch (error) {
+    if (!isCode(error, 'NOT_FOUND') && !isCode(error, 'INVALID_ARGUMENT')) throw error;
+    return await load(cli, name);
+  }
 }

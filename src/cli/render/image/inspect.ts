@@ -4,7 +4,7 @@ import { familiar, parseReference } from '../../../oci/reference.ts';
 import { Duration, NIL_LIST, NIL_MAP, Struct, type Value } from '../../template/value.ts';
 
 /** Go's zero time: docker's word for "never". */
-const NEVER = '0001-01-01T00:00:00Z';
+export const NEVER = '0001-01-01T00:00:00Z';
 
 /**
  * An image as `docker image inspect` prints it, field for field, in the shape of Engine API 1.45
@@ -49,14 +49,14 @@ export function inspectImage(image: StoredImage, graphDriver: GraphDriver): Stru
 
 const short = (reference: string): string => familiar(parseReference(reference));
 
-const driverData = ({ Data }: GraphDriver): Value =>
+export const driverData = ({ Data }: GraphDriver): Value =>
   Object.keys(Data).length === 0 ? NIL_MAP : new Map(Object.entries(Data));
 
 /** Go prints fractions of a second without trailing zeros. */
-const goTime = (time: string): string =>
+export const goTime = (time: string): string =>
   time.replace(/(\.\d*?)0+(?!\d)/, '$1').replace(/\.(?!\d)/, '');
 
-function containerDefaults(config: ContainerDefaults): Struct {
+export function containerDefaults(config: ContainerDefaults): Struct {
   return new Struct(
     {
       Hostname: config.Hostname ?? '',

@@ -1,0 +1,99 @@
+import type { Command } from 'commander';
+import type { Engine } from '../../../engine/engine.ts';
+import { MicaError } from '../../../errors.ts';
+import { StartError } from '../../../runtime/failure.ts';
+import { type MonitorProcess, startMonitor } from '../../../runtime/monitor-process.ts';
+import { needsUserNamespace } from '../../../sys/userns.ts';
+import type { Cli } from '../../cli.ts';
+import { ProcessExit } from '../../failure.ts';
+import { Delegated } from '../../namespace.ts';
+import { type ContainerFlags, containerFlags } from '../../parse/container-flags.ts';
+import { examples } from '../../program.ts';
+import { createContainer } from './create.ts';
+import { requireTerminal, session, sizeOf } from './session.ts';
+
+interface Options extends ContainerFlags {
+  readonly detach?: boolean;
+  readonly detachKeys?: string;
+  readonly sigProxy: boolean;
+}
+
+/** What docker says for whatever keeps a container from being started. */
+const NOT_STARTED = 125;
+
+export function run(command: Command, cli: Cli): void {
+  containerFlags(command);
+  command
+    .option('-d, --detach', 'in the background; print its ID')
+    .option('--detach-keys <keys>', 'keys that leave the terminal; default ctrl-p,ctrl-q')
+    .option('--no-sig-proxy', 'do not hand signals to the process')
+    .action(async (image: string, words: string[], options: Options) => {
+      // First of all: it loads while everything else is being done. In a user namespace, from there.
+      using monitor = needsUserNamespace() ? undefined : startMonitor();
+      await runContainer(cli, image, words, { ...options, monitor });
+    });
+  examples(
+    command,
+    ['mica run --rm -it debian bash', 'a shell, gone when it ends'],
+    ['mica run -d --name web --network host httpd', 'in the background'],
+    ['mica run --rm -v .:/src -w /src golang go build', 'on this directory'],
+  );
+}
+
+type Request = Options & { readonly monitor: MonitorProcess | undefined };
+
+async function runContainer(
+  cli: Cli,
+  image: string,
+  words: string[],
+  options: Request,
+): Promise<void> {
+  const tty = options.tty === true;
+  const talk = { tty, stdin: options.interactive === true, detachKeys: options.detachKeys };
+  let started;
+  let engine: Engine;
+  try {
+    if (!options.detach) requireTerminal(cli, talk);
+    engine = await cli.engine();
+    started = await begin(cli, engine, image, words, options);
+  } catch (error) {
+    throw asExit(error);
+  }
+  const { id, running } = started;
+  using attachment = running;
+  if (options.detach) return await cli.out.line(id);
+  const onSignal = options.sigProxy
+    ? (number: number): Promise<void> => engine.containers.kill(id, number)
+    : undefined;
+  const code = await session(cli, attachment, { ...talk, onSignal });
+  // It runs on; who watches it does the rest.
+  if (code === undefined) return;
+  await running.settle();
+  if (code !== 0) throw new ProcessExit(code);
+}
+
+async function begin(
+  cli: Cli,
+  engine: Engine,
+  image: string,
+  words: string[],
+  options: Request,
+): Promise<{ id: string; running: Awaited<ReturnType<Engine['containers']['start']>> }> {
+  const { id, name } = await createContainer(cli, engine, image, words, options);
+  try {
+    const attach = options.detach !== true;
+    const size = options.tty ? sizeOf(cli) : undefined;
+    const { monitor } = options;
+    return { id, running: await engine.containers.start(id, { monitor, attach, size }) };
+  } catch (error) {
+    if (options.rm) await engine.containers.remove(name).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** docker's exit codes: 125, 126, 127. What was asked for in another namespace is told there. */
+export function asExit(error: unknown): unknown {
+  if (error instanceof Delegated) return error;
+  if (error instanceof StartError) return new ProcessExit(error.exitCode, { cause: error });
+  return error instanceof MicaError ? new ProcessExit(NOT_STARTED, { cause: error }) : error;
+}

@@ -1,0 +1,80 @@
+import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { insertContainer } from '../db/containers.ts';
+import { isCode } from '../errors.ts';
+import type { Moment } from '../layer/diff/whole-tree.ts';
+import type { ChainId, Digest } from '../oci/digest.ts';
+import { fromNode } from '../sys/errno.ts';
+import {
+  type Container,
+  type ContainerSettings,
+  type ContainerStore,
+  rowOf,
+  snapshotKeyOf,
+} from './container.ts';
+import { type ContainerDirectory, directoryOf, lockContainer, newId } from './directory.ts';
+import { checkName, randomName } from './names.ts';
+
+export interface CreateInput {
+  readonly image: Digest;
+  /** Topmost layer of the image; `undefined`: it has none. */
+  readonly top: ChainId | undefined;
+  /** Default: one by chance. */
+  readonly name?: string | undefined;
+  readonly settings: ContainerSettings;
+}
+
+/**
+ * Gives an image a writable layer and a name. Nothing is mounted.
+ *
+ * The directory is there first and goes last: one without a row, that nobody holds the lock of, is
+ * what a crash has left, and {@link sweep} removes it with its layer.
+ */
+export async function create(store: ContainerStore, input: CreateInput): Promise<Container> {
+  const { db, snapshots } = store;
+  const { settings, image } = input;
+  const id = newId();
+  const directory = directoryOf(db.root, id);
+  const wanted = input.name === undefined ? undefined : checkName(input.name);
+  makeDirectories(directory);
+  using _ = await lockContainer(directory);
+  try {
+    await snapshots.prepare(snapshotKeyOf(id), input.top ?? '');
+    const since = momentOf(directory);
+    for (;;) {
+      const name = wanted ?? randomName();
+      const container: Container = { id, name, image, settings, since, createdAt: new Date() };
+      try {
+        // What is removed at its end need not survive a power failure.
+        insertContainer(db, rowOf(container), { durable: settings.autoRemove !== true });
+        return container;
+      } catch (error) {
+        if (wanted !== undefined || !isCode(error, 'ALREADY_EXISTS')) throw error;
+      }
+    }
+  } catch (error) {
+    await snapshots.remove(snapshotKeyOf(id)).catch(() => undefined);
+    rmSync(directory.path, { recursive: true, force: true });
+    throw error;
+  }
+}
+
+function makeDirectories({ path, rootfs }: ContainerDirectory): void {
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    mkdirSync(rootfs);
+  } catch (error) {
+    throw fromNode(error);
+  }
+}
+
+/** The time by the file system's own clock, which is a little behind the processor's. */
+function momentOf({ unsettled }: ContainerDirectory): Moment {
+  try {
+    writeFileSync(unsettled, '');
+    const { ctimeNs } = statSync(unsettled, { bigint: true });
+    rmSync(unsettled);
+    return { seconds: Number(ctimeNs / 10n ** 9n), nanoseconds: Number(ctimeNs % 10n ** 9n) };
+  } catch (error) {
+    throw fromNode(error);
+  }
+}

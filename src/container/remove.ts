@@ -1,0 +1,149 @@
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
+import { deleteContainer, findContainer, listContainers } from '../db/containers.ts';
+import { isCode, MicaError } from '../errors.ts';
+import { kill } from '../runtime/kill.ts';
+import { waitForExit } from '../runtime/attach.ts';
+import { startMonitor } from '../runtime/monitor-process.ts';
+import { readState } from '../runtime/state.ts';
+import { isHeld } from '../sys/alive.ts';
+import { errnoOf, fromNode } from '../sys/errno.ts';
+import { type Container, containerOf, type ContainerStore, snapshotKeyOf } from './container.ts';
+import {
+  type ContainerDirectory,
+  containersDirectory,
+  directoryOf,
+  lockContainer,
+} from './directory.ts';
+import { isBusy, settle, unmountTree } from './settle.ts';
+
+export interface RemoveContainerOptions {
+  /** Also while it runs: it is killed. */
+  readonly force?: boolean | undefined;
+}
+
+/** Removes a container with its writable layer, log and all. @throws FAILED_PRECONDITION while it runs */
+export async function remove(
+  store: ContainerStore,
+  { id, name }: Pick<Container, 'id' | 'name'>,
+  { force = false }: RemoveContainerOptions = {},
+): Promise<void> {
+  const directory = directoryOf(store.db.root, id);
+  if (force) await end(directory.path);
+  // It may have been taken away by hand; another process may be removing it now.
+  mkdirSync(directory.path, { recursive: true, mode: 0o700 });
+  using _ = await lockContainer(directory);
+  const { status } = await readState(directory.path);
+  if (!force && (await isBusy(directory)))
+    throw new MicaError(
+      'FAILED_PRECONDITION',
+      `cannot remove container ${name}: it is ${status}; stop it first, or use --force`,
+    );
+  if (status === 'dead') await endOrphan(store, id, directory);
+  unmountTree(directory);
+  await erase(store, id, directory);
+}
+
+/** What is to be done when a container has ended, by whoever is first. */
+export async function finish(store: ContainerStore, container: Container): Promise<void> {
+  const directory = directoryOf(store.db.root, container.id);
+  if (!existsSync(directory.path)) return;
+  if (container.settings.autoRemove !== true) return settle(directory);
+  try {
+    await remove(store, container);
+  } catch (error) {
+    // Somebody has started it again.
+    if (!isCode(error, 'FAILED_PRECONDITION')) throw error;
+  }
+}
+
+/** With its lock held. What a crash leaves of it is repeated by the next removal, or by {@link sweep}. */
+async function erase(
+  { db, snapshots }: ContainerStore,
+  id: string,
+  { path }: ContainerDirectory,
+): Promise<void> {
+  await removeSnapshot(snapshots, snapshotKeyOf(id));
+  deleteContainer(db, id);
+  try {
+    rmSync(path, { recursive: true, force: true });
+  } catch (error) {
+    throw fromNode(error);
+  }
+}
+
+/** How long a mount namespace that is being made may have a copy of our mount, in milliseconds. */
+const COPIED = 2_000;
+
+/** Every container that starts has, for a moment, all mounts of the machine in its own namespace. */
+async function removeSnapshot(snapshots: ContainerStore['snapshots'], key: string): Promise<void> {
+  for (const until = performance.now() + COPIED; ;) {
+    try {
+      return await snapshots.remove(key);
+    } catch (error) {
+      if (isCode(error, 'NOT_FOUND')) return;
+      if (!isCode(error, 'FAILED_PRECONDITION') || performance.now() > until) throw error;
+      await setTimeout(10);
+    }
+  }
+}
+
+async function end(path: string): Promise<void> {
+  try {
+    await kill(path);
+    await waitForExit(path);
+  } catch (error) {
+    if (!isCode(error, 'FAILED_PRECONDITION')) throw error;
+  }
+}
+
+/** What a killed monitor has left, if anything. */
+async function endOrphan(
+  store: ContainerStore,
+  id: string,
+  { path }: ContainerDirectory,
+): Promise<void> {
+  using monitor = startMonitor();
+  await monitor.remove({ kind: 'remove', id, directory: path, runtime: store.runtime().choice });
+}
+
+/**
+ * Cleans up behind processes that died: directories without a row, trees of what has ended, and
+ * containers that were to be removed at their end. What somebody works on is left alone.
+ */
+export async function sweep(store: ContainerStore): Promise<void> {
+  const { db } = store;
+  for (const id of directoriesIn(containersDirectory(db.root))) {
+    const directory = directoryOf(db.root, id);
+    const row = findContainer(db, id);
+    if (row === undefined) await sweepOrphan(store, id, directory);
+    else await settle(directory);
+  }
+  for (const row of listContainers(db)) {
+    const container = containerOf(row);
+    const { status } = await readState(directoryOf(db.root, row.id).path);
+    if (container.settings.autoRemove && (status === 'exited' || status === 'dead'))
+      await remove(store, container, { force: true });
+  }
+}
+
+async function sweepOrphan(
+  store: ContainerStore,
+  id: string,
+  directory: ContainerDirectory,
+): Promise<void> {
+  if (isHeld(directory.lock)) return;
+  using _ = await lockContainer(directory);
+  if (findContainer(store.db, id) !== undefined) return;
+  unmountTree(directory);
+  await erase(store, id, directory);
+}
+
+function directoriesIn(path: string): string[] {
+  try {
+    return readdirSync(path).filter((name) => /^[0-9a-f]{64}$/.test(name));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw fromNode(error);
+  }
+}

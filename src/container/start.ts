@@ -1,0 +1,105 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { MicaError } from '../errors.ts';
+import type { ContainerDefaults } from '../oci/config.ts';
+import type { MonitorProcess, Started } from '../runtime/monitor-process.ts';
+import type { Stdio } from '../runtime/order.ts';
+import { defaultHostname, writeEtcFiles } from '../runtime/spec/etc-files.ts';
+import type { ContainerOptions } from '../runtime/spec/options.ts';
+import { formatSpec, specOf } from '../runtime/spec/spec.ts';
+import { readState, RUN_FILES } from '../runtime/state.ts';
+import { fromNode } from '../sys/errno.ts';
+import { type Container, type ContainerStore } from './container.ts';
+import { type ContainerDirectory, directoryOf, lockContainer } from './directory.ts';
+import { mountTree } from './mounted-tree.ts';
+import { unmountTree } from './settle.ts';
+
+export interface StartInput {
+  readonly monitor: MonitorProcess;
+  /** What the image says about its containers. */
+  readonly image: ContainerDefaults;
+  readonly stdio: Stdio;
+  /** Given to who watches it: executed when it has ended, whatever becomes of this process. */
+  readonly exitCommand: readonly string[];
+}
+
+/**
+ * Mounts a container's tree and starts its first process.
+ * @throws StartError with docker's exit code; CONFLICT when it runs already
+ */
+export async function start(
+  store: ContainerStore,
+  container: Container,
+  input: StartInput,
+): Promise<Started> {
+  const directory = directoryOf(store.db.root, container.id);
+  using _ = await lockContainer(directory);
+  await refuseRunning(container, directory);
+  unmountTree(directory);
+  try {
+    await mountTree(store, container.id, directory);
+    writeSpec(store, container, directory, input);
+    return await input.monitor.run(orderOf(store, container, directory, input));
+  } catch (error) {
+    unmountTree(directory);
+    throw error;
+  }
+}
+
+async function refuseRunning({ name }: Container, { path }: ContainerDirectory): Promise<void> {
+  const { status } = await readState(path);
+  if (status === 'running' || status === 'paused' || status === 'starting')
+    throw new MicaError('CONFLICT', `container ${name} is running already`);
+}
+
+function writeSpec(
+  store: ContainerStore,
+  { id, settings }: Container,
+  { path, rootfs, etc }: ContainerDirectory,
+  { image }: StartInput,
+): void {
+  const { options } = settings;
+  makeSources(options);
+  const hostname = hostnameOf(id, options);
+  const files = writeEtcFiles(etc, hostname, options);
+  const { host } = store.runtime();
+  const spec = specOf({ id, rootfs, files, host, hostname, image, options });
+  // It may hold secrets in its environment.
+  const config = join(path, RUN_FILES.spec);
+  try {
+    rmSync(config, { force: true });
+    writeFileSync(config, formatSpec(spec), { mode: 0o600 });
+  } catch (error) {
+    throw fromNode(error);
+  }
+}
+
+export const hostnameOf = (id: string, { hostname, network }: ContainerOptions): string =>
+  hostname ?? defaultHostname(id, network);
+
+/** docker makes directories that `-v` names and nobody has. */
+function makeSources({ binds = [] }: ContainerOptions): void {
+  try {
+    for (const { source } of binds) mkdirSync(source, { recursive: true });
+  } catch (error) {
+    // A file, which is fine, or something that specOf complains about.
+    const { code } = error as NodeJS.ErrnoException;
+    if (code !== 'EEXIST' && code !== 'ENOTDIR') throw fromNode(error);
+  }
+}
+
+const orderOf = (
+  store: ContainerStore,
+  { id, settings }: Container,
+  { path }: ContainerDirectory,
+  { stdio, exitCommand }: StartInput,
+): Parameters<MonitorProcess['run']>[0] => ({
+  kind: 'run',
+  id,
+  directory: path,
+  runtime: store.runtime().choice,
+  log: settings.log ?? {},
+  durable: settings.autoRemove !== true,
+  exitCommand,
+  ...stdio,
+});

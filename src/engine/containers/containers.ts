@@ -1,0 +1,103 @@
+import type { ContainerSettings } from '../../container/container.ts';
+import type { RemoveContainerOptions } from '../../container/remove.ts';
+import type { Container } from '../../container/container.ts';
+import type { Abortable, Bytes } from '../../io/bytes.ts';
+import type { ListedChange } from '../../layer/diff/change.ts';
+import type { Attachment, Exit } from '../../runtime/attachment.ts';
+import type { LogEntry, LogQuery } from '../../runtime/log/read-log.ts';
+import type { MonitorProcess, Started } from '../../runtime/monitor-process.ts';
+import type { ContainerProcess } from '../../runtime/processes.ts';
+import type { ExecOptions } from '../../runtime/spec/process.ts';
+import type { ContainerState } from '../../runtime/state.ts';
+import type { Usage } from '../../snapshot/driver.ts';
+import type { GraphDriver, StoredImage } from '../engine.ts';
+
+/** Containers of a store: docker's words. `name` is a name, an ID, or the unambiguous beginning of one. */
+export interface Containers {
+  /** Gives an image a writable layer. Nothing runs, nothing is mounted. */
+  create(image: string, request: CreateRequest): Promise<Container>;
+  /**
+   * Starts its first process.
+   * @throws StartError with docker's exit code (125, 126, 127)
+   */
+  start(name: string, options?: StartOptions): Promise<StartedContainer>;
+  /** All of them, newest first. */
+  list(): Promise<ContainerInfo[]>;
+  /** @throws NOT_FOUND; INVALID_ARGUMENT when the beginning of an ID fits several */
+  get(name: string): Promise<ContainerInfo>;
+  /** Its image, whatever has become of that image's names. */
+  imageOf(container: Container): Promise<StoredImage>;
+  remove(name: string, options?: RemoveContainerOptions): Promise<void>;
+  rename(name: string, to: string): Promise<void>;
+  /** Asks it to end, and makes it, after `grace` milliseconds (-1: never). Harmless when it has. */
+  stop(name: string, options?: StopContainerOptions): Promise<void>;
+  /** @param signal - a number. Default: SIGKILL */
+  kill(name: string, signal?: number): Promise<void>;
+  pause(name: string): Promise<void>;
+  unpause(name: string): Promise<void>;
+  /** @returns how it ended; `undefined`: it was never started, or nobody knows */
+  wait(name: string, options?: Abortable): Promise<Exit | undefined>;
+  /** Connects to its first process. */
+  attach(name: string): Promise<Attachment>;
+  /** Runs one more process in it. */
+  exec(name: string, options: ExecRequest): Promise<Started>;
+  logs(name: string, query?: LogQuery): AsyncIterable<LogEntry>;
+  processes(name: string): Promise<readonly ContainerProcess[]>;
+  /** What it has changed, as docker prints it. */
+  changes(name: string): Promise<readonly ListedChange[]>;
+  /** Size of its writable layer. */
+  usage(name: string): Promise<Usage>;
+  graphDriver(name: string): Promise<GraphDriver>;
+  /** The tree as a tar archive. */
+  export(name: string, options?: Abortable): Bytes;
+  /** Lets `task` see its tree, mounted, whether it runs or not. */
+  withTree<T>(name: string, task: (root: string) => Promise<T>): Promise<T>;
+  /** Removes all that do not run. @returns their IDs, and the bytes that were freed */
+  prune(options?: PruneContainersOptions): Promise<PrunedContainers>;
+}
+
+export interface CreateRequest extends Omit<ContainerSettings, 'imageName'> {
+  /** Default: one by chance. */
+  readonly name?: string | undefined;
+}
+
+export interface StartOptions {
+  /** Already started, while something else was being done. */
+  readonly monitor?: MonitorProcess | undefined;
+  /** Whether output comes to the caller, who then is expected to {@link StartedContainer.settle}. */
+  readonly attach?: boolean | undefined;
+  readonly size?: { readonly rows: number; readonly columns: number } | undefined;
+}
+
+export interface StartedContainer extends Started {
+  /** Unmounts what has ended, and removes it if that was asked for. What is not called here happens without the caller. */
+  settle(): Promise<void>;
+}
+
+export interface ContainerInfo extends Container {
+  readonly state: ContainerState;
+  /** Of its log, state and generated files. */
+  readonly directory: string;
+}
+
+export interface StopContainerOptions extends Abortable {
+  /** A number. Default: what the container, or its image, says. */
+  readonly number?: number | undefined;
+  /** In milliseconds. */
+  readonly grace?: number | undefined;
+}
+
+export interface ExecRequest extends ExecOptions {
+  readonly stdin?: boolean | undefined;
+  readonly attach?: boolean | undefined;
+  readonly monitor?: MonitorProcess | undefined;
+}
+
+export interface PruneContainersOptions {
+  readonly filter?: ((container: ContainerInfo) => boolean) | undefined;
+}
+
+export interface PrunedContainers {
+  readonly containers: readonly string[];
+  readonly bytes: number;
+}

@@ -1,0 +1,26 @@
+import type { Container } from '../../container/container.ts';
+import { create as createContainer } from '../../container/create.ts';
+import { MicaError } from '../../errors.ts';
+import type { Context } from '../context.ts';
+import { findByName, storedImage } from '../images.ts';
+import type { CreateRequest } from './containers.ts';
+import { containerStore } from './store.ts';
+
+/** @see Containers.create */
+export async function create(
+  context: Context,
+  name: string,
+  { name: own, ...settings }: CreateRequest,
+): Promise<Container> {
+  const store = await containerStore(context);
+  const image = storedImage(store.db, findByName(store.db, name));
+  if (image.config.os !== 'linux')
+    throw new MicaError('FAILED_PRECONDITION', `${name} is an image for ${image.config.os}`);
+  const { id, layers } = image;
+  return await createContainer(store, {
+    image: id,
+    top: layers.at(-1)?.chainId,
+    name: own,
+    settings: { imageName: name, ...settings },
+  });
+}

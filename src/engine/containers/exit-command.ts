@@ -1,0 +1,28 @@
+import { fileURLToPath } from 'node:url';
+import { directoryOf } from '../../container/directory.ts';
+
+/** Runs from source and built: its neighbour has the same ending. */
+const ENDED = new URL(
+  import.meta.url.endsWith('.ts') ? './ended.ts' : './ended.js',
+  import.meta.url,
+);
+
+/**
+ * Waits until whoever attends the container has done what is to do, or died, and does it where it
+ * was not: $0 is the container's directory, the rest a command. Without flock(1) nobody waits, and
+ * both may do it, in turn.
+ */
+const SCRIPT = 'cd "$0" || exit 0; flock attended.lock true; [ -e unsettled ] || exit 0; exec "$@"';
+
+/** What a container's monitor executes when the container has ended. */
+export const exitCommand = (root: string, id: string): string[] => [
+  '/bin/sh',
+  '-c',
+  SCRIPT,
+  directoryOf(root, id).path,
+  process.execPath,
+  '--disable-warning=ExperimentalWarning',
+  fileURLToPath(ENDED),
+  root,
+  id,
+];

@@ -1,0 +1,73 @@
+import { changesOf } from '../../container/changes.ts';
+import { containerOf, snapshotKeyOf } from '../../container/container.ts';
+import { withTree as withContainerTree } from '../../container/mounted-tree.ts';
+import { getContainer } from '../../db/containers.ts';
+import type { Abortable, Bytes } from '../../io/bytes.ts';
+import { Channel } from '../../io/channel.ts';
+import { ChannelPace } from '../../io/channel-pace.ts';
+import { type ListedChange, listChanges } from '../../layer/diff/change.ts';
+import { treeChanges } from '../../layer/diff/diff.ts';
+import { writeLayerTar } from '../../layer/diff/tar.ts';
+import type { Usage } from '../../snapshot/driver.ts';
+import type { Context } from '../context.ts';
+import type { GraphDriver } from '../engine.ts';
+import { containerStore } from './store.ts';
+
+/** @see Containers.changes */
+export async function changes(context: Context, name: string): Promise<readonly ListedChange[]> {
+  const store = await containerStore(context);
+  return listChanges(await changesOf(store, containerOf(getContainer(store.db, name))));
+}
+
+/** @see Containers.usage */
+export async function usage(context: Context, name: string): Promise<Usage> {
+  const { db, snapshots } = await context.store();
+  return await snapshots.usage(snapshotKeyOf(getContainer(db, name).id));
+}
+
+/** @see Containers.graphDriver */
+export async function graphDriver(context: Context, name: string): Promise<GraphDriver> {
+  const { db, snapshots } = await context.store();
+  return await snapshots.inspect(snapshotKeyOf(getContainer(db, name).id));
+}
+
+/** @see Containers.withTree */
+export async function withTree<T>(
+  context: Context,
+  name: string,
+  task: (root: string) => Promise<T>,
+): Promise<T> {
+  const store = await containerStore(context);
+  return await withContainerTree(store, getContainer(store.db, name).id, task);
+}
+
+/** What may wait for the reader, in bytes. */
+const WAITING = 4 << 20;
+
+/** @see Containers.export */
+export async function* exportTree(
+  context: Context,
+  name: string,
+  { signal }: Abortable = {},
+): Bytes {
+  const channel = new Channel(WAITING);
+  // Who does not read to the end wants no more.
+  const left = new AbortController();
+  const either = AbortSignal.any([left.signal, ...(signal ? [signal] : [])]);
+  const writing = withTree(context, name, async (root) => {
+    const pace = new ChannelPace(channel, either);
+    const all = await treeChanges(root, { parents: [], signal: either });
+    const write = (chunk: Uint8Array): void => channel.push(Buffer.from(chunk));
+    await writeLayerTar(all, write, pace);
+  }).then(
+    () => channel.end(),
+    (error: unknown) => channel.end(error),
+  );
+  try {
+    yield* channel;
+  } finally {
+    left.abort();
+    channel.leave();
+    await writing;
+  }
+}

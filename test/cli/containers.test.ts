@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
+import { mountsBelow } from '../support/store.ts';
+import { type ContainerKit, openContainerKit, skip } from './container-kit.ts';
+
+const sh = (script: string): string[] => ['sh', '-c', script];
+
+describe('containers', { skip }, () => {
+  let box: ContainerKit & AsyncDisposable;
+  before(async () => {
+    box = await openContainerKit();
+  });
+  after(() => box[Symbol.asyncDispose]());
+
+  /** What is left of containers on disk and in the kernel. */
+  const left = (): string[] => [
+    ...readdirSync(join(box.kit.root, 'containers')),
+    ...mountsBelow(join(box.kit.root, 'containers')),
+  ];
+
+  test('run gives the output of the process and ends as it does, and --rm leaves nothing', async () => {
+    const ran = await box.mica(['run', '--rm', 'box', ...sh('echo out; echo err >&2; exit 7')]);
+    assert.deepEqual([ran.code, ran.stdout, ran.stderr], [7, 'out\n', 'err\n']);
+    assert.deepEqual(left(), []);
+  });
+
+  for (const [what, words, code] of [
+    ['a command that is not there', ['box', 'nothing'], 127],
+    ['a file that cannot be executed', ['box', '/etc/passwd'], 126],
+    ['an image that is not there', ['--pull', 'never', 'no/such:1', 'true'], 125],
+    ['a network that Mica does not have', ['--network', 'bridge', 'box', 'true'], 125],
+    ['a port that is to be published', ['-p', '80:80', 'box', 'true'], 125],
+    ['a size limit that the driver cannot keep', ['--storage-opt', 'size=1g', 'box', 'true'], 125],
+  ] as const)
+    test(`run of ${what} ends with ${code}, and nothing is left`, async () => {
+      const ran = await box.mica(['run', '--rm', ...words]);
+      assert.equal(ran.code, code, ran.stderr);
+      assert.deepEqual(left(), []);
+    });
+
+  test('flags reach the process', async () => {
+    const script = 'id -u; pwd; echo $A $FROM_IMAGE; hostname; touch /x || echo readonly';
+    const flags = ['-u', 'joe', '-w', '/data', '-e', 'A=1', '--hostname', 'h', '--read-only'];
+    const text = await box.ok(['run', '--rm', ...flags, 'box', ...sh(script)]);
+    assert.equal(text, '1000\n/data\n1 yes\nh\nreadonly\n');
+  });
+
+  test('input reaches the process with -i, and only then', async () => {
+    const stdin = 'hello\n';
+    assert.equal(await box.ok('run --rm -i box cat', { stdin }), stdin);
+    assert.equal(await box.ok('run --rm box cat', { stdin }), '');
+  });
+
+  test('-v shows a directory of this machine, created where it is missing', async () => {
+    const directory = join(box.kit.directory, 'new/shared');
+    await box.ok(['run', '--rm', '-v', `${directory}:/here`, 'box', ...sh('echo hi > /here/file')]);
+    assert.equal(readFileSync(join(directory, 'file'), 'utf8'), 'hi\n');
+    const ran = await box.mica([
+      'run',
+      '--rm',
+      '-v',
+      `${directory}:/here:ro`,
+      'box',
+      'touch',
+      '/here/x',
+    ]);
+    assert.equal(ran.code, 1);
+  });
+
+  test('a container that was created is started, listed and logged, and keeps what it wrote', async () => {
+    await box.clear();
+    const id = (
+      await box.ok([
+        'create',
+        '--name',
+        'twice',
+        'box',
+        ...sh('echo run; echo x >> /log; wc -l < /log'),
+      ])
+    ).trim();
+    assert.match(id, /^[0-9a-f]{64}$/);
+    assert.match(await box.ok('ps -a'), /twice$/m);
+    assert.equal(await box.ok('ps -q'), '');
+    assert.equal(await box.ok('start -a twice'), 'run\n1\n');
+    assert.equal(await box.ok(`start -a ${id.slice(0, 6)}`), 'run\n2\n');
+    assert.equal(await box.ok('logs twice'), 'run\n1\nrun\n2\n');
+    assert.equal(await box.ok('logs -n 1 twice'), '2\n');
+    assert.match(await box.ok('ps -a'), /Exited \(0\) .* ago/);
+    assert.deepEqual(mountsBelow(join(box.kit.root, 'containers')), []);
+    assert.equal(await box.ok('rm twice'), 'twice\n');
+    assert.deepEqual(left(), []);
+  });
+
+  test('two containers of an image do not see what the other writes', async () => {
+    await box.ok(['run', '--name', 'first', 'box', ...sh('echo a > /data/one; rm /data/two')]);
+    const text = await box.ok([
+      'run',
+      '--rm',
+      'box',
+      'cat',
+      '/data/one',
+      '/data/two',
+      '/data/three',
+    ]);
+    assert.equal(text, 'onetwothree');
+    await box.ok('rm first');
+  });
+
+  test('what runs is not removed, nor its image, without force; -d --rm goes by itself', async () => {
+    await box.ok('run -d --rm --name long box sleep 100');
+    assert.equal(await box.ok(['ps', '--format', '{{.Names}} {{.State}}']), 'long running\n');
+    assert.equal((await box.mica('rm long')).code, 6);
+    assert.equal((await box.mica('rmi box')).code, 0);
+    assert.equal((await box.mica(`rmi ${box.kit.registry}/box`)).code, 5);
+    await box.ok(`tag ${box.kit.registry}/box box`);
+    assert.equal((await box.mica(`start long`)).code, 0);
+    await box.ok('rm -f long');
+    assert.deepEqual(left(), []);
+    await box.ok('run -d --rm box true');
+    for (let tries = 0; left().length > 0 && tries < 200; tries++) await setTimeout(25);
+    assert.deepEqual(left(), []);
+  });
+
+  test('names are unique, and chosen when none is given', async () => {
+    await box.ok('create --name same box');
+    assert.equal((await box.mica('create --name same box')).code, 4);
+    await box.ok('create box');
+    const names = (await box.ok(['ps', '-a', '--format', '{{.Names}}'])).trim().split('\n');
+    assert.match(
+      names.find((name) => name !== 'same')!,
+      /^[a-z]+_[a-z]+$/,
+    );
+    await box.clear();
+  });
+
+  test('inspect tells state, configuration and mounts in the words of docker', async () => {
+    await box.ok('run --name seen -e A=1 -v /tmp:/t:ro -m 64m box true');
+    const format =
+      '{{.State.Status}} {{.State.ExitCode}} {{.Name}} {{.Config.Env}} {{json .HostConfig.Binds}} {{.HostConfig.Memory}} {{(index .Mounts 0).RW}}';
+    const text = await box.ok(['inspect', '-f', format, 'seen']);
+    assert.equal(
+      text,
+      'exited 0 /seen [PATH=/bin FROM_IMAGE=yes A=1] ["/tmp:/t:ro"] 67108864 false\n',
+    );
+    assert.equal(JSON.parse(await box.ok('inspect box'))[0].Os, 'linux');
+    await box.clear();
+  });
+});
