@@ -25,7 +25,6 @@ export async function settleBlobs(
   context: Context,
   options: SettleOptions = {},
 ): Promise<SettleResult> {
-  const store = await context.store();
   const done: Settled = {
     proven: [],
     unproven: [],
@@ -34,6 +33,11 @@ export async function settleBlobs(
     failed: new Set(),
     bytes: 0,
   };
+  const { failed: _, ...nothing } = done;
+  // Most stores keep everything: they are not even opened for writing.
+  if (policyOf(context, await context.reading()) === 'keep' && !options.restore)
+    return { ...nothing, policy: 'keep', busy: false, failed: [], pending: [] };
+  const store = await context.store();
   for (;;) {
     using lock = await take(store, options);
     const policy = policyOf(context, store.db);
