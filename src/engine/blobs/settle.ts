@@ -45,7 +45,8 @@ export async function settleBlobs(
     lock?.[Symbol.dispose]();
     // Only now: somebody may have added a layer, seen our lock, and left it to us.
     const left = policy === 'recreate' ? unproven(store) : [];
-    const isOver = left.every(({ target }) => done.failed.has(target.digest));
+    const tried = new Set([...done.proven, ...done.unproven, ...done.failed]);
+    const isOver = left.every(({ target }) => tried.has(target.digest));
     if (lock === undefined || options.prove === false || isOver)
       return {
         ...done,
