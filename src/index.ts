@@ -33,9 +33,12 @@ export type {
 } from './engine/engine.ts';
 
 export type {
+  AppendOptions,
+  ConvertOptions,
   DeriveOptions,
   FlattenOptions,
   LayerCompression,
+  MutateOptions,
   SquashOptions,
 } from './engine/derive/derive.ts';
 
@@ -85,6 +88,7 @@ export type { ComposedImage, ComposeOptions } from './image/compose.ts';
 export { loadImage } from './image/load.ts';
 export type { Document, Image } from './image/image.ts';
 export { openImageTree } from './image/open-tree.ts';
+export type { ConfigPatch } from './image/patch.ts';
 export { validateImage } from './image/validate.ts';
 
 export { openRegistry } from './registry/registry.ts';

@@ -143,6 +143,12 @@ export const VERBS: readonly Verb[] = [
   ),
 
   verb(
+    'append',
+    'Add archives or directories to an image, a layer each',
+    DERIVED,
+    async () => (await import('./commands/derive/append.ts')).append,
+  ),
+  verb(
     'squash',
     'Make several layers of an image one',
     DERIVED,
@@ -153,6 +159,18 @@ export const VERBS: readonly Verb[] = [
     'Make an image one layer without history',
     DERIVED,
     async () => (await import('./commands/derive/flatten.ts')).flatten,
+  ),
+  verb(
+    'mutate',
+    'Change the defaults, labels and annotations of an image',
+    DERIVED,
+    async () => (await import('./commands/derive/mutate.ts')).mutate,
+  ),
+  verb(
+    'convert',
+    'Compress the layers of an image otherwise, or change its format',
+    DERIVED,
+    async () => (await import('./commands/derive/convert.ts')).convert,
   ),
 
   verb('df', 'Show what every byte of the store is used for', STORE, df),

@@ -5,7 +5,13 @@ import type { ChainId, DiffId, Digest } from '../oci/digest.ts';
 import type { Manifest } from '../oci/manifest.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { UnionTree } from '../union/tree.ts';
-import type { FlattenOptions, SquashOptions } from './derive/derive.ts';
+import type {
+  AppendOptions,
+  ConvertOptions,
+  FlattenOptions,
+  MutateOptions,
+  SquashOptions,
+} from './derive/derive.ts';
 import type { Containers } from './containers/containers.ts';
 import type { MigrateOptions, Migration } from './migrate/migration.ts';
 import type { LayerBlobsPolicy } from './config.ts';
@@ -81,6 +87,15 @@ export interface Engine extends AsyncDisposable {
    */
   remove(name: string, options?: RemoveOptions): Promise<RemoveResult>;
 
+  /**
+   * Makes an image with layers on top: one for each archive (what is compressed keeps its digest)
+   * or directory. The image itself stays.
+   */
+  append(name: string, sources: readonly string[], options?: AppendOptions): Promise<StoredImage>;
+  /** Makes an image with other defaults, labels or annotations, of the same layers. */
+  mutate(name: string, options?: MutateOptions): Promise<StoredImage>;
+  /** Makes an image of the same layers, compressed otherwise, or with documents in another format. */
+  convert(name: string, options?: ConvertOptions): Promise<StoredImage>;
   /**
    * Makes an image in which the layers from `from` up are one: the same tree, the layers below
    * shared. The image itself stays.

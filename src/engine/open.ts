@@ -39,6 +39,11 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     },
     tag: async (name, target) => (await import('./names.ts')).tag(context, name, target),
     remove: async (name, rest) => (await import('./names.ts')).remove(context, name, rest),
+    append: async (name, sources, rest) =>
+      (await import('./derive/append.ts')).append(context, name, sources, rest),
+    mutate: async (name, rest) => (await import('./derive/mutate.ts')).mutate(context, name, rest),
+    convert: async (name, rest) =>
+      (await import('./derive/convert.ts')).convert(context, name, rest),
     squash: async (name, rest) => (await import('./derive/squash.ts')).squash(context, name, rest),
     flatten: async (name, rest) =>
       (await import('./derive/squash.ts')).flatten(context, name, rest),

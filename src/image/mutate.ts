@@ -42,6 +42,15 @@ export interface NewLayer {
   readonly step: History;
 }
 
+/** The image with layers on top, each with its step in the history. */
+export function append(image: Image, added: readonly NewLayer[]): ComposedImage {
+  const history = [...fittedHistory(image.config), ...added.map(({ step }) => step)];
+  return mutate(image, {
+    config: { ...image.config, created: history.at(-1)?.created ?? image.config.created, history },
+    layers: [...image.layers, ...added.map(({ layer }) => layer)],
+  });
+}
+
 /**
  * The image with the layer `squashed` in the place of all from `from` up. Their steps remain in the
  * history, as such that made no layer.

@@ -1,5 +1,8 @@
 import type { Abortable } from '../../io/bytes.ts';
 import type { Compression } from '../../io/compression.ts';
+import type { ImageFormat } from '../../oci/media-type.ts';
+import type { ConfigPatch } from '../../image/patch.ts';
+import type { Owner } from './directory-layer.ts';
 
 /** What making an image of another one is told besides. */
 export interface DeriveOptions extends Abortable {
@@ -23,3 +26,19 @@ export interface SquashOptions extends DeriveOptions, LayerCompression {
 }
 
 export interface FlattenOptions extends DeriveOptions, LayerCompression {}
+
+export interface AppendOptions extends DeriveOptions, LayerCompression {
+  /** Of what is in a directory. Default 0:0; `keep`: as here. */
+  readonly owner?: Owner | 'keep' | undefined;
+  /** For the history. */
+  readonly message?: string | undefined;
+}
+
+export interface ConvertOptions extends DeriveOptions, LayerCompression {
+  /** Default: each layer as it is. */
+  readonly compression?: Compression | undefined;
+  /** Default: as it is. */
+  readonly format?: ImageFormat | undefined;
+}
+
+export interface MutateOptions extends DeriveOptions, ConfigPatch {}

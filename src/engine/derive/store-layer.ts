@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { MicaError } from '../../errors.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
 import { compress } from '../../io/compress.ts';
 import type { Layer } from '../../layer/layer.ts';
@@ -17,6 +18,7 @@ export async function storeLayer(
   tar: Bytes,
   { format, compression = 'gzip', level, signal }: StoreLayerOptions,
 ): Promise<Layer> {
+  refuseZstdInDocker(format, compression);
   const hash = createHash('sha256');
   async function* hashed(): Bytes {
     for await (const chunk of tar) {
@@ -30,4 +32,13 @@ export async function storeLayer(
   lease.hold('blob', [descriptor.digest]);
   const diffId = `sha256:${hash.digest('hex')}` as DiffId;
   return { descriptor, diffId, open: (options) => content.fetch(descriptor, options) };
+}
+
+/** @throws FAILED_PRECONDITION since no reader of Docker's schema 2 need know zstd, and some do not */
+export function refuseZstdInDocker(format: ImageFormat, compression: string | undefined): void {
+  if (format === 'docker' && compression === 'zstd')
+    throw new MicaError(
+      'FAILED_PRECONDITION',
+      'an image in the format docker cannot have layers compressed with zstd; use gzip, or `mica convert --format oci` first',
+    );
 }

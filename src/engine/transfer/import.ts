@@ -1,23 +1,17 @@
-import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import type { Source } from '../../content/content.ts';
 import { MicaError } from '../../errors.ts';
 import { applyChanges } from '../../image/changes.ts';
 import { composeImage } from '../../image/compose.ts';
-import { readBytes } from '../../content/blob-files.ts';
 import type { Bytes } from '../../io/bytes.ts';
-import { decompress } from '../../io/compress.ts';
-import { SNIFF_LENGTH, sniffCompression } from '../../io/compression.ts';
-import type { Layer } from '../../layer/layer.ts';
-import type { Descriptor } from '../../oci/descriptor.ts';
-import type { DiffId } from '../../oci/digest.ts';
 import { OCI_LAYER } from '../../oci/media-type.ts';
 import { hostPlatform } from '../../oci/platform.ts';
 import { parseReference, type Reference, withDefaults } from '../../oci/reference.ts';
 import { fromNode } from '../../sys/errno.ts';
-import type { Context, Store } from '../context.ts';
+import type { Context } from '../context.ts';
 import type { StoredImage } from '../engine.ts';
 import { bringImage } from '../publish/bring-image.ts';
+import { layerOfBlob } from '../publish/layer-of-blob.ts';
 import type { Streamed } from './load.ts';
 import type { ImportOptions } from './transfer.ts';
 
@@ -39,7 +33,7 @@ export async function importTar(
     const stored = await store.content.ingest(bytes, OCI_LAYER, { signal });
     // Until the image holds it; a collection leaves alone what has just arrived.
     lease.hold('blob', [stored.digest]);
-    const layer = await layerOf(store, stored, options);
+    const layer = await layerOfBlob(store, stored, options);
     const created = new Date().toISOString();
     const comment = options.message ?? `Imported from ${described}`;
     const { os, architecture, variant } = platform;
@@ -96,26 +90,4 @@ async function bytesOf(
   if (from instanceof URL) return (await context.registry()).download(from, { signal });
   if (typeof from !== 'string') return from.bytes;
   return createReadStream(from, { highWaterMark: 1 << 18 }) as AsyncIterable<Uint8Array>;
-}
-
-/** What the blob is, found out from its bytes. */
-async function layerOf(
-  { content }: Store,
-  { digest, size }: Descriptor,
-  { signal }: ImportOptions,
-): Promise<Layer> {
-  const path = content.path(digest);
-  let compression: ReturnType<typeof sniffCompression> = 'none';
-  for await (const chunk of readBytes(path, { signal })) {
-    compression = sniffCompression(chunk.subarray(0, SNIFF_LENGTH));
-    break;
-  }
-  const mediaType = compression === 'none' ? OCI_LAYER : `${OCI_LAYER}+${compression}`;
-  const descriptor = { mediaType, digest, size };
-  const open = (rest: { readonly signal?: AbortSignal | undefined } = {}): Bytes =>
-    content.fetch(descriptor, rest);
-  if (compression === 'none') return { descriptor, diffId: digest as DiffId, open };
-  const hash = createHash('sha256');
-  for await (const chunk of decompress(open({ signal }))) hash.update(chunk);
-  return { descriptor, diffId: `sha256:${hash.digest('hex')}` as DiffId, open };
 }
