@@ -50,6 +50,22 @@ const start: Verb['load'] = async () => (await import('./commands/container/star
 const ps: Verb['load'] = async () => (await import('./commands/container/ps.ts')).ps;
 const logs: Verb['load'] = async () => (await import('./commands/container/logs.ts')).logs;
 const rm: Verb['load'] = async () => (await import('./commands/container/rm.ts')).rm;
+const stop: Verb['load'] = async () => (await import('./commands/container/stop.ts')).stop;
+const restart: Verb['load'] = async () => (await import('./commands/container/stop.ts')).restart;
+const kill: Verb['load'] = async () => (await import('./commands/container/kill.ts')).kill;
+const wait: Verb['load'] = async () => (await import('./commands/container/wait.ts')).wait;
+const exec: Verb['load'] = async () => (await import('./commands/container/exec.ts')).exec;
+const attach: Verb['load'] = async () => (await import('./commands/container/attach.ts')).attach;
+const top: Verb['load'] = async () => (await import('./commands/container/top.ts')).top;
+const diff: Verb['load'] = async () => (await import('./commands/container/diff.ts')).diff;
+const commit: Verb['load'] = async () => (await import('./commands/container/commit.ts')).commit;
+const exportTar: Verb['load'] = async () =>
+  (await import('./commands/container/export.ts')).exportTar;
+const rename: Verb['load'] = async () => (await import('./commands/container/rename.ts')).rename;
+const pause: Verb['load'] = async () => (await import('./commands/container/pause.ts')).pause;
+const unpause: Verb['load'] = async () => (await import('./commands/container/pause.ts')).unpause;
+const containerPrune: Verb['load'] = async () =>
+  (await import('./commands/container/prune.ts')).prune;
 const df: Verb['load'] = async () => (await import('./commands/store/df.ts')).df;
 const info: Verb['load'] = async () => (await import('./commands/store/info.ts')).info;
 const imagePrune: Verb['load'] = async () => (await import('./commands/store/prune.ts')).imagePrune;
@@ -91,6 +107,19 @@ export const VERBS: readonly Verb[] = [
   verb('start', 'Start containers', CONTAINERS, start),
   verb('ps', 'List containers', CONTAINERS, ps),
   verb('logs', 'Show what a container has said', CONTAINERS, logs),
+  verb('stop', 'Stop containers', CONTAINERS, stop),
+  verb('restart', 'Stop and start containers', CONTAINERS, restart),
+  verb('kill', 'Send a signal to containers', CONTAINERS, kill),
+  verb('wait', 'Wait for containers to end, and print their exit codes', CONTAINERS, wait),
+  verb('exec', 'Run a command in a running container', CONTAINERS, exec),
+  verb('attach', 'Connect to a running container', CONTAINERS, attach),
+  verb('top', 'Show the processes of a container', CONTAINERS, top),
+  verb('diff', 'Show what a container has changed', CONTAINERS, diff),
+  verb('commit', 'Make an image of what a container has changed', CONTAINERS, commit),
+  verb('export', 'Write the tree of a container as a tar archive', CONTAINERS, exportTar),
+  verb('rename', 'Give a container another name', CONTAINERS, rename),
+  verb('pause', 'Freeze containers', CONTAINERS, pause),
+  verb('unpause', 'Let frozen containers go on', CONTAINERS, unpause),
   verb('rm', 'Remove containers', CONTAINERS, rm),
 
   verb(
@@ -258,6 +287,25 @@ export const VERBS: readonly Verb[] = [
   verb('container ls', 'List containers', CONTAINERS, ps),
   verb('container logs', 'Show what a container has said', CONTAINERS, logs),
   verb('container inspect', 'Show all details of containers', CONTAINERS, inspectContainers),
+  verb('container stop', 'Stop containers', CONTAINERS, stop),
+  verb('container restart', 'Stop and start containers', CONTAINERS, restart),
+  verb('container kill', 'Send a signal to containers', CONTAINERS, kill),
+  verb(
+    'container wait',
+    'Wait for containers to end, and print their exit codes',
+    CONTAINERS,
+    wait,
+  ),
+  verb('container exec', 'Run a command in a running container', CONTAINERS, exec),
+  verb('container attach', 'Connect to a running container', CONTAINERS, attach),
+  verb('container top', 'Show the processes of a container', CONTAINERS, top),
+  verb('container diff', 'Show what a container has changed', CONTAINERS, diff),
+  verb('container commit', 'Make an image of what a container has changed', CONTAINERS, commit),
+  verb('container export', 'Write the tree of a container as a tar archive', CONTAINERS, exportTar),
+  verb('container rename', 'Give a container another name', CONTAINERS, rename),
+  verb('container pause', 'Freeze containers', CONTAINERS, pause),
+  verb('container unpause', 'Let frozen containers go on', CONTAINERS, unpause),
+  verb('container prune', 'Remove containers that do not run', CONTAINERS, containerPrune),
   verb('container rm', 'Remove containers', CONTAINERS, rm),
   verb('system df', 'Show what every byte of the store is used for', STORE, df),
   verb('system prune', 'Remove dangling images and stale downloads', STORE, prune),

@@ -326,7 +326,7 @@ function logOf(options: readonly string[]): CreateRequest['log'] {
 }
 
 /** `NAME` alone takes its value from our environment; where that has none, it is not set. */
-function fromHere(entry: string): string | undefined {
+export function fromHere(entry: string): string | undefined {
   const text = entry.trimStart();
   if (text === '' || text.startsWith('='))
     throw new MicaError(
@@ -341,7 +341,7 @@ function fromHere(entry: string): string | undefined {
 const lines = (path: string): string[] => readFileSync(path, 'utf8').split(/\r?\n/);
 
 /** Lines of a file, without comments and empty ones. */
-function readLines(path: string): string[] {
+export function readLines(path: string): string[] {
   try {
     return lines(path).filter((line) => line.trim() !== '' && !line.trimStart().startsWith('#'));
   } catch (error) {

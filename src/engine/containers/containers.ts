@@ -10,6 +10,7 @@ import type { ContainerProcess } from '../../runtime/processes.ts';
 import type { ExecOptions } from '../../runtime/spec/process.ts';
 import type { ContainerState } from '../../runtime/state.ts';
 import type { Usage } from '../../snapshot/driver.ts';
+import type { DeriveOptions } from '../derive/derive.ts';
 import type { GraphDriver, StoredImage } from '../engine.ts';
 
 /** Containers of a store: docker's words. `name` is a name, an ID, or the unambiguous beginning of one. */
@@ -48,6 +49,11 @@ export interface Containers {
   /** Size of its writable layer. */
   usage(name: string): Promise<Usage>;
   graphDriver(name: string): Promise<GraphDriver>;
+  /**
+   * Makes an image of its image and what it has changed. It goes on as it is; it is paused while its
+   * files are read. The same changes give the same digest, on whatever driver they were made.
+   */
+  commit(name: string, options?: CommitContainerOptions): Promise<StoredImage>;
   /** The tree as a tar archive. */
   export(name: string, options?: Abortable): Bytes;
   /** Lets `task` see its tree, mounted, whether it runs or not. */
@@ -91,6 +97,15 @@ export interface ExecRequest extends ExecOptions {
   readonly stdin?: boolean | undefined;
   readonly attach?: boolean | undefined;
   readonly monitor?: MonitorProcess | undefined;
+}
+
+export interface CommitContainerOptions extends DeriveOptions {
+  readonly author?: string | undefined;
+  readonly message?: string | undefined;
+  /** Dockerfile instructions: `CMD ["x"]`, `ENV A=1`, … */
+  readonly changes?: readonly string[] | undefined;
+  /** Default: true. */
+  readonly pause?: boolean | undefined;
 }
 
 export interface PruneContainersOptions {

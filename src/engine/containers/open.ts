@@ -25,6 +25,7 @@ export const openContainers = (context: Context): Containers => ({
   changes: async (name) => (await import('./tree.ts')).changes(context, name),
   usage: async (name) => (await import('./tree.ts')).usage(context, name),
   graphDriver: async (name) => (await import('./tree.ts')).graphDriver(context, name),
+  commit: async (name, options) => (await import('./commit.ts')).commit(context, name, options),
   async *export(name, options) {
     yield* (await import('./tree.ts')).exportTree(context, name, options);
   },

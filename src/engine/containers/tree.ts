@@ -1,13 +1,12 @@
+import { archiveOfChanges } from '../../container/archive.ts';
 import { changesOf } from '../../container/changes.ts';
 import { containerOf, snapshotKeyOf } from '../../container/container.ts';
 import { withTree as withContainerTree } from '../../container/mounted-tree.ts';
 import { getContainer } from '../../db/containers.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
 import { Channel } from '../../io/channel.ts';
-import { ChannelPace } from '../../io/channel-pace.ts';
 import { type ListedChange, listChanges } from '../../layer/diff/change.ts';
 import { treeChanges } from '../../layer/diff/diff.ts';
-import { writeLayerTar } from '../../layer/diff/tar.ts';
 import type { Usage } from '../../snapshot/driver.ts';
 import type { Context } from '../context.ts';
 import type { GraphDriver } from '../engine.ts';
@@ -41,9 +40,6 @@ export async function withTree<T>(
   return await withContainerTree(store, getContainer(store.db, name).id, task);
 }
 
-/** What may wait for the reader, in bytes. */
-const WAITING = 4 << 20;
-
 /** @see Containers.export */
 export async function* exportTree(
   context: Context,
@@ -51,14 +47,15 @@ export async function* exportTree(
   { signal }: Abortable = {},
 ): Bytes {
   const channel = new Channel(WAITING);
-  // Who does not read to the end wants no more.
   const left = new AbortController();
   const either = AbortSignal.any([left.signal, ...(signal ? [signal] : [])]);
-  const writing = withTree(context, name, async (root) => {
-    const pace = new ChannelPace(channel, either);
+  // Mounted for as long as somebody reads.
+  const mounted = withTree(context, name, async (root) => {
     const all = await treeChanges(root, { parents: [], signal: either });
-    const write = (chunk: Uint8Array): void => channel.push(Buffer.from(chunk));
-    await writeLayerTar(all, write, pace);
+    for await (const chunk of archiveOfChanges(all, { signal: either })) {
+      channel.push(chunk);
+      if (channel.full) await channel.drained();
+    }
   }).then(
     () => channel.end(),
     (error: unknown) => channel.end(error),
@@ -68,6 +65,9 @@ export async function* exportTree(
   } finally {
     left.abort();
     channel.leave();
-    await writing;
+    await mounted;
   }
 }
+
+/** What may wait for the reader, in bytes. */
+const WAITING = 4 << 20;

@@ -92,8 +92,11 @@ async function begin(
 }
 
 /** docker's exit codes: 125, 126, 127. What was asked for in another namespace is told there. */
-export function asExit(error: unknown): unknown {
-  if (error instanceof Delegated) return error;
-  if (error instanceof StartError) return new ProcessExit(error.exitCode, { cause: error });
+function asExit(error: unknown): unknown {
+  if (error instanceof Delegated || error instanceof StartError) return startExit(error);
   return error instanceof MicaError ? new ProcessExit(NOT_STARTED, { cause: error }) : error;
 }
+
+/** The same of what has to do with the process alone. */
+export const startExit = (error: unknown): unknown =>
+  error instanceof StartError ? new ProcessExit(error.exitCode, { cause: error }) : error;

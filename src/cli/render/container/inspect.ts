@@ -1,3 +1,4 @@
+import { configOf } from '../../../container/config.ts';
 import type { ContainerInfo } from '../../../engine/containers/containers.ts';
 import type { GraphDriver, StoredImage } from '../../../engine/engine.ts';
 import type { ContainerDefaults } from '../../../oci/config.ts';
@@ -15,7 +16,7 @@ export function inspectContainer(
   image: StoredImage,
   graphDriver: GraphDriver,
 ): Struct {
-  const { id, name, createdAt, settings, state, directory } = container;
+  const { id, name, createdAt, state, directory } = container;
   const [path = '', ...args] = argsOf(container, image);
   return new Struct({
     Id: id,
@@ -35,7 +36,7 @@ export function inspectContainer(
     HostConfig: hostConfig(container),
     GraphDriver: new Struct({ Data: driverData(graphDriver), Name: graphDriver.Name }),
     Mounts: mountsOf(container),
-    Config: containerDefaults(configOf(container, image.config.config ?? {}, settings.imageName)),
+    Config: containerDefaults(dockerConfig(container, image.config.config ?? {})),
   });
 }
 
@@ -140,30 +141,18 @@ function mountsOf({ settings }: ContainerInfo): Struct[] {
   ];
 }
 
-function configOf(
+function dockerConfig(
   { id, settings }: ContainerInfo,
   image: ContainerDefaults,
-  imageName: string,
 ): ContainerDefaults {
-  const { options, labels, interactive = false, stopSignal, stopTimeout } = settings;
-  const isOwn = options.entrypoint !== undefined || (options.command ?? []).length > 0;
-  const names = new Set((options.env ?? []).map((entry) => entry.split('=')[0]));
-  const inherited = (image.Env ?? []).filter((entry) => !names.has(entry.split('=')[0]));
+  const { options, interactive = false, imageName } = settings;
   return {
-    ...image,
+    ...configOf(settings, image),
     Hostname: options.hostname ?? id.slice(0, 12),
     Domainname: options.domainname ?? '',
-    User: options.user ?? image.User ?? '',
     Tty: options.tty ?? false,
     OpenStdin: interactive,
     StdinOnce: interactive,
-    Env: [...inherited, ...(options.env ?? [])],
-    Cmd: isOwn ? options.command : image.Cmd,
-    Entrypoint: options.entrypoint ?? image.Entrypoint,
     Image: imageName,
-    WorkingDir: options.workdir ?? image.WorkingDir ?? '',
-    Labels: { ...image.Labels, ...labels },
-    StopSignal: stopSignal ?? image.StopSignal,
-    StopTimeout: stopTimeout ?? image.StopTimeout,
   };
 }

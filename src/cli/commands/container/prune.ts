@@ -1,0 +1,56 @@
+import type { Command } from 'commander';
+import type { ContainerInfo } from '../../../engine/containers/containers.ts';
+import { MicaError } from '../../../errors.ts';
+import type { Cli } from '../../cli.ts';
+import { labelFilter } from '../../parse/container-filter.ts';
+import { parseUntil } from '../../parse/duration.ts';
+import { splitFilter } from '../../parse/image-filter.ts';
+import { confirm } from '../../prompt.ts';
+import { json } from '../../render/json.ts';
+import { size } from '../../render/quantity.ts';
+
+interface Options {
+  readonly force?: boolean;
+  readonly filter: readonly string[];
+  readonly json?: boolean;
+}
+
+export function prune(command: Command, cli: Cli): void {
+  command
+    .option('-f, --force', 'do not ask')
+    .option(
+      '--filter <key=value>',
+      'until=24h or until=TIME: created before; label=KEY[=VALUE]',
+      (value: string, all: readonly string[]) => [...all, value],
+      [],
+    )
+    .option('--json', 'print what was removed as JSON')
+    .action((options: Options) => run(cli, options));
+}
+
+async function run(cli: Cli, options: Options): Promise<void> {
+  const filters = options.filter.map(filterOf);
+  if (!options.force)
+    await confirm(cli, 'This will remove all containers that do not run.\nContinue?');
+  const { containers } = await cli.engine();
+  const filter = (container: ContainerInfo): boolean =>
+    filters.every((passes) => passes(container));
+  const result = await containers.prune({ filter });
+  if (options.json) return await cli.out.write(json(result));
+  if (result.containers.length > 0)
+    await cli.out.write(`Deleted Containers:\n${result.containers.join('\n')}\n\n`);
+  await cli.out.line(`Total reclaimed space: ${size(result.bytes)}`);
+}
+
+function filterOf(text: string): (container: ContainerInfo) => boolean {
+  const [key, value] = splitFilter(text);
+  if (key === 'label') return labelFilter(value);
+  if (key === 'until') {
+    const limit = parseUntil(value);
+    return ({ createdAt }) => createdAt < limit;
+  }
+  throw new MicaError(
+    'INVALID_ARGUMENT',
+    `filter ${JSON.stringify(key)} is neither until nor label`,
+  );
+}

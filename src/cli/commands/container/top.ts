@@ -1,0 +1,38 @@
+import type { Command } from 'commander';
+import type { ContainerProcess } from '../../../runtime/processes.ts';
+import type { Cli } from '../../cli.ts';
+import { json } from '../../render/json.ts';
+import { type Column, table } from '../../render/table.ts';
+
+const LAYOUT: readonly Column[] = ['UID', 'PID', 'PPID', 'STIME', 'TTY', 'TIME', 'CMD'].map(
+  (head) => ({ head }),
+);
+
+export function top(command: Command, cli: Cli): void {
+  command
+    .argument('<container>', 'name or ID')
+    .option('--json', 'everything as JSON')
+    .action(async (name: string, options: { readonly json?: boolean }) => {
+      const { containers } = await cli.engine();
+      const found = await containers.processes(name);
+      await cli.out.write(options.json ? json(found) : table(LAYOUT, found.map(cells)));
+    });
+}
+
+const cells = ({
+  uid,
+  pid,
+  ppid,
+  startedAt,
+  tty,
+  cpuTime,
+  command,
+}: ContainerProcess): string[] => [
+  String(uid),
+  String(pid),
+  String(ppid),
+  new Date(startedAt).toISOString().slice(11, 16),
+  tty === 0 ? '?' : `pts/${(tty & 0xff) | ((tty >>> 12) & 0xfff00)}`,
+  new Date(cpuTime).toISOString().slice(11, 19),
+  command,
+];

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { mountsBelow } from '../support/store.ts';
+import { type ContainerKit, openContainerKit, skip } from './container-kit.ts';
+
+const sh = (script: string): string[] => ['sh', '-c', script];
+
+describe('verbs on containers', { skip }, () => {
+  let box: ContainerKit & AsyncDisposable;
+  before(async () => {
+    box = await openContainerKit();
+  });
+  after(() => box[Symbol.asyncDispose]());
+
+  test('a running container is entered, looked at, paused, renamed and stopped', async () => {
+    const obeys = sh('trap "exit 3" TERM; touch /up; while :; do sleep 0.05; done');
+    await box.ok(['run', '-d', '--name', 'web', '-e', 'A=1', 'box', ...obeys]);
+    const script = 'id -u; pwd; echo $A $B; exit 4';
+    const ran = await box.mica([
+      'exec',
+      '-u',
+      'joe',
+      '-w',
+      '/data',
+      '-e',
+      'B=2',
+      'web',
+      ...sh(script),
+    ]);
+    assert.deepEqual([ran.code, ran.stdout], [4, '1000\n/data\n1 2\n']);
+    assert.equal(await box.ok('exec -i web cat', { stdin: 'in' }), 'in');
+    assert.equal((await box.mica('exec web nothing')).code, 127);
+    assert.match(await box.ok('top web'), /^UID +PID +PPID/);
+    await box.ok('pause web');
+    assert.match(await box.ok('ps'), /\(Paused\)/);
+    assert.equal((await box.mica('exec web true')).code, 6);
+    await box.ok('unpause web');
+    await box.ok('rename web site');
+    assert.equal((await box.mica('inspect --type container web')).code, 3);
+    await box.ok('stop site');
+    assert.match(await box.ok('ps -a'), /Exited \(3\)/);
+    assert.equal(await box.ok('wait site'), '3\n');
+    assert.deepEqual(mountsBelow(join(box.kit.root, 'containers')), []);
+    await box.ok('restart site');
+    await box.ok('kill site');
+    assert.equal(await box.ok('wait site'), '137\n');
+    await box.clear();
+  });
+
+  test('who attaches sees what comes, and ends as the container does', async () => {
+    await box.ok([
+      'run',
+      '-di',
+      '--name',
+      'talk',
+      'box',
+      ...sh('read line; echo got $line; exit 5'),
+    ]);
+    const ran = await box.mica('attach talk', { stdin: 'it\n' });
+    assert.deepEqual([ran.code, ran.stdout], [5, 'got it\n']);
+    await box.clear();
+  });
+
+  test('diff tells what was added, changed and deleted, and nothing that was made to mount on', async () => {
+    const script =
+      'echo 2 > /data/one; rm /data/two; mkdir /new; echo x > /new/file; chmod 700 /data/three';
+    await box.ok(['run', '--name', 'changed', 'box', ...sh(script)]);
+    const expected = 'C /data\nC /data/one\nC /data/three\nD /data/two\nA /new\nA /new/file\n';
+    assert.equal(await box.ok('diff changed'), expected);
+    await box.ok('run --name same box true');
+    assert.equal(await box.ok('diff same'), '');
+    await box.clear();
+  });
+
+  test('export is the tree as one archive', async () => {
+    await box.ok(['run', '--name', 'whole', 'box', ...sh('echo hi > /greeting; rm /data/two')]);
+    const file = join(box.kit.directory, 'whole.tar');
+    await box.ok(['export', '-o', file, 'whole']);
+    const list = spawnSync('tar', ['-tf', file], { encoding: 'utf8' }).stdout.split('\n');
+    assert.ok(list.includes('greeting') && list.includes('data/three') && list.includes('bin/sh'));
+    assert.ok(!list.includes('data/two'));
+    assert.deepEqual(mountsBelow(join(box.kit.root, 'containers')), []);
+    await box.clear();
+  });
+
+  test('commit makes an image of what was changed; container and old image stay as they are', async () => {
+    const unchanged = await box.ok('inspect box');
+    const script = 'echo patched > /data/one; rm /data/two; while :; do sleep 0.05; done';
+    await box.ok(['run', '-d', '--name', 'work', '-e', 'B=2', 'box', ...sh(script)]);
+    while (!(await box.ok('diff work')).includes('D /data/two'));
+    const change = ['-c', 'CMD ["cat","/data/one"]', '-c', 'ENV C=3', '-a', 'me', '-m', 'a patch'];
+    const id = (await box.ok(['commit', ...change, 'work', 'patched:1'])).trim();
+    assert.match(id, /^sha256:[0-9a-f]{64}$/);
+    assert.equal(await box.ok(['ps', '--format', '{{.Names}} {{.State}}']), 'work running\n');
+    assert.equal(await box.ok('run --rm patched:1'), 'patched\n');
+    assert.equal((await box.mica('run --rm patched:1 cat /data/two')).code, 1);
+    assert.equal(await box.ok('run --rm box cat /data/one /data/two'), 'onetwo');
+    assert.equal(await box.ok('inspect box'), unchanged);
+    const format = '{{.Author}} {{.Config.Env}} {{len .RootFS.Layers}}';
+    const text = await box.ok(['inspect', '-f', format, 'patched:1']);
+    assert.equal(text, 'me [PATH=/bin FROM_IMAGE=yes B=2 C=3] 3\n');
+    assert.match(await box.ok('history --no-trunc patched:1'), /a patch/);
+    assert.equal((await box.mica('check')).code, 0);
+    await box.clear();
+  });
+
+  test('prune removes what does not run', async () => {
+    await box.ok('run -d --name stays box sleep 100');
+    await box.ok('create --name goes box');
+    assert.match(await box.ok('container prune -f'), /^Deleted Containers:\n[0-9a-f]{64}\n\nTotal/);
+    assert.equal(await box.ok(['ps', '-a', '--format', '{{.Names}}']), 'stays\n');
+    await box.clear();
+  });
+
+  test('--env-file and --label-file are read, comments left out', async () => {
+    const file = join(box.kit.directory, 'env');
+    writeFileSync(file, '# none\nX=1\n\nY=a b\n');
+    assert.equal(
+      await box.ok(['run', '--rm', '--env-file', file, 'box', ...sh('echo $X $Y')]),
+      '1 a b\n',
+    );
+  });
+});
