@@ -32,29 +32,73 @@ export type Finding = Omit<CheckProblem, 'repaired'> & {
  */
 export async function check(context: Context, options: CheckOptions = {}): Promise<CheckReport> {
   const store = await context.store();
-  const blobs = await Array.fromAsync(store.content.list());
-  const layers = listLayers(store.db).filter(({ state }) => state === 'ready' || state === 'built');
-  const images = listImages(store.db);
+  const listing = {
+    blobs: () => Array.fromAsync(store.content.list()),
+    layers: () =>
+      listLayers(store.db).filter(({ state }) => state === 'ready' || state === 'built'),
+    images: () => listImages(store.db),
+  };
+  const blobs = await listing.blobs();
+  const [layers, images] = [listing.layers(), listing.images()];
   const total = blobs.length + layers.length + images.length;
   let done = 0;
-  const step = (): void => options.onProgress?.({ done: ++done, total });
-  const findings: Finding[] = [];
-  const add = (found: Finding | undefined): void => {
+  const step = (): void => {
     options.signal?.throwIfAborted();
-    if (found !== undefined) findings.push(found);
-    step();
+    options.onProgress?.({ done: ++done, total });
   };
-  for (const { digest, size } of blobs) add(await checkBlob(store, digest, size, options));
-  for (const layer of layers) add(await checkLayer(layer, options));
-  for (const image of images) {
-    findings.push(...(await checkImage(store, image)));
-    step();
-  }
+  const findings = [
+    ...(await examine(blobs, {
+      look: ({ digest, size }) => checkBlob(store, digest, size, options),
+      nameOf: ({ digest }) => digest,
+      now: listing.blobs,
+      step,
+    })),
+    ...(await examine(layers, {
+      look: (layer) => checkLayer(layer, options),
+      nameOf: ({ id }) => String(id),
+      now: listing.layers,
+      step,
+    })),
+    ...(await examine(images, {
+      look: (image) => checkImage(store, image),
+      nameOf: ({ id }) => id,
+      now: listing.images,
+      step,
+    })),
+  ];
   findings.push(...(await strays(store)));
   const problems = options.repair
     ? await repair(context, findings, options)
     : findings.map(({ kind, subject, message }) => ({ kind, subject, message, repaired: false }));
   return { blobs: blobs.length, layers: layers.length, images: images.length, problems };
+}
+
+interface Examination<T> {
+  readonly look: (one: T) => Promise<Finding[] | Finding | undefined>;
+  readonly nameOf: (one: T) => string;
+  /** What the store has by then. */
+  readonly now: () => readonly T[] | Promise<readonly T[]>;
+  readonly step: () => void;
+}
+
+/**
+ * What others take away or bring back meanwhile is not damaged: what seems to be, and is still in
+ * the store, is looked at again.
+ */
+async function examine<T>(
+  those: readonly T[],
+  { look, nameOf, now, step }: Examination<T>,
+): Promise<Finding[]> {
+  const suspects = new Set<string>();
+  for (const one of those) {
+    if ([(await look(one)) ?? []].flat().length > 0) suspects.add(nameOf(one));
+    step();
+  }
+  if (suspects.size === 0) return [];
+  const again: Finding[] = [];
+  for (const one of await now())
+    if (suspects.has(nameOf(one))) again.push(...[(await look(one)) ?? []].flat());
+  return again;
 }
 
 async function checkBlob(
@@ -208,9 +252,11 @@ async function strays({ content, db }: Store): Promise<Finding[]> {
       message: 'no image and no row of the database knows this blob',
       digest,
     });
-  const known = new Set(listLayers(db).map(({ id }) => String(id)));
   const directory = join(db.root, 'layers');
-  for (const name of existsSync(directory) ? readdirSync(directory) : [])
+  // Before the rows: a layer has its row before its directory.
+  const names = existsSync(directory) ? readdirSync(directory) : [];
+  const known = new Set(listLayers(db).map(({ id }) => String(id)));
+  for (const name of names)
     if (/^\d+$/.test(name) && !known.has(name))
       findings.push({
         kind: 'orphan',
