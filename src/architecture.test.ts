@@ -17,7 +17,8 @@ const LINES: readonly (readonly string[])[] = [
   ['runtime', 'explain'],
   ['container'],
   ['engine'],
-  ['build', 'testing'],
+  ['build'],
+  ['testing'],
   ['daemon', 'distribution', 'explorer', 'containerd'],
   ['cli'],
 ];

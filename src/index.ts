@@ -42,6 +42,16 @@ export type {
   SquashOptions,
 } from './engine/derive/derive.ts';
 
+export { openBuilder } from './build/open.ts';
+export type { Builder, BuildOptions, BuildResult, PruneBuildsOptions } from './build/builder.ts';
+export type {
+  BuildEvent,
+  BuildStep,
+  CacheAnswer,
+  ChangedInput,
+  MissReason,
+} from './build/event.ts';
+
 export type {
   LayerSource,
   MigratedLayer,

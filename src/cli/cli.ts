@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
+import type { Builder } from '../build/builder.ts';
 import type { EngineConfig, EngineOptions } from '../engine/config.ts';
 import type { Engine } from '../engine/engine.ts';
 import { enterWhereNeeded, type StoreUse } from './namespace.ts';
@@ -32,6 +33,7 @@ export class Cli implements AsyncDisposable {
   options: GlobalOptions = {};
   readonly #program: readonly string[] | undefined;
   #engine: Promise<Engine> | undefined;
+  #builder: Promise<Builder> | undefined;
 
   constructor(streams: Streams, signal: AbortSignal) {
     const broken = new AbortController();
@@ -47,6 +49,12 @@ export class Cli implements AsyncDisposable {
   engine(use: StoreUse = {}): Promise<Engine> {
     this.#engine ??= this.#open(use);
     return this.#engine;
+  }
+
+  /** The builder on that store; opened at the first call. */
+  builder(): Promise<Builder> {
+    this.#builder ??= this.#openBuilder();
+    return this.#builder;
   }
 
   /** What options, environment and configuration file come to, for commands that need no store. */
@@ -83,6 +91,12 @@ export class Cli implements AsyncDisposable {
     return openEngine(this.#engineOptions());
   }
 
+  async #openBuilder(): Promise<Builder> {
+    const { openBuilder } = await import('../build/open.ts');
+    await enterWhereNeeded(this.#engineOptions(), { creates: true });
+    return openBuilder(this.#engineOptions());
+  }
+
   #engineOptions(): EngineOptions {
     const { root, storageDriver, config } = this.options;
     return { root, driver: storageDriver, configFile: config };
@@ -91,5 +105,7 @@ export class Cli implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const engine = await this.#engine?.catch(() => undefined);
     await engine?.[Symbol.asyncDispose]();
+    const builder = await this.#builder?.catch(() => undefined);
+    await builder?.[Symbol.asyncDispose]();
   }
 }

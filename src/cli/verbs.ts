@@ -19,6 +19,7 @@ export interface Verb {
 export const FAMILIES: ReadonlyMap<string, string> = new Map([
   ['image', 'Commands on images, as docker spells them'],
   ['container', 'Commands on containers, as docker spells them'],
+  ['builder', 'Commands on what builds keep, as docker spells them'],
   ['system', 'Commands on the store, as docker spells them'],
 ]);
 
@@ -88,6 +89,12 @@ export const VERBS: readonly Verb[] = [
     'Copy an image between registries, layouts, archives and the store',
     IMAGES,
     async () => (await import('./commands/transfer/copy.ts')).copy,
+  ),
+  verb(
+    'build',
+    'Build an image from a Dockerfile',
+    IMAGES,
+    async () => (await import('./commands/build/build.ts')).build,
   ),
   verb(
     'login',
@@ -270,6 +277,12 @@ export const VERBS: readonly Verb[] = [
     hidden: true,
   },
 
+  verb(
+    'builder prune',
+    'Remove what builds keep to be faster',
+    STORE,
+    async () => (await import('./commands/build/prune.ts')).builderPrune,
+  ),
   verb('image ls', 'List images', IMAGES, images),
   verb('image pull', 'Download an image and unpack its layers', IMAGES, pull),
   verb('image push', 'Send an image to its registry', IMAGES, push),

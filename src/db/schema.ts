@@ -6,7 +6,7 @@ export const FORMAT = '1';
  * writer, or everybody. `docs/storage-format.md` describes each.
  */
 export const FEATURES: Readonly<Record<FeatureKind, readonly string[]>> = {
-  compatible: ['recipes'],
+  compatible: ['recipes', 'build-cache'],
   'read-only-compatible': ['leases', 'containers'],
   incompatible: ['layers-by-number'],
 };
@@ -51,6 +51,19 @@ export const ADDITIONS: Readonly<Record<string, string>> = {
     settings text not null,
     created  integer not null
   ) strict, without rowid;`,
+
+  'build-cache': `
+  create table build_step (
+    key     text primary key,
+    kind    text not null,
+    source  text not null,
+    parent  text not null,
+    layer   text,
+    created text not null,
+    inputs  blob not null,
+    made    integer not null,
+    used    integer not null
+  ) strict;`,
 };
 
 /** Times are milliseconds since 1970. `lease` columns name who works on a row that is in progress. */

@@ -65,13 +65,16 @@ export type Instruction =
   | Arg
   | Copy
   | Run
-  | (Located & { readonly kind: 'env' | 'label'; readonly pairs: readonly Pair[] })
-  | (Located & { readonly kind: 'cmd' | 'entrypoint'; readonly form: Form })
-  | (Located & { readonly kind: 'expose' | 'volume'; readonly words: readonly string[] })
-  | (Located & {
-      readonly kind: 'user' | 'workdir' | 'stopsignal' | 'maintainer';
-      readonly word: string;
-    })
+  | (Located & { readonly kind: 'env'; readonly pairs: readonly Pair[] })
+  | (Located & { readonly kind: 'label'; readonly pairs: readonly Pair[] })
+  | (Located & { readonly kind: 'cmd'; readonly form: Form })
+  | (Located & { readonly kind: 'entrypoint'; readonly form: Form })
+  | (Located & { readonly kind: 'expose'; readonly words: readonly string[] })
+  | (Located & { readonly kind: 'volume'; readonly words: readonly string[] })
+  | (Located & { readonly kind: 'user'; readonly word: string })
+  | (Located & { readonly kind: 'stopsignal'; readonly word: string })
+  | (Located & { readonly kind: 'maintainer'; readonly word: string })
+  | (Located & { readonly kind: 'workdir'; readonly word: string })
   | (Located & { readonly kind: 'shell'; readonly words: readonly string[] })
   | (Located & {
       readonly kind: 'healthcheck';

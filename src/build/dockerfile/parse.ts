@@ -36,7 +36,9 @@ export function parseDockerfile(bytes: Uint8Array, file: string): Dockerfile {
     file,
     escape,
     globals,
-    stages: stages.map((stage, index): Stage => ({ index, ...stage })),
+    stages: stages.map(
+      ({ name, from, instructions }, index): Stage => ({ index, name, from, instructions }),
+    ),
   };
 }
 

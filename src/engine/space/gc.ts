@@ -1,3 +1,4 @@
+import { dropBuildSteps } from '../../db/build-steps.ts';
 import { deleteImage, listImages } from '../../db/images.ts';
 import { deleteRepoDigest } from '../../db/references.ts';
 import { parseImageConfig } from '../../oci/config.ts';
@@ -14,6 +15,12 @@ import { reachable } from './roots.ts';
 
 /** Partial downloads are kept this long, in milliseconds: a week. */
 const PARTIALS = 7 * 24 * 60 * 60 * 1000;
+
+/** Steps of builds are kept this long after they were of use, in milliseconds: a week. */
+const STEPS = 7 * 24 * 60 * 60 * 1000;
+
+/** Later than everything. */
+export const ALWAYS: Date = new Date(8.64e15);
 
 /** @see Engine.gc */
 export async function gc(context: Context, options: GcOptions = {}): Promise<GcResult> {
@@ -32,7 +39,19 @@ export async function prune(context: Context, options: PruneOptions = {}): Promi
   const store = await context.store();
   await forgetEnded(store);
   const { partialsOlderThan = PARTIALS } = options;
-  return collect(store, { ...options, images: unwanted(store, options), partialsOlderThan });
+  const stepsBefore = options.all === true ? ALWAYS : new Date(Date.now() - STEPS);
+  const images = unwanted(store, options);
+  return collect(store, { ...options, images, partialsOlderThan, stepsBefore });
+}
+
+/** Forgets steps of builds that were not used since `usedBefore`, and collects. */
+export async function collectBuilds(
+  context: Context,
+  usedBefore: Date = new Date(Date.now() - STEPS),
+  options: GcOptions = {},
+): Promise<GcResult> {
+  const collecting = { images: [], partialsOlderThan: PARTIALS, stepsBefore: usedBefore };
+  return collect(await context.store(), { ...options, ...collecting });
 }
 
 function unwanted({ db }: Store, { all = false, createdBefore }: PruneOptions): Digest[] {
@@ -54,6 +73,8 @@ function unwanted({ db }: Store, { all = false, createdBefore }: PruneOptions): 
 interface Collecting extends GcOptions {
   readonly images: readonly Digest[];
   readonly partialsOlderThan: number;
+  /** Steps of builds that were not used since go, too. */
+  readonly stepsBefore?: Date;
 }
 
 class DryRun extends Error {}
@@ -108,7 +129,7 @@ interface Condemned {
 /** In a transaction. */
 function condemn(
   { db, leases, content, layers, snapshots }: Store,
-  { images }: Collecting,
+  { images, stepsBefore }: Collecting,
 ): Condemned {
   for (const id of images) {
     const record = listImages(db, [id])[0];
@@ -117,6 +138,7 @@ function condemn(
     for (const digest of record.repoDigests) deleteRepoDigest(db, digest);
     deleteImage(db, id);
   }
+  if (stepsBefore !== undefined) dropBuildSteps(db, stepsBefore);
   const roots = reachable(db);
   const used = new Set([...roots.blobs, ...leases.held('blob')]);
   const blobs = content.unused(used);
@@ -128,7 +150,11 @@ function condemn(
     .map(({ name }) => name)
     .filter((name) => !roots.chains.has(name) && !held.has(name));
   snapshots.forget(committed);
-  const unused = withoutTars(db, layers.unused(held), content.tarsOfDropped(used));
+  const unused = withoutTars(
+    db,
+    layers.unused(new Set([...held, ...roots.layers])),
+    content.tarsOfDropped(used),
+  );
   layers.condemn(unused.map(({ id }) => id));
   return { images, blobs, unused };
 }

@@ -1,3 +1,4 @@
+import { listBuildSteps } from '../../db/build-steps.ts';
 import type { Database } from '../../db/database.ts';
 import { type ImageRecord, listImages } from '../../db/images.ts';
 import { pushedBlobs } from '../../db/repositories.ts';
@@ -27,14 +28,22 @@ export function needsOf(record: ImageRecord): Needs {
   };
 }
 
-/** Everything that some image needs, or something that was pushed to the registry. */
+/** Everything that some image needs, something that was pushed to the registry, or the next build. */
 export function reachable(db: Database): {
   readonly blobs: Set<string>;
   readonly chains: Set<string>;
+  /** Keys of unpacked layers that stay without a snapshot on them. */
+  readonly layers: Set<string>;
 } {
   const all = listImages(db).map(needsOf);
+  const made = listBuildSteps(db).flatMap(({ layer }) => layer ?? []);
   return {
-    blobs: new Set([...all.flatMap(({ blobs }) => blobs), ...pushedBlobs(db)]),
+    blobs: new Set([
+      ...all.flatMap(({ blobs }) => blobs),
+      ...pushedBlobs(db),
+      ...made.map(({ descriptor }) => descriptor.digest),
+    ]),
     chains: new Set(all.flatMap(({ chain }) => chain)),
+    layers: new Set(made.flatMap(({ diffId, chainId }) => [diffId, chainId])),
   };
 }

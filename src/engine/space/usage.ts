@@ -1,3 +1,4 @@
+import { listBuildSteps } from '../../db/build-steps.ts';
 import { existsSync } from 'node:fs';
 import { openContentStore } from '../../content/file-store.ts';
 import type { Database } from '../../db/database.ts';
@@ -77,6 +78,8 @@ function imagesOf(db: Database): Inventory['images'] {
 
 function kindsOf(db: Database): Map<Digest, InventoryBlob['kind']> {
   const kinds = new Map<Digest, InventoryBlob['kind']>();
+  for (const { layer } of listBuildSteps(db))
+    if (layer) kinds.set(layer.descriptor.digest, 'layer');
   for (const { manifests, references, repoDigests } of listImages(db)) {
     for (const { descriptor, document } of manifests) {
       const { config, layers } = parseManifest(document, descriptor.mediaType);
@@ -96,9 +99,14 @@ function heldBy(db: Database): Set<string> {
   const layers = db.all<{ id: number }>(
     `select id from layer where state in ('building', 'active') or id in (select layer from snapshot where kind <> 'committed')`,
   );
+  const made = listBuildSteps(db).flatMap(({ layer }) => layer ?? []);
+  const kept = new Set(made.flatMap(({ diffId, chainId }) => [diffId, chainId]));
+  const ofBuilds = new LayerRows(db).all().filter(({ key }) => key !== null && kept.has(key));
   return new Set([
     ...blobs.map(({ key }) => key),
     ...pushedBlobs(db),
+    ...made.map(({ descriptor }) => descriptor.digest),
+    ...ofBuilds.map(({ id }) => layerDirectory(db, id)),
     ...[...layers.map(({ id }) => id), ...awaitedLayers(db)].map((id) => layerDirectory(db, id)),
   ]);
 }

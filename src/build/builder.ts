@@ -1,0 +1,65 @@
+import type { Abortable, Bytes } from '../io/bytes.ts';
+import type { Platform } from '../oci/platform.ts';
+import type { GcOptions, GcResult, StoredImage } from '../engine/engine.ts';
+import type { BuildEvent } from './event.ts';
+
+/** Builds images from Dockerfiles, in a store. */
+export interface Builder extends AsyncDisposable {
+  /**
+   * Builds an image and names it. Nothing of it is visible before all of it is durable.
+   * @throws INVALID_ARGUMENT with `file:line` for what cannot be meant · NOT_IMPLEMENTED for what is
+   *   not offered here: RUN, in a store whose driver cannot mount
+   */
+  build(options: BuildOptions): Promise<BuildResult>;
+  /** Forgets steps that builds have made, and collects what nothing else needs. */
+  prune(options?: PruneBuildsOptions): Promise<GcResult>;
+}
+
+export interface PruneBuildsOptions extends GcOptions {
+  /** Everything, also what was of use lately. */
+  readonly all?: boolean | undefined;
+  /** What was not used since. Default: a week ago. */
+  readonly usedBefore?: Date | undefined;
+}
+
+export interface BuildOptions extends Abortable {
+  /** Where COPY and ADD find files: a directory, or a tar archive (also compressed). */
+  readonly context: string | Bytes;
+  /**
+   * The Dockerfile: its path in the context, or elsewhere on this machine; or its text. Default
+   * `Dockerfile`.
+   */
+  readonly dockerfile?: string | Uint8Array | undefined;
+  /** References that name the image. */
+  readonly tags?: readonly string[] | undefined;
+  /** Values for ARG. */
+  readonly args?: Readonly<Record<string, string>> | undefined;
+  /** Name or number of the stage that is the image. Default: the last. */
+  readonly target?: string | undefined;
+  /** Default: this machine's. */
+  readonly platform?: Platform | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** Files that RUN may be given, by id. They get into no layer, key, history or message. */
+  readonly secrets?: Readonly<Record<string, string>> | undefined;
+  /** Make every step again. */
+  readonly noCache?: boolean | undefined;
+  /** Ask the registry for base images that are here. */
+  readonly pull?: boolean | undefined;
+  /**
+   * Seconds since 1970 (`SOURCE_DATE_EPOCH`): the image says that it was made then, and no file of
+   * its new layers is younger. Default: the build argument of that
+   * name, then the environment's.
+   */
+  readonly sourceDateEpoch?: number | undefined;
+  /** What happens, in the order it happens; steps of several stages interleave. */
+  readonly onProgress?: ((event: BuildEvent) => void) | undefined;
+}
+
+export interface BuildResult {
+  readonly image: StoredImage;
+  /** Normalised references that point to it now. */
+  readonly tags: readonly string[];
+  /** Steps that were taken from the cache, and all that could have been. */
+  readonly cached: number;
+  readonly steps: number;
+}

@@ -1,0 +1,30 @@
+import type { SourceFile, SourceTree } from './source-tree.ts';
+
+/** A tree of one file, whose text stands elsewhere: in the Dockerfile. */
+export function textTree(name: string, text: string): SourceTree {
+  const content = Buffer.from(text, 'utf8');
+  const file: SourceFile = { ...PLAIN, type: 'file', mode: 0o644, size: content.length };
+  return {
+    name: 'the Dockerfile',
+    lstat: (path) => (path === name ? file : path === '' ? DIRECTORY : undefined),
+    names: (path) => (path === '' ? [name] : []),
+    async *read() {
+      yield content;
+    },
+  };
+}
+
+const PLAIN = {
+  uid: 0,
+  gid: 0,
+  size: 0,
+  mtime: 0,
+  mtimeNs: 0,
+  target: '',
+  major: 0,
+  minor: 0,
+  xattrs: [],
+  identity: undefined,
+} as const;
+
+const DIRECTORY: SourceFile = { ...PLAIN, type: 'directory', mode: 0o755 };

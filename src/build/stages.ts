@@ -1,0 +1,224 @@
+import type { Context } from '../engine/context.ts';
+import { MicaError } from '../errors.ts';
+import type { Slots } from '../io/slots.ts';
+import { baseImage } from './base-image.ts';
+import { specialSource } from './add-special.ts';
+import type { BuildOptions } from './builder.ts';
+import type { BuildInput } from './context.ts';
+import { refused } from './dockerfile/failure.ts';
+import type { Dockerfile, Instruction } from './dockerfile/instruction.ts';
+import { parseDockerfile } from './dockerfile/parse.ts';
+import type { BuildEvent, BuildStep } from './event.ts';
+import type { SourceTree } from './files/source-tree.ts';
+import { unionFiles } from './files/union-files.ts';
+import { type Plan, type PlannedStage, sourceStage, sourcesOf } from './plan.ts';
+import { type Outcome, StageRun, type StageEnvironment } from './stage.ts';
+import { EPOCH, type StageBase } from './stage-state.ts';
+
+export interface StagesOptions {
+  readonly context: Context;
+  readonly options: BuildOptions;
+  readonly dockerfile: Dockerfile;
+  readonly plan: Plan;
+  readonly input: BuildInput;
+  readonly environment: StageEnvironment;
+  readonly emit: (event: BuildEvent) => void;
+  /** Instructions carried out at once. */
+  readonly slots: Slots;
+  readonly directory: string;
+  readonly owner: AsyncDisposableStack;
+}
+
+/** An instruction, and the text that it is from: the Dockerfile, or a trigger of a base image. */
+interface Todo {
+  readonly dockerfile: Dockerfile;
+  readonly instruction: Instruction;
+}
+
+/** The stages of a build: all that are needed, side by side; who needs another one waits for it. */
+export class Stages {
+  readonly #parts: StagesOptions;
+  readonly #failed = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #stages = new Map<number, Promise<StageBase>>();
+  readonly #sources = new Map<string, Promise<SourceTree>>();
+  #begun = 0;
+  /** Steps that were taken from the cache. */
+  cached = 0;
+  /** Steps that could have been. */
+  steps = 0;
+
+  constructor(parts: StagesOptions) {
+    this.#parts = parts;
+    const { signal } = parts.options;
+    this.#signal = AbortSignal.any([this.#failed.signal, ...(signal ? [signal] : [])]);
+  }
+
+  /** Builds the target. When it settles, nothing runs on; the first failure is told. */
+  async run(): Promise<StageBase> {
+    const { plan } = this.#parts;
+    const needed = [...plan.needed].toSorted((a, b) => a - b);
+    const all = needed.map((index) => this.#stage(index));
+    await Promise.allSettled(all);
+    this.#signal.throwIfAborted();
+    return await this.#stage(plan.target);
+  }
+
+  #stage(index: number): Promise<StageBase> {
+    let stage = this.#stages.get(index);
+    if (stage === undefined) {
+      stage = this.#build(this.#parts.plan.stages[index]!);
+      stage.catch((error: unknown) => this.#failed.abort(error));
+      this.#stages.set(index, stage);
+    }
+    return stage;
+  }
+
+  async #build(planned: PlannedStage): Promise<StageBase> {
+    const { dockerfile, environment } = this.#parts;
+    const { stage } = planned;
+    const base = await this.#from(planned);
+    const todo: Todo[] = [
+      ...triggersOf(base, dockerfile, stage.from.image),
+      ...stage.instructions.map((instruction) => ({ dockerfile, instruction })),
+    ];
+    await using run = new StageRun(base, environment);
+    for (const [at, one] of todo.entries())
+      await this.#step(planned, { position: at + 2, of: todo.length + 1, ...one.instruction }, () =>
+        this.#carryOut(run, planned, one),
+      );
+    return run.state.finished();
+  }
+
+  async #from(planned: PlannedStage): Promise<StageBase> {
+    const { base, stage, platform } = planned;
+    // The other stage tells of its own steps.
+    if (base.kind === 'stage') return await this.#stage(base.index);
+    let found: StageBase | undefined;
+    const step = { position: 1, of: stage.instructions.length + 1, ...stage.from };
+    await this.#step(planned, step, async () => {
+      found =
+        base.kind === 'scratch'
+          ? { ...SCRATCH, platform }
+          : await this.#image(base.name, planned, stage.from.image);
+      return { cache: undefined, layer: undefined };
+    });
+    return found!;
+  }
+
+  #image(name: string, planned: PlannedStage, shown: string): Promise<StageBase> {
+    const { context, options, emit } = this.#parts;
+    const { platform } = planned;
+    return baseImage(context, name, {
+      platform,
+      pull: options.pull ?? false,
+      signal: this.#signal,
+      onProgress: (event) => emit({ type: 'base', stage: stageName(planned), image: shown, event }),
+    });
+  }
+
+  async #carryOut(run: StageRun, planned: PlannedStage, todo: Todo): Promise<Outcome> {
+    const { dockerfile, instruction } = todo;
+    const { slots, input, environment, directory, owner } = this.#parts;
+    const signal = this.#signal;
+    const from = await this.#awaitSources(planned, todo);
+    return await slots.use(async () => {
+      switch (instruction.kind) {
+        case 'run':
+          throw refused(
+            { file: dockerfile.file, line: instruction.line },
+            'RUN is not carried out yet',
+          );
+        case 'copy':
+        case 'add':
+          return await run.copy(
+            dockerfile,
+            instruction,
+            {
+              from: from.get(instruction.from ?? '') ?? input.tree,
+              special: (word, copy, place) =>
+                specialSource(word, copy, place, { context: input.tree, directory, owner, signal }),
+              warn: (message) => environment.warn(message),
+            },
+            { signal },
+          );
+        default:
+          return await run.carryOut(dockerfile, instruction, { signal });
+      }
+    }, signal);
+  }
+
+  /** Waits, without taking up a slot, for the stages and images that an instruction takes files from. */
+  async #awaitSources(
+    planned: PlannedStage,
+    { instruction }: Todo,
+  ): Promise<ReadonlyMap<string, SourceTree>> {
+    const trees = new Map<string, SourceTree>();
+    for (const name of sourcesOf(instruction)) trees.set(name, await this.#source(name, planned));
+    return trees;
+  }
+
+  #source(name: string, planned: PlannedStage): Promise<SourceTree> {
+    const { dockerfile, environment, owner } = this.#parts;
+    const index = sourceStage(dockerfile, name, planned.stage.index);
+    const key = index === undefined ? `image ${name}` : `stage ${index}`;
+    const known = this.#sources.get(key);
+    if (known !== undefined) return known;
+    const opened = (async () => {
+      const base =
+        index === undefined ? await this.#image(name, planned, name) : await this.#stage(index);
+      const tree = await environment.layers.open(base.layers, { signal: this.#signal });
+      return unionFiles(owner.use(tree), index === undefined ? `image ${name}` : `stage ${name}`);
+    })();
+    this.#sources.set(key, opened);
+    opened.catch(() => {});
+    return opened;
+  }
+
+  async #step(
+    planned: PlannedStage,
+    { position, of, source, line }: Pick<BuildStep, 'position' | 'of' | 'source' | 'line'>,
+    task: () => Promise<Outcome>,
+  ): Promise<void> {
+    const { emit } = this.#parts;
+    this.#signal.throwIfAborted();
+    const step = { id: ++this.#begun, stage: stageName(planned), position, of, source, line };
+    const begun = performance.now();
+    emit({ type: 'started', step });
+    try {
+      const { cache, layer } = await task();
+      if (cache !== undefined) this.steps++;
+      if (cache?.hit === true) this.cached++;
+      const made = layer && { diffId: layer.diffId, size: layer.descriptor.size };
+      const milliseconds = performance.now() - begun;
+      emit({ type: 'done', step, cache, layer: made, milliseconds });
+    } catch (error) {
+      if (!this.#signal.aborted && error instanceof MicaError)
+        emit({ type: 'failed', step, message: error.message });
+      throw error;
+    }
+  }
+}
+
+const stageName = ({ stage }: PlannedStage): string => stage.name ?? `stage-${stage.index}`;
+
+const SCRATCH: Omit<StageBase, 'platform'> = {
+  config: { WorkingDir: '/' },
+  history: [],
+  layers: [],
+  created: EPOCH,
+  author: undefined,
+};
+
+/** What the base wants to be done first whenever something is built on it. */
+function triggersOf({ config }: StageBase, { escape }: Dockerfile, image: string): Todo[] {
+  return (config.OnBuild ?? []).flatMap((trigger) => {
+    const head = escape === '\\' ? '' : `# escape=${escape}\n`;
+    const text = Buffer.from(`${head}FROM scratch\n${trigger}\n`);
+    const parsed = parseDockerfile(text, `ONBUILD of ${image}`);
+    const [stage, more] = parsed.stages;
+    if (more !== undefined)
+      throw new MicaError('INVALID_ARGUMENT', `ONBUILD of ${image}: FROM is not allowed in it`);
+    return stage!.instructions.map((instruction) => ({ dockerfile: parsed, instruction }));
+  });
+}

@@ -1,0 +1,137 @@
+import { createHash } from 'node:crypto';
+import type { Lease } from '../../db/leases.ts';
+import type { Context, Store } from '../../engine/context.ts';
+import { bringLayers } from '../../engine/publish/bring-layers.ts';
+import { syncStore } from '../../db/sync.ts';
+import { composeImage } from '../../image/compose.ts';
+import type { ComposedImage } from '../../image/compose.ts';
+import type { Abortable, Bytes } from '../../io/bytes.ts';
+import { compress } from '../../io/compress.ts';
+import type { Layer } from '../../layer/layer.ts';
+import type { ImageConfig } from '../../oci/config.ts';
+import { type ChainId, chainIds, type DiffId, hexOf } from '../../oci/digest.ts';
+import { OCI_LAYER } from '../../oci/media-type.ts';
+import { LayerRows, layerDirectory } from '../../snapshot/layer-rows.ts';
+import { storedLayer } from '../../union/stored.ts';
+import type { UnionTree } from '../../union/tree.ts';
+import { openUnion } from '../../union/union.ts';
+import type { BuiltLayer } from '../stage-state.ts';
+
+/** Makes layers part of the store, and shows what they look like together. */
+export class BuildLayers {
+  readonly store: Store;
+  readonly #context: Context;
+  readonly #lease: Lease;
+
+  constructor(context: Context, store: Store, lease: Lease) {
+    this.#context = context;
+    this.store = store;
+    this.#lease = lease;
+  }
+
+  /**
+   * Keeps an archive, compressed, as a blob. Unpacked it is only when somebody has to look into it,
+   * or to build on it.
+   */
+  async add(tar: Bytes, { signal }: Abortable = {}): Promise<BuiltLayer> {
+    const hash = createHash('sha256');
+    async function* hashed(): Bytes {
+      for await (const chunk of tar) {
+        hash.update(chunk);
+        yield chunk;
+      }
+    }
+    const { content } = this.store;
+    const packed = compress(hashed(), 'gzip', { signal });
+    const descriptor = await content.ingest(packed, `${OCI_LAYER}+gzip`, { signal });
+    const layer = { descriptor, diffId: `sha256:${hash.digest('hex')}` as DiffId };
+    this.#lease.hold('blob', [descriptor.digest]);
+    return layer;
+  }
+
+  /** Unpacks layers that are not, each on those below. @returns their numbers, base first */
+  async unpack(layers: readonly BuiltLayer[], { signal }: Abortable = {}): Promise<number[]> {
+    const { store } = this;
+    const diffIds = layers.map(({ diffId }) => diffId);
+    this.#lease.hold('layer', [...diffIds, ...chainIds(diffIds)]);
+    this.#lease.hold(
+      'blob',
+      layers.map(({ descriptor }) => descriptor.digest),
+    );
+    return bringLayers(
+      {
+        store,
+        lease: this.#lease,
+        source: store.content,
+        image: imageOf({ architecture: '', os: 'linux', rootfs: rootfsOf(layers) }, layers, store)
+          .image,
+        emit: () => {},
+        unpacker: () => this.#context.unpacker(),
+        limit: this.#context.config.maxConcurrentDownloads,
+      },
+      { signal, onFetched: () => {} },
+    );
+  }
+
+  /** All layers as one tree. Whoever opens it closes it. */
+  async open(layers: readonly BuiltLayer[], options: Abortable = {}): Promise<UnionTree> {
+    const { db } = this.store;
+    const ids = await this.unpack(layers, options);
+    const rows = new LayerRows(db);
+    const tars = new Map(
+      ids.map((id, at) => [hexOf(layers[at]!.diffId), `${layerDirectory(db, id)}/layer.tar`]),
+    );
+    return openUnion(
+      ids.map((id) =>
+        storedLayer(layerDirectory(db, id), rows.get(id)!.form, (hex) => tars.get(hex)),
+      ),
+    );
+  }
+
+  /** Lets snapshots be put on these layers. @returns the name of the topmost, or '' */
+  async commit(layers: readonly BuiltLayer[], options: Abortable = {}): Promise<ChainId | ''> {
+    const { store } = this;
+    const ids = await this.unpack(layers, options);
+    const chain = chainIds(layers.map(({ diffId }) => diffId));
+    await syncStore(store.db);
+    store.db.transaction(
+      () => {
+        store.layers.ready(ids);
+        for (const [at, chainId] of chain.entries())
+          store.snapshots.record(chainId, { parent: chain[at - 1] ?? '', layer: ids[at]! });
+      },
+      { durable: true },
+    );
+    return chain.at(-1) ?? '';
+  }
+
+  /** Whether the blob of a layer is (still) here. */
+  async has({ descriptor, diffId }: BuiltLayer): Promise<boolean> {
+    this.#lease.hold('blob', [descriptor.digest]);
+    this.#lease.hold('layer', [diffId]);
+    const { content } = this.store;
+    return content.isDropped(descriptor.digest) || (await content.has(descriptor));
+  }
+}
+
+export const rootfsOf = (layers: readonly BuiltLayer[]): ImageConfig['rootfs'] => ({
+  type: 'layers',
+  diff_ids: layers.map(({ diffId }) => diffId),
+});
+
+/** The documents of an image of these layers. */
+export const imageOf = (
+  config: ImageConfig,
+  layers: readonly BuiltLayer[],
+  { content }: Store,
+): ComposedImage =>
+  composeImage(
+    config,
+    layers.map(
+      ({ descriptor, diffId }): Layer => ({
+        descriptor,
+        diffId,
+        open: (options) => content.fetch(descriptor, options),
+      }),
+    ),
+  );

@@ -1,0 +1,114 @@
+import { writeFile } from 'node:fs/promises';
+import { type Command, Option } from 'commander';
+import type { BuildOptions, BuildResult } from '../../../build/builder.ts';
+import { MicaError } from '../../../errors.ts';
+import { parsePlatform } from '../../../oci/platform.ts';
+import { fromNode } from '../../../sys/errno.ts';
+import type { Cli } from '../../cli.ts';
+import { collect } from '../../parse/list.ts';
+import { parsePairs } from '../../parse/pairs.ts';
+import { parseSecrets } from '../../parse/secrets.ts';
+import { examples } from '../../program.ts';
+import { type BuildProgress, openBuildProgress } from '../../render/build/open.ts';
+import { json } from '../../render/json.ts';
+
+interface Options extends BuildProgress {
+  readonly tag?: readonly string[];
+  readonly file?: string;
+  readonly buildArg?: readonly string[];
+  readonly label?: readonly string[];
+  readonly secret?: readonly string[];
+  readonly target?: string;
+  readonly platform?: string;
+  readonly cache: boolean;
+  readonly pull?: boolean;
+  readonly iidfile?: string;
+}
+
+export function build(command: Command, cli: Cli): void {
+  command
+    .argument(
+      '<context>',
+      'directory with the files to build from; - for an archive of it on standard input',
+    )
+    .option('-t, --tag <name>', 'a name for the image, may be given again', collect)
+    .option(
+      '-f, --file <path>',
+      'the Dockerfile; - for standard input (default: Dockerfile in the context)',
+    )
+    .option('--build-arg <name=value>', 'a value for an ARG, may be given again', collect)
+    .option('--target <stage>', 'build this stage, and only what it needs')
+    .option('--platform <os/arch>', "build for it instead of this machine's, e.g. linux/arm64")
+    .option('--label <name=value>', 'a label of the image, may be given again', collect)
+    .option('--secret <id=NAME,src=FILE>', 'a file that RUN --mount=type=secret may read', collect)
+    .option('--no-cache', 'make every step again')
+    .option('--pull', 'ask the registry for base images that are here')
+    .option('--explain', 'say of every step why it was made again')
+    .option('--iidfile <path>', 'write the ID of the image to a file')
+    .option('-q, --quiet', 'print the ID only')
+    .addOption(
+      new Option('--progress <style>', 'how to show progress')
+        .choices(['auto', 'tty', 'plain', 'json', 'quiet'])
+        .default('auto'),
+    )
+    .option('--json', 'the result as JSON; progress goes to stderr')
+    .action((context: string, options: Options) => run(cli, context, options));
+  examples(
+    command,
+    ['mica build -t app:1 .', 'from the Dockerfile here'],
+    [
+      'mica build --explain -t app:1 .',
+      'and say which file or argument made a step miss the cache',
+    ],
+    ['mica build --target test --build-arg V=2 .', 'one stage, with a value for an ARG'],
+    ['tar c . | mica build -t app:1 -', 'from an archive'],
+  );
+}
+
+async function run(cli: Cli, context: string, options: Options): Promise<void> {
+  const builder = await cli.builder();
+  const progress = await openBuildProgress(cli, options);
+  let result: BuildResult | undefined;
+  try {
+    result = await builder.build({
+      ...(await requestOf(cli, context, options)),
+      onProgress: progress && ((event) => progress.event(event)),
+      signal: cli.signal,
+    });
+  } finally {
+    progress?.end(result);
+  }
+  const { image, tags, cached, steps } = result;
+  if (options.iidfile !== undefined) await writeId(options.iidfile, image.id);
+  if (options.json)
+    await cli.out.write(
+      json({ id: image.id, manifest: image.manifestDescriptor, tags, cached, steps }),
+    );
+  else if (progress === undefined) await cli.out.line(image.id);
+}
+
+async function requestOf(cli: Cli, context: string, options: Options): Promise<BuildOptions> {
+  const { file, tag, buildArg, label, secret = [], target, platform, pull } = options;
+  if (context === '-' && file === '-')
+    throw new MicaError('INVALID_ARGUMENT', 'context and Dockerfile cannot both be standard input');
+  return {
+    context: context === '-' ? cli.stdin : context,
+    dockerfile: file === '-' ? Buffer.concat(await Array.fromAsync(cli.stdin)) : file,
+    tags: tag,
+    args: parsePairs('--build-arg', buildArg),
+    labels: parsePairs('--label', label),
+    secrets: parseSecrets(secret),
+    target,
+    platform: platform === undefined ? undefined : parsePlatform(platform),
+    noCache: !options.cache,
+    pull,
+  };
+}
+
+async function writeId(path: string, id: string): Promise<void> {
+  try {
+    await writeFile(path, id);
+  } catch (error) {
+    throw fromNode(error);
+  }
+}
