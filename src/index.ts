@@ -39,6 +39,8 @@ export type {
   FlattenOptions,
   LayerCompression,
   MutateOptions,
+  RebaseOptions,
+  RebaseResult,
   SquashOptions,
 } from './engine/derive/derive.ts';
 
@@ -90,6 +92,7 @@ export type { Change, ChangeKind, LayerChanges } from './explain/changes.ts';
 export { layerForest, sharedWith } from './explain/sharing.ts';
 export { wasteOf } from './explain/waste.ts';
 export type { Waste, WastedFile } from './explain/waste.ts';
+export type { RebaseFinding } from './explain/rebase.ts';
 export { whyOf } from './explain/why.ts';
 export type { Why } from './explain/why.ts';
 

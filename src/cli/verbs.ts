@@ -197,6 +197,12 @@ export const VERBS: readonly Verb[] = [
     async () => (await import('./commands/derive/flatten.ts')).flatten,
   ),
   verb(
+    'rebase',
+    'Put the own layers of an image on another base',
+    DERIVED,
+    async () => (await import('./commands/derive/rebase.ts')).rebase,
+  ),
+  verb(
     'mutate',
     'Change the defaults, labels and annotations of an image',
     DERIVED,

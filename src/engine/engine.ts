@@ -10,6 +10,8 @@ import type {
   ConvertOptions,
   FlattenOptions,
   MutateOptions,
+  RebaseOptions,
+  RebaseResult,
   SquashOptions,
 } from './derive/derive.ts';
 import type { Containers } from './containers/containers.ts';
@@ -96,6 +98,11 @@ export interface Engine extends AsyncDisposable {
   mutate(name: string, options?: MutateOptions): Promise<StoredImage>;
   /** Makes an image of the same layers, compressed otherwise, or with documents in another format. */
   convert(name: string, options?: ConvertOptions): Promise<StoredImage>;
+  /**
+   * Makes an image of the own layers of one on another base: nothing is built again.
+   * @throws FAILED_PRECONDITION when that is not safe, unless forced
+   */
+  rebase(name: string, options?: RebaseOptions): Promise<RebaseResult>;
   /**
    * Makes an image in which the layers from `from` up are one: the same tree, the layers below
    * shared. The image itself stays.

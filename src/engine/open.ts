@@ -44,6 +44,7 @@ export async function openEngine(options: EngineOptions = {}): Promise<Engine> {
     mutate: async (name, rest) => (await import('./derive/mutate.ts')).mutate(context, name, rest),
     convert: async (name, rest) =>
       (await import('./derive/convert.ts')).convert(context, name, rest),
+    rebase: async (name, rest) => (await import('./derive/rebase.ts')).rebase(context, name, rest),
     squash: async (name, rest) => (await import('./derive/squash.ts')).squash(context, name, rest),
     flatten: async (name, rest) =>
       (await import('./derive/squash.ts')).flatten(context, name, rest),

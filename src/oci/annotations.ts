@@ -7,3 +7,6 @@ export const REF_NAME = 'org.opencontainers.image.ref.name';
 export const IMAGE_NAME = 'io.containerd.image.name';
 /** On an entry of BuildKit's indexes that describes another image instead of being one. */
 export const DOCKER_REFERENCE_TYPE = 'vnd.docker.reference.type';
+/** The image that this one was built on: its name, and the digest of its manifest. */
+export const BASE_NAME = 'org.opencontainers.image.base.name';
+export const BASE_DIGEST = 'org.opencontainers.image.base.digest';

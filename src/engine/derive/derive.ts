@@ -1,7 +1,9 @@
+import type { RebaseFinding } from '../../explain/rebase.ts';
 import type { Abortable } from '../../io/bytes.ts';
 import type { Compression } from '../../io/compression.ts';
 import type { ImageFormat } from '../../oci/media-type.ts';
 import type { ConfigPatch } from '../../image/patch.ts';
+import type { StoredImage } from '../engine.ts';
 import type { Owner } from './directory-layer.ts';
 
 /** What making an image of another one is told besides. */
@@ -42,3 +44,17 @@ export interface ConvertOptions extends DeriveOptions, LayerCompression {
 }
 
 export interface MutateOptions extends DeriveOptions, ConfigPatch {}
+
+export interface RebaseOptions extends DeriveOptions {
+  /** What the image was built on. Default: as its annotations say, `org.opencontainers.image.base.*`. */
+  readonly oldBase?: string | undefined;
+  /** What it shall be built on. Default: what the name in its annotations stands for now. */
+  readonly newBase?: string | undefined;
+  /** Also when something found is unsafe. */
+  readonly force?: boolean | undefined;
+}
+
+export interface RebaseResult {
+  readonly image: StoredImage;
+  readonly findings: readonly RebaseFinding[];
+}
