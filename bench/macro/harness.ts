@@ -12,21 +12,27 @@ export interface Contender {
   readonly prepare?: string;
   /** What is timed. */
   readonly command: string;
+  /** What makes it durable; timed, too. */
+  readonly flush?: string;
 }
 
 export interface Sample {
   readonly round: number;
-  /** Seconds. */
+  /** Seconds, `flush` included. */
   readonly wall: number;
+  /** Seconds until `command` was done. */
+  readonly unflushed: number;
   /** Seconds of user and system time, daemons included. */
   readonly cpu: number;
   /** MiB: the largest of client and daemon processes. */
   readonly rss: number;
 }
 
+/** Medians, but for the memory: its peak. */
 export interface Row {
   readonly name: string;
   readonly wall: number;
+  readonly unflushed: number;
   readonly cpu: number;
   readonly rss: number;
   readonly samples: readonly Sample[];
@@ -94,6 +100,17 @@ function peakOf(name: string): number {
   return peak / 1024;
 }
 
+/** @param timeFile gets the peak memory of its largest process, in KiB */
+function inClientGroup(name: string, command: string, timeFile?: string): void {
+  const time = timeFile === undefined ? '' : `/usr/bin/time -o ${timeFile} -f %M`;
+  const script = `echo $$ > ${tasks('client')}; exec ${time} bash -c "$0"`;
+  const run = spawnSync('sh', ['-c', script, command], { encoding: 'utf8', maxBuffer: 1 << 28 });
+  if (run.status !== 0)
+    throw new Error(
+      `${name}: exit ${run.status}\n${run.stdout.slice(-600)}${run.stderr.slice(-1600)}`,
+    );
+}
+
 function once(contender: Contender, round: number, timeFile: string): Sample {
   if (contender.prepare) shell(contender.prepare);
   shell('sync');
@@ -103,23 +120,14 @@ function once(contender: Contender, round: number, timeFile: string): Sample {
   const groups = [...daemons, 'client'];
   const before = groups.map(cpuOf);
   const start = process.hrtime.bigint();
-  const run = spawnSync(
-    'sh',
-    [
-      '-c',
-      `echo $$ > ${tasks('client')}; exec /usr/bin/time -o ${timeFile} -f %M bash -c "$0"`,
-      contender.command,
-    ],
-    { encoding: 'utf8', maxBuffer: 1 << 28 },
-  );
-  const wall = Number(process.hrtime.bigint() - start) / 1e9;
-  if (run.status !== 0)
-    throw new Error(
-      `${contender.name}: exit ${run.status}\n${run.stdout.slice(-600)}${run.stderr.slice(-1600)}`,
-    );
+  const seconds = (): number => Number(process.hrtime.bigint() - start) / 1e9;
+  inClientGroup(contender.name, contender.command, timeFile);
+  const unflushed = seconds();
+  if (contender.flush) inClientGroup(contender.name, contender.flush);
+  const wall = seconds();
   const cpu = groups.map(cpuOf).reduce((sum, value, index) => sum + value - before[index]!, 0);
   const client = Number(readFileSync(timeFile, 'utf8').trim().split('\n').at(-1)) / 1024;
-  return { round, wall, cpu, rss: Math.max(client, ...daemons.map(peakOf)) };
+  return { round, wall, unflushed, cpu, rss: Math.max(client, ...daemons.map(peakOf)) };
 }
 
 export function median(values: readonly number[]): number {
@@ -151,6 +159,7 @@ export function alternate(contenders: readonly Contender[], runs: number, work: 
     return {
       name,
       wall: median(all.map(({ wall }) => wall)),
+      unflushed: median(all.map(({ unflushed }) => unflushed)),
       cpu: median(all.map(({ cpu }) => cpu)),
       rss: Math.max(0, ...all.map(({ rss }) => rss)),
       samples: all,
@@ -159,11 +168,17 @@ export function alternate(contenders: readonly Contender[], runs: number, work: 
   });
 }
 
-/** Median over the rounds of `row`'s wall time against the best of `peers` in the same round. */
-export function ratioToBest(row: Row, peers: readonly Row[]): number {
-  const ratios = row.samples.flatMap(({ round, wall }) => {
-    const same = peers.flatMap(({ samples }) => samples.filter((sample) => sample.round === round));
-    return same.length > 0 ? [wall / Math.min(...same.map((sample) => sample.wall))] : [];
+/** Median over the rounds of `row`'s cost against the least among `others` in the same round. */
+export function ratioToBest(
+  row: Row,
+  others: readonly Row[],
+  cost: 'wall' | 'unflushed' | 'cpu' = 'wall',
+): number {
+  const ratios = row.samples.flatMap((own) => {
+    const same = others.flatMap(({ samples }) =>
+      samples.filter(({ round }) => round === own.round),
+    );
+    return same.length > 0 ? [own[cost] / Math.min(...same.map((sample) => sample[cost]))] : [];
   });
   return median(ratios);
 }

@@ -29,6 +29,7 @@ export async function limitOf(
   return {
     name: isZstd ? 'curl | zstd > file' : 'curl | igzip > file',
     prepare: `rm -rf ${directory}; mkdir ${directory}`,
-    command: ['set -o pipefail', ...fetches, `sync -f ${stores}`].join(' && '),
+    command: ['set -o pipefail', ...fetches].join(' && '),
+    flush: `sync -f ${stores}`,
   };
 }

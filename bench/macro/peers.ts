@@ -60,24 +60,28 @@ export function startPeers(stores: string, logs: string, layout: string | undefi
         name: 'docker pull (overlay2)',
         daemons: ['dockerd'],
         prepare: wipeDocker(docker),
-        command: `${docker} pull -q ${reference} && ${flush}`,
+        command: `${docker} pull -q ${reference}`,
+        flush,
       },
       {
         name: 'docker pull (containerd store)',
         daemons: ['dockerd2'],
         prepare: wipeDocker(dockerContainerd),
-        command: `${dockerContainerd} pull -q ${reference} && ${flush}`,
+        command: `${dockerContainerd} pull -q ${reference}`,
+        flush,
       },
       {
         name: 'podman pull',
         prepare: wipePodman,
-        command: `${podman} pull -q --tls-verify=false ${reference} && ${flush}`,
+        command: `${podman} pull -q --tls-verify=false ${reference}`,
+        flush,
       },
       {
         name: 'ctr image pull --local',
         daemons: ['containerd'],
         prepare: wipeContainerd,
-        command: `${ctr} image pull --local --snapshotter overlayfs --plain-http ${reference} && ${flush}`,
+        command: `${ctr} image pull --local --snapshotter overlayfs --plain-http ${reference}`,
+        flush,
       },
       ...(zstd || layout === undefined
         ? []
@@ -85,7 +89,8 @@ export function startPeers(stores: string, logs: string, layout: string | undefi
             {
               name: 'umoci unpack (no download)',
               prepare: `rm -rf ${stores}/umoci`,
-              command: `umoci unpack --image ${layout}:${reference.replace(/^.*\/|:[^:]*$/g, '')} ${stores}/umoci >/dev/null && ${flush}`,
+              command: `umoci unpack --image ${layout}:${reference.replace(/^.*\/|:[^:]*$/g, '')} ${stores}/umoci >/dev/null`,
+              flush,
             },
           ]),
     ],

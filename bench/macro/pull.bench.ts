@@ -1,21 +1,24 @@
 /**
- * Question: how long does a cold pull take, from an empty store to a durable, verified image that can be mounted?
+ * Question: how long does a cold pull take, from an empty store to a durable, verified tree that is mounted?
  * Baseline: `docker pull` (both stores), `podman pull`, `ctr image pull`; `umoci unpack` without a download; and the limit,
  * `curl BLOB | igzip -dc > file` for one layer after the other, which verifies nothing and shows no tree.
  * Unit: seconds of wall time and CPU, MiB of peak RSS; ratios are medians over rounds against the best puller, and against the
  * limit, of the same round.
  *
  *     sudo bench/macro/enter.sh PEER_ROOT WORK node bench/macro/pull.bench.ts --work WORK --registry 127.0.0.1:5055 \
- *       --images node-app,debian-python --runs 3 [--layout OCI_LAYOUT] [--result FILE] [--no-peers]
+ *       --images node-app,debian-python --runs 3 [--drivers erofs,erofs+zlib,overlay2,tar] [--layout OCI_LAYOUT] [--result FILE.json] [--no-peers]
  *
- * Every store lies on one fresh ext4 on a loop file; `sync -f` of it is inside everyone's time.
+ * Every store lies on one fresh ext4 on a loop file; `sync -f` of it is inside everyone's time. Mica pulls and then mounts (but
+ * for the driver tar). `+zlib`: with ISA-L's library hidden. FILE.json gets every sample, FILE.md the tables.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { alternate, machine, ratioToBest, shell, type Contender, type Row } from './harness.ts';
+import { alternate, machine, type Row, shell } from './harness.ts';
 import { limitOf } from './limit.ts';
+import { emptyStore, micaPull } from './mica.ts';
 import { startPeers } from './peers.ts';
+import { pullTable, report } from './pull-report.ts';
 
 const { values } = parseArgs({
   options: {
@@ -23,7 +26,7 @@ const { values } = parseArgs({
     registry: { type: 'string', default: '127.0.0.1:5055' },
     images: { type: 'string', default: 'node-app,debian-python,bigblob,many-layers,node-app-zstd' },
     runs: { type: 'string', default: '3' },
-    drivers: { type: 'string', default: 'overlay2,tar' },
+    drivers: { type: 'string', default: 'erofs,erofs+zlib,overlay2,tar' },
     layout: { type: 'string' },
     'no-peers': { type: 'boolean', default: false },
     result: { type: 'string' },
@@ -32,7 +35,6 @@ const { values } = parseArgs({
 if (values.work === undefined)
   throw new Error('--work DIRECTORY is needed: several GB of free space');
 const work = values.work;
-const checkout = join(import.meta.dirname, '..', '..');
 const [image, stores, logs] = [join(work, 'stores.img'), join(work, 'stores'), join(work, 'log')];
 mkdirSync(stores, { recursive: true });
 mkdirSync(logs, { recursive: true });
@@ -40,48 +42,37 @@ shell(
   `rm -f ${image}; truncate -s 24G ${image}; mkfs.ext4 -q -F -E lazy_itable_init=1,lazy_journal_init=1 ${image}; mount -o loop,noatime ${image} ${stores}`,
 );
 
-const mica = `${process.execPath} ${join(checkout, 'dist', 'mica.js')}`;
-const pullWithMica = (driver: string, reference: string): Contender => ({
-  name: `mica pull (${driver})`,
-  prepare: `rm -rf ${stores}/mica-${driver}`,
-  command: `${mica} --root ${stores}/mica-${driver} --storage-driver ${driver} pull -q ${reference} && sync -f ${stores}`,
-});
+const drivers = values.drivers.split(',').filter(Boolean);
+/** zstd has no other inflater to leave out. */
+const driversFor = (zstd: boolean): string[] =>
+  drivers.filter((driver) => !zstd || !driver.endsWith('+zlib'));
 
 const results: Record<string, readonly Row[]> = {};
 const peers = values['no-peers'] ? undefined : startPeers(stores, logs, values.layout);
 try {
   for (const name of values.images.split(',')) {
     const reference = `${values.registry}/${name}:latest`;
+    const zstd = name.endsWith('zstd');
     const contenders = [
-      ...values.drivers
-        .split(',')
-        .filter(Boolean)
-        .map((driver) => pullWithMica(driver, reference)),
-      ...(peers?.pull(reference, name.endsWith('zstd')) ?? []),
+      ...driversFor(zstd).map((driver) => micaPull(driver, stores, reference)),
+      ...(peers?.pull(reference, zstd) ?? []),
       await limitOf(stores, values.registry, name),
     ];
-    const rows = alternate(contenders, Number(values.runs), work);
-    results[name] = rows;
-    const pullers = rows.filter((row) => / pull/.test(row.name) && !row.name.startsWith('mica'));
-    const limit = rows.slice(-1);
-    console.log(
-      `\n### ${name}\n\n| contender | wall s | CPU s | RSS MiB | wall / best peer | wall / limit |\n|---|---|---|---|---|---|`,
-    );
-    for (const row of rows)
-      console.log(
-        row.error === undefined
-          ? `| ${row.name} | ${row.wall.toFixed(2)} | ${row.cpu.toFixed(2)} | ${row.rss.toFixed(0)} | ${ratioToBest(row, pullers).toFixed(2)} | ${ratioToBest(row, limit).toFixed(2)} |`
-          : `| ${row.name} | failed | | | | |`,
-      );
+    results[name] = alternate(contenders, Number(values.runs), work);
+    console.log(pullTable(name, results[name]));
   }
 } finally {
-  const commit = process.env['MICA_BENCH_COMMIT'];
-  const versions = peers?.versions;
+  const facts = {
+    commit: process.env['MICA_BENCH_COMMIT'],
+    runs: Number(values.runs),
+    machine: machine(),
+    versions: peers?.versions,
+  };
   peers?.[Symbol.dispose]();
+  for (const driver of drivers) shell(emptyStore(driver, stores));
   if (peers === undefined) shell(`umount ${stores}`);
-  if (values.result !== undefined)
-    writeFileSync(
-      values.result,
-      `${JSON.stringify({ commit, machine: machine(), versions, results }, null, 1)}\n`,
-    );
+  if (values.result !== undefined) {
+    writeFileSync(values.result, `${JSON.stringify({ ...facts, results }, null, 1)}\n`);
+    writeFileSync(values.result.replace(/(\.json)?$/, '.md'), report(facts, results));
+  }
 }
