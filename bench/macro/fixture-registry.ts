@@ -17,13 +17,13 @@ export async function serveImages(
       /^\/v2\/(.+)\/(?:manifests|blobs)\/([^/]+)$/.exec(request.url!) ?? [];
     const digest = (reference === 'latest' ? tags[name]?.digest : reference) as Digest | undefined;
     const bytes = digest && blobs.get(digest);
-    if (bytes === undefined)
-      return void response.writeHead(request.url === '/v2/' ? 200 : 404).end();
-    response.writeHead(200, {
-      'content-type': types.get(digest!) ?? 'application/octet-stream',
-      'content-length': bytes.length,
-      'docker-content-digest': digest!,
-    });
+    if (bytes !== undefined)
+      response.writeHead(200, {
+        'content-type': types.get(digest!) ?? 'application/octet-stream',
+        'content-length': bytes.length,
+        'docker-content-digest': digest!,
+      });
+    else response.writeHead(request.url === '/v2/' ? 200 : 404);
     response.end(request.method === 'HEAD' ? undefined : bytes);
   });
   server.listen(0, '127.0.0.1');

@@ -34,8 +34,8 @@ export function micaPull(how: string, stores: string, reference: string): Conten
 }
 
 /** An empty file in the library's place, in a mount namespace that ends with the command. */
-function withoutIsal(command: string): string {
+function withoutIsal(script: string): string {
   const libraries = shell("ldconfig -p | sed -n 's/.*libisal.so.2 .*=> //p'").trim().split('\n');
   const hide = libraries.filter(Boolean).map((path) => `mount --bind /dev/null ${path} && `);
-  return `unshare -m --propagation private bash -c "${hide.join('')}${command}"`;
+  return `unshare -m --propagation private bash -c "${hide.join('')}${script}"`;
 }

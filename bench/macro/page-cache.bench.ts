@@ -4,12 +4,13 @@
  * Unit: percent of the base's pages that are resident, seen through one container when another has read them (mincore(2), by
  * fincore(1)); MiB of page cache that N containers cost which all read everything.
  *
- *     sudo node bench/macro/page-cache.bench.ts --work DIRECTORY [--drivers erofs,erofs+directio,overlay2,vfs] [--counts 1,2,5,10] \
+ *     sudo unshare -m node bench/macro/page-cache.bench.ts --work DIRECTORY [--drivers erofs,erofs+directio,overlay2,vfs] [--counts 1,2,5,10] \
  *       [--layers 3] [--mib 64] [--result FILE.json]
  *
  * Two images, each of a base of `--layers` layers with `--mib` MiB in files of 16 KiB and of 4 MiB, and a small layer of its own. Containers are
  * writable snapshots, mounted. Before each step the store's file system is unmounted, so that nothing of it is cached; what readers
  * make the kernel cache is counted by a memory cgroup of theirs, and so is free of what else the machine does.
+ * In a mount namespace of its own, because another one that copies its mounts keeps them from ending.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -194,7 +195,9 @@ function table(results: Readonly<Record<string, Result>>): string {
 }
 
 mkdirSync(work, { recursive: true });
-try {
+{
+  using undo = new DisposableStack();
+  undo.defer(() => rmSync(work, { recursive: true, force: true }));
   using disk = coldDisk(work, 8);
   const fixture = new BlobFixture();
   const base = baseLayers();
@@ -215,6 +218,4 @@ try {
       values.result,
       `${JSON.stringify({ machine: machine(), layers: values.layers, mib: values.mib, counts, results }, null, 1)}\n`,
     );
-} finally {
-  rmSync(work, { recursive: true, force: true });
 }

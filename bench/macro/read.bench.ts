@@ -3,7 +3,7 @@
  * Baseline: the same tree in a plain directory on ext4.
  * Unit: seconds of wall time and CPU time, medians; ratios are taken within a round.
  *
- *     sudo node bench/macro/read.bench.ts --work DIRECTORY --image 127.0.0.1:5000/node-app [--drivers erofs,erofs+directio,overlay2] [--runs 5] \
+ *     sudo unshare -m node bench/macro/read.bench.ts --work DIRECTORY --image 127.0.0.1:5000/node-app [--drivers erofs,erofs+directio,overlay2] [--runs 5] \
  *       [--result FILE.json]
  *
  * DIRECTORY needs room for the image once for each driver and once more. All lie on one ext4 on a loop device with direct I/O. `find` prints all attributes; `read` is `cat` of all
@@ -54,7 +54,9 @@ const PLAIN = 'directory';
 
 mkdirSync(work, { recursive: true });
 const samples: Sample[] = [];
-try {
+{
+  using undo = new DisposableStack();
+  undo.defer(() => rmSync(work, { recursive: true, force: true }));
   using disk = coldDisk(work, 16);
   const root = (subject: string): string => join(disk.path, subject);
   const target = (subject: string): string =>
@@ -67,13 +69,13 @@ try {
   }
   /** Mounts all of them; ends them with what it returns. */
   const mountAll = async (): Promise<AsyncDisposableStack> => {
-    const undo = new AsyncDisposableStack();
+    const mounts = new AsyncDisposableStack();
     for (const subject of subjects) {
-      const engine = undo.use(await openEngine(optionsOf(subject, root(subject))));
+      const engine = mounts.use(await openEngine(optionsOf(subject, root(subject))));
       await engine.mount(image, { target: target(subject) });
-      undo.defer(() => engine.unmount(target(subject)).then(() => undefined));
+      mounts.defer(() => engine.unmount(target(subject)).then(() => undefined));
     }
-    return undo;
+    return mounts;
   };
   {
     await using _ = await mountAll();
@@ -83,15 +85,13 @@ try {
   for (let round = 0; round < Number(values.runs); round++) {
     disk.forget();
     await using _ = await mountAll();
-    const turn = all.map((_, step) => all[(step + round) % all.length]!);
+    const turn = all.map((_subject, step) => all[(step + round) % all.length]!);
     for (const [name, script] of Object.entries(CASES) as [Case, string][])
       for (const subject of turn)
         samples.push({ round, subject, name, ...timed(script, target(subject)) });
     console.error(`round ${round}`);
   }
   console.log(table(all));
-} finally {
-  rmSync(work, { recursive: true, force: true });
 }
 if (values.result !== undefined)
   writeFileSync(

@@ -6,6 +6,7 @@ import { setImmediate } from 'node:timers/promises';
 import { removeTree } from '../../fs/remove.ts';
 import { treeUsage } from '../../fs/usage.ts';
 import type { Abortable } from '../../io/bytes.ts';
+import { each } from '../../io/each.ts';
 import { hasKernel } from '../../sys/binding.ts';
 import { errnoOf, fromNode } from '../../sys/errno.ts';
 import type { Usage } from '../driver.ts';
@@ -69,8 +70,11 @@ export class Directories {
   }
 
   async purge(options: Abortable = {}): Promise<void> {
-    for (const { name } of entriesOf(this.#trash))
-      await removeInPieces(join(this.#trash, name), PIECES, options);
+    const gone = entriesOf(this.#trash).map(({ name }) => join(this.#trash, name));
+    // What lies right below an id is a tar: unlinking it is freeing its page cache, which would
+    // hold up this thread for 0.1 s a gigabyte.
+    await each(gone.flatMap(filesIn), 4, unlink, options.signal);
+    for (const path of gone) await removeInPieces(path, PIECES, options);
   }
 
   /** @returns whether it was missing */
@@ -94,6 +98,19 @@ async function removeInPieces(path: string, depth: number, options: Abortable): 
   if (hasKernel()) removeTree(path);
   else await rm(path, { recursive: true, force: true });
   await setImmediate();
+}
+
+const filesIn = (directory: string): string[] =>
+  entriesOf(directory)
+    .filter((entry) => entry.isFile())
+    .map(({ name }) => join(directory, name));
+
+async function unlink(path: string): Promise<void> {
+  try {
+    await rm(path, { force: true });
+  } catch (error) {
+    throw fromNode(error);
+  }
 }
 
 /** None where there is no directory (any more). */
