@@ -161,7 +161,7 @@ export const VERBS: readonly Verb[] = [
   ),
   verb(
     'cp',
-    'Copy files out of an image',
+    'Copy files out of an image, or out of and into a container',
     LAYERS,
     async () => (await import('./commands/file/cp.ts')).cp,
   ),
@@ -324,6 +324,12 @@ export const VERBS: readonly Verb[] = [
   verb('container rename', 'Give a container another name', CONTAINERS, rename),
   verb('container pause', 'Freeze containers', CONTAINERS, pause),
   verb('container unpause', 'Let frozen containers go on', CONTAINERS, unpause),
+  verb(
+    'container cp',
+    'Copy files out of and into a container',
+    CONTAINERS,
+    async () => (await import('./commands/file/cp.ts')).cp,
+  ),
   verb('container prune', 'Remove containers that do not run', CONTAINERS, containerPrune),
   verb('container rm', 'Remove containers', CONTAINERS, rm),
   verb('system df', 'Show what every byte of the store is used for', STORE, df),

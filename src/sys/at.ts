@@ -155,7 +155,9 @@ const timesBytes = new Uint8Array(times.buffer);
 export function utimensat(dirfd: number, name: string, seconds: number, nanoseconds: number): void {
   const path = named(name, 'utimens');
   const at = timespecs(seconds, nanoseconds);
-  checked(syscall(NR.utimensat, dirfd, path, at, AT_SYMLINK_NOFOLLOW), 'utimens', name);
+  // Of the descriptor itself since Linux 5.8.
+  const flags = name === '' ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW;
+  checked(syscall(NR.utimensat, dirfd, path, at, flags), 'utimens', name);
 }
 
 /** Device number in the kernel's 32-bit encoding. */

@@ -1,3 +1,5 @@
+import type { ExtractOptions } from '../../container/copy/extract.ts';
+import type { CopySource, CopySourceOptions } from '../../container/copy/source.ts';
 import type { ContainerSettings } from '../../container/container.ts';
 import type { RemoveContainerOptions } from '../../container/remove.ts';
 import type { Container } from '../../container/container.ts';
@@ -56,6 +58,17 @@ export interface Containers {
   commit(name: string, options?: CommitContainerOptions): Promise<StoredImage>;
   /** The tree as a tar archive. */
   export(name: string, options?: Abortable): Bytes;
+  /** Lets `task` have a file, or a directory with all in it, as an archive. Its `path` is a byte string. */
+  copyFrom<T>(
+    name: string,
+    path: string,
+    options: CopySourceOptions,
+    task: (source: CopySource) => Promise<T>,
+  ): Promise<T>;
+  /** Puts it into a directory that is there, under its own name, else there as `path`. */
+  copyTo(name: string, path: string, source: CopySource, options?: ExtractOptions): Promise<void>;
+  /** Puts the members of an archive into an existing directory. */
+  extractTo(name: string, path: string, archive: Bytes, options?: ExtractOptions): Promise<void>;
   /** Lets `task` see its tree, mounted, whether it runs or not. */
   withTree<T>(name: string, task: (root: string) => Promise<T>): Promise<T>;
   /** Removes all that do not run. @returns their IDs, and the bytes that were freed */

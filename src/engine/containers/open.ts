@@ -29,5 +29,11 @@ export const openContainers = (context: Context): Containers => ({
   async *export(name, options) {
     yield* (await import('./tree.ts')).exportTree(context, name, options);
   },
+  copyFrom: async (name, path, options, task) =>
+    (await import('./copy.ts')).copyFrom(context, name, path, options, task),
+  copyTo: async (name, path, source, options) =>
+    (await import('./copy.ts')).copyTo(context, name, path, source, options),
+  extractTo: async (name, path, archive, options) =>
+    (await import('./copy.ts')).extractTo(context, name, path, archive, options),
   withTree: async (name, task) => (await import('./tree.ts')).withTree(context, name, task),
 });

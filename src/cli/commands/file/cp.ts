@@ -13,8 +13,14 @@ interface Options {
 
 export function cp(command: Command, cli: Cli): void {
   command
-    .argument('<source>', 'IMAGE:/path, or an image followed by a path')
-    .argument('<target...>', 'file or directory, or - for a tar archive on standard output')
+    .argument(
+      '<source>',
+      'CONTAINER:PATH, IMAGE:/path, an image followed by a path, or what goes into a container; - is a tar archive on standard input',
+    )
+    .argument(
+      '<target...>',
+      'file or directory, CONTAINER:PATH, or - for a tar archive on standard output',
+    )
     .option('-a, --archive', 'keep owners, setuid bits and extended attributes, too (needs root)')
     .option('-L, --follow-link', 'copy what the link at the path leads to')
     .action((source: string, rest: string[], options: Options) => copy(cli, source, rest, options));
@@ -24,11 +30,17 @@ export function cp(command: Command, cli: Cli): void {
     ['mica cp redis /usr/local/bin ./bin', 'a directory, as ./bin unless that exists'],
     ['mica cp redis:/etc/. ./etc', 'what is in a directory'],
     ['mica cp redis:/ - | tar -tv', 'all of it, as a tar archive'],
+    ['mica cp site.conf web:/etc/', 'into a container'],
+    ['mica cp web:/var/log .', 'out of one'],
   );
 }
 
 async function copy(cli: Cli, source: string, rest: string[], options: Options): Promise<void> {
   const target = rest.at(-1)!;
+  if (rest.length === 1) {
+    const { copyOfContainer } = await import('../container/cp.ts');
+    if (await copyOfContainer(cli, source, target, options)) return;
+  }
   const places = parseImagePaths(source, rest.slice(0, -1));
   const engine = await cli.engine();
   for (const place of places) {

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { mountsBelow } from '../support/store.ts';
+import { type ContainerKit, openContainerKit, skip } from './container-kit.ts';
+
+const sh = (script: string): string[] => ['sh', '-c', script];
+
+describe('cp of containers', { skip }, () => {
+  let box: ContainerKit & AsyncDisposable;
+  let here: string;
+  before(async () => {
+    box = await openContainerKit();
+    here = join(box.kit.directory, 'here');
+    mkdirSync(here);
+    const script =
+      'mkdir /out; echo x > /out/file; ln -s file /out/link; ln /out/file /out/hard; sleep 100';
+    await box.ok(['run', '-d', '--name', 'up', 'box', ...sh(script)]);
+    await box.ok('create --name down box');
+    while ((await box.mica('exec up test -e /out/hard')).code !== 0);
+  });
+  after(() => box[Symbol.asyncDispose]());
+
+  test('a file, a directory and its content come out of a container', async () => {
+    await box.ok(['cp', 'up:/out/file', join(here, 'renamed')]);
+    assert.equal(readFileSync(join(here, 'renamed'), 'utf8'), 'x\n');
+    await box.ok(['cp', 'up:out', here]);
+    assert.equal(readlinkSync(join(here, 'out/link')), 'file');
+    assert.equal(lstatSync(join(here, 'out/hard')).nlink, 2);
+    mkdirSync(join(here, 'content'));
+    await box.ok(['cp', 'up:/out/.', join(here, 'content')]);
+    assert.ok(existsSync(join(here, 'content/file')));
+    await box.ok(['cp', 'down:/data', join(here, 'data')]);
+    assert.equal(readFileSync(join(here, 'data/one'), 'utf8'), 'one');
+    await box.ok(['cp', '-L', 'up:/out/link', join(here, 'followed')]);
+    assert.ok(lstatSync(join(here, 'followed')).isFile());
+    assert.deepEqual(mountsBelow(join(box.kit.root, 'containers')).length, 1);
+  });
+
+  test('- is a tar archive on standard output', async () => {
+    const { bytes } = await box.mica('cp down:/data -');
+    const names = execFileSync('tar', ['-t'], { input: bytes, encoding: 'utf8' })
+      .trim()
+      .split('\n');
+    assert.deepEqual(names, ['data/', 'data/one', 'data/three', 'data/two']);
+  });
+
+  for (const name of ['up', 'down'])
+    test(`files of this machine go into ${name}, as root's, under docker's names`, async () => {
+      mkdirSync(join(here, `in-${name}/sub`), { recursive: true });
+      writeFileSync(join(here, `in-${name}/sub/a`), 'a', { mode: 0o4755 });
+      symlinkSync('a', join(here, `in-${name}/sub/l`));
+      await box.ok(['cp', join(here, `in-${name}`), `${name}:/data`]);
+      await box.ok(['cp', join(here, `in-${name}/sub/a`), `${name}:/data/b`]);
+      await box.ok(['cp', join(here, `in-${name}/.`), `${name}:/fresh`]);
+      await box.ok(['cp', `${name}:/data/in-${name}/sub`, join(here, `back-${name}`)]);
+      assert.equal(readFileSync(join(here, `back-${name}/a`), 'utf8'), 'a');
+      const text = await box.ok(`diff ${name}`);
+      for (const path of [`/data/in-${name}/sub/l`, '/data/b', '/fresh/sub/a'])
+        assert.ok(text.includes(`A ${path}\n`), text);
+    });
+
+  test('a link in the container leads nowhere out of it, whichever way one copies', async () => {
+    await box.ok(['exec', 'up', ...sh(`ln -s ${here} /escape; ln -s /etc/passwd /secret`)]);
+    writeFileSync(join(here, 'evil'), 'evil');
+    assert.notEqual((await box.mica(['cp', join(here, 'evil'), 'up:/escape/'])).code, 0);
+    await box.ok(['cp', '-L', 'up:/secret', join(here, 'secret')]);
+    assert.match(readFileSync(join(here, 'secret'), 'utf8'), /^root:x:0:0::\/root:\/bin\/sh\njoe/);
+  });
+});
