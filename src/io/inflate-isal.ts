@@ -1,6 +1,7 @@
 import { MicaError } from '../errors.ts';
 import { addressOf } from '../sys/binding.ts';
 import { openLibrary } from '../sys/library.ts';
+import { gzipHeader } from './gzip-header.ts';
 import { problemOf } from './inflate-trial.ts';
 import type { Inflater, Step } from './inflater.ts';
 
@@ -25,8 +26,8 @@ const FIELD = {
 const [STATE_SIZE, STATE_ROOM] = [87_368, 96 * 1024];
 const CANARY = 0xa5;
 
-/** Values of `crc_flag` and `block_state`: a gzip member with header and checksum; it is over. */
-const [ISAL_GZIP, ISAL_BLOCK_FINISH] = [1, 5];
+/** Values of `crc_flag` and `block_state`: a gzip member after its header, with its checksum; it is over. */
+const [ISAL_GZIP_NO_HDR_VER, ISAL_BLOCK_FINISH] = [6, 5];
 
 /** Results of `isal_inflate` below 0. */
 const ERRORS: Readonly<Record<number, string>> = {
@@ -51,20 +52,34 @@ function inflaterOn(state: Buffer): Inflater {
   const { isal_inflate, isal_inflate_reset } = isal();
   const at = addressOf(state);
   let failed = false;
+  // The library forgets what a header's flags were when that comes in two pieces.
+  let header = gzipHeader();
 
-  /** @returns whether there is anything to do: between members only another one counts, not padding */
-  const prepare = (input: Uint8Array, into: Uint8Array): boolean => {
+  /** @returns how much of the input was header; `undefined` when there is nothing to do: between members only another one counts, not padding */
+  const prepare = (input: Uint8Array, into: Uint8Array): number | undefined => {
     if (failed) throw new Error('inflating failed before');
     if (isOver(state)) {
-      if (input.length === 0 || input[0] === 0) return false;
+      if (input.length === 0 || input[0] === 0) return undefined;
       isal_inflate_reset(at);
-      state.writeUInt32LE(ISAL_GZIP, FIELD.crc_flag);
+      state.writeUInt32LE(ISAL_GZIP_NO_HDR_VER, FIELD.crc_flag);
+      header = gzipHeader();
     }
-    state.writeBigUInt64LE(BigInt(addressOf(input)), FIELD.next_in);
-    state.writeUInt32LE(input.length, FIELD.avail_in);
+    const skipped = takeHeader(input);
+    const body = input.subarray(skipped);
+    state.writeBigUInt64LE(BigInt(addressOf(body)), FIELD.next_in);
+    state.writeUInt32LE(body.length, FIELD.avail_in);
     state.writeBigUInt64LE(BigInt(addressOf(into)), FIELD.next_out);
     state.writeUInt32LE(into.length, FIELD.avail_out);
-    return true;
+    return skipped;
+  };
+  const takeHeader = (input: Uint8Array): number => {
+    if (header.isWhole) return 0;
+    try {
+      return header.take(input);
+    } catch (error) {
+      failed = true;
+      throw error;
+    }
   };
   const outcome = (result: number, input: Uint8Array, into: Uint8Array): Step => {
     failed = result < 0 || result > MAX_GOOD;
@@ -75,10 +90,17 @@ function inflaterOn(state: Buffer): Inflater {
     };
   };
   return {
-    step: (input, into) =>
-      prepare(input, into) ? outcome(isal_inflate(at), input, into) : NOTHING,
-    later: async (input, into) =>
-      prepare(input, into) ? outcome(await isal_inflate.later(at), input, into) : NOTHING,
+    step(input, into) {
+      const skipped = prepare(input, into);
+      if (skipped === undefined) return NOTHING;
+      return header.isWhole ? outcome(isal_inflate(at), input, into) : { used: skipped, made: 0 };
+    },
+    async later(input, into) {
+      const skipped = prepare(input, into);
+      if (skipped === undefined) return NOTHING;
+      if (!header.isWhole) return { used: skipped, made: 0 };
+      return outcome(await isal_inflate.later(at), input, into);
+    },
     finish() {
       if (failed || !isOver(state)) throw new Error('unexpected end of file');
     },
@@ -125,6 +147,6 @@ const isOver = (state: Buffer): boolean =>
 function newState(): Buffer {
   const state = Buffer.allocUnsafeSlow(STATE_ROOM).fill(CANARY, STATE_SIZE);
   isal().isal_inflate_init(addressOf(state));
-  state.writeUInt32LE(ISAL_GZIP, FIELD.crc_flag);
+  state.writeUInt32LE(ISAL_GZIP_NO_HDR_VER, FIELD.crc_flag);
   return state;
 }
