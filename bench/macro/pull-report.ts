@@ -43,16 +43,16 @@ export function pullTable(image: string, rows: readonly Row[]): string {
     ];
   });
   const table = [COLUMNS, COLUMNS.map(() => '---'), ...lines];
-  return `\n### ${image}\n\n${table.map((cells) => `| ${cells.join(' | ')} |`).join('\n')}\n`;
+  return `\n### ${image}\n\n${table.map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`).join('\n')}\n`;
 }
 
 export function report(facts: Facts, results: Readonly<Record<string, readonly Row[]>>): string {
   const list = (values: Readonly<Record<string, string | number>>): string =>
     Object.entries(values)
-      .map(([name, value]) => `${name} ${value}`)
+      .map(([name, value]) => (String(value).startsWith(name) ? value : `${name} ${value}`))
       .join(', ');
   const head = [
-    `Commit ${facts.commit ?? 'unknown'}; ${list(facts.machine)}; ${list(facts.versions ?? {})}.`,
+    `Commit ${facts.commit ?? 'unknown'}; ${list(facts.machine)}${facts.versions ? `; ${list(facts.versions)}` : ''}.`,
     `Alternating runs, ${facts.runs} of each; medians, the largest RSS. Ratios are taken within a round.`,
   ];
   const tables = Object.entries(results).map(([image, rows]) => pullTable(image, rows));

@@ -71,6 +71,7 @@ try {
   peers?.[Symbol.dispose]();
   for (const driver of drivers) shell(emptyStore(driver, stores));
   if (peers === undefined) shell(`umount ${stores}`);
+  shell(`rm ${image}`);
   if (values.result !== undefined) {
     writeFileSync(values.result, `${JSON.stringify({ ...facts, results }, null, 1)}\n`);
     writeFileSync(values.result.replace(/(\.json)?$/, '.md'), report(facts, results));
