@@ -27,6 +27,7 @@ export type Need =
   /** Linked statically: copied alone into a tree it runs there. */
   | 'busybox'
   | 'docker-registry'
+  | 'oci-image-tool'
   /** erofs-utils 1.7 or newer: 1.5 refuses blocks of 512 bytes. */
   | 'erofs-utils'
   | 'setcap'
@@ -81,6 +82,7 @@ const PROBES: Record<Need, () => boolean> = {
   runc: () => root() && have('runc'),
   busybox: () => runs('busybox', 'true') && runs('sh', '-c', '! ldd "$(command -v busybox)"'),
   'docker-registry': () => have('docker-registry'),
+  'oci-image-tool': () => have('oci-image-tool'),
   'erofs-utils': () => have('fsck.erofs') && runs('mkfs.erofs', '--tar=i', '--help'),
   setcap: () => root() && have('setcap'),
   setfattr: () => have('setfattr'),
