@@ -75,6 +75,20 @@ describe('verbs on containers', { skip }, () => {
     await box.clear();
   });
 
+  test('layers of a container are those of its image and the writable one', async () => {
+    await box.ok([
+      'run',
+      '--name',
+      'top',
+      'box',
+      ...sh('echo 1 > /data/one; echo 2 > /x; rm /data/two'),
+    ]);
+    const lines = (await box.ok('layers top')).trimEnd().split('\n');
+    assert.equal(lines.length, 4);
+    assert.match(lines[3]!, / 1 +2 +1 +- +writable, of container top$/);
+    await box.clear();
+  });
+
   test('export is the tree as one archive', async () => {
     await box.ok(['run', '--name', 'whole', 'box', ...sh('echo hi > /greeting; rm /data/two')]);
     const file = join(box.kit.directory, 'whole.tar');

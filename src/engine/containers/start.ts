@@ -1,10 +1,13 @@
+import { setTimeout } from 'node:timers/promises';
 import { containerOf } from '../../container/container.ts';
-import { directoryOf } from '../../container/directory.ts';
+import { type ContainerDirectory, directoryOf } from '../../container/directory.ts';
 import { finish } from '../../container/remove.ts';
 import { start as startContainer } from '../../container/start.ts';
 import { getContainer } from '../../db/containers.ts';
+import { MicaError } from '../../errors.ts';
 import { startMonitor } from '../../runtime/monitor-process.ts';
-import { holdWhenFree } from '../../sys/alive.ts';
+import { readState } from '../../runtime/state.ts';
+import { type HeldLock, tryLock } from '../../sys/alive.ts';
 import type { Context } from '../context.ts';
 import type { StartedContainer, StartOptions } from './containers.ts';
 import { exitCommand } from './exit-command.ts';
@@ -23,8 +26,7 @@ export async function start(
   const { config } = imageOfContainer(store.db, container);
   const { id, settings } = container;
   using held = new DisposableStack();
-  const { attended } = directoryOf(store.db.root, id);
-  if (attach) held.use(await holdWhenFree(attended));
+  if (attach) held.use(await attend(container.name, directoryOf(store.db.root, id)));
   const tty = settings.options.tty ?? false;
   const stdin = !settings.interactive ? 'none' : attach ? 'once' : 'open';
   const started = await startContainer(store, container, {
@@ -40,4 +42,16 @@ export async function start(
       await finish(store, container);
     },
   });
+}
+
+/** Waits for whoever settles what has ended, not for what runs. @throws CONFLICT when it runs already */
+async function attend(name: string, { path, attended }: ContainerDirectory): Promise<HeldLock> {
+  for (;;) {
+    const lock = tryLock(attended);
+    if (lock !== undefined) return lock;
+    const { status } = await readState(path);
+    if (status === 'running' || status === 'paused' || status === 'starting')
+      throw new MicaError('CONFLICT', `container ${name} is running already`);
+    await setTimeout(10);
+  }
 }

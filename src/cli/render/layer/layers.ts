@@ -1,4 +1,5 @@
 import type { LayerChanges } from '../../../explain/changes.ts';
+import type { ListedChange } from '../../../layer/diff/change.ts';
 import type { StoredImage, StoredLayer } from '../../../engine/engine.ts';
 import { imageName, shortId } from '../name.ts';
 import { size } from '../quantity.ts';
@@ -31,14 +32,26 @@ const LAYOUT: readonly Column[] = [
 /** Other images named in a row; of more it says how many. */
 const MAX_NAMES = 2;
 
-/** A line a layer, base first. */
+/** What a container has on top of its image's layers. */
+export interface WritableLayer {
+  readonly container: string;
+  /** On disk, in bytes. */
+  readonly size: number;
+  readonly changes: readonly ListedChange[];
+}
+
+/** A line a layer, base first; that of a container last. */
 export const renderLayers = (
   reports: readonly LayerReport[],
+  writable: WritableLayer | undefined,
   { trunc, columns }: { readonly trunc: boolean; readonly columns?: number | undefined },
 ): string =>
   table(
     LAYOUT,
-    reports.map((report) => cells(report, trunc)),
+    [
+      ...reports.map((report) => cells(report, trunc)),
+      ...(writable ? [writableCells(writable)] : []),
+    ],
     trunc ? columns : undefined,
   );
 
@@ -58,6 +71,31 @@ function cells(report: LayerReport, trunc: boolean): string[] {
     command.replace(/^\/bin\/sh -c #\(nop\)\s+/, '').trim(),
   ];
 }
+
+const counted = ({ changes }: WritableLayer, kind: ListedChange['kind']): number =>
+  changes.filter((change) => change.kind === kind).length;
+
+const writableCells = (layer: WritableLayer): string[] => [
+  '-',
+  '-',
+  '-',
+  '-',
+  size(layer.size),
+  String(counted(layer, 'added')),
+  String(counted(layer, 'modified')),
+  String(counted(layer, 'deleted')),
+  '-',
+  `writable, of container ${layer.container}`,
+];
+
+export const writableJson = (layer: WritableLayer): object => ({
+  layer: 'writable',
+  container: layer.container,
+  unpacked: layer.size,
+  added: counted(layer, 'added'),
+  changed: counted(layer, 'modified'),
+  deleted: counted(layer, 'deleted'),
+});
 
 function namesOf(images: readonly StoredImage[], most: number): string {
   if (images.length === 0) return '-';
