@@ -93,7 +93,7 @@ export class Cli implements AsyncDisposable {
 
   async #openBuilder(): Promise<Builder> {
     const { openBuilder } = await import('../build/open.ts');
-    await enterWhereNeeded(this.#engineOptions(), { creates: true });
+    await enterWhereNeeded(this.#engineOptions());
     return openBuilder(this.#engineOptions());
   }
 

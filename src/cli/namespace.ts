@@ -18,28 +18,26 @@ export const runInNamespace = (argv: readonly string[]): Promise<number> =>
   enterUserNamespace(['/usr/bin/env', 'MICA_ROOTLESS=1', ...argv]);
 
 export interface StoreUse {
-  /** The command makes a store where there is none. */
-  readonly creates?: boolean;
   /** The command gives the store this driver. */
   readonly becomes?: string;
 }
 
 /**
  * Without root, a store whose layers belong to many users is written and read in a user namespace:
- * executes this very command line again there. Where there is none to be had, a new store does
- * without (driver `tar`).
+ * executes this very command line again there, also where there is no store yet: whatever makes one
+ * decides about its driver. Where there is no namespace to be had, a new store does without (driver
+ * `tar`).
  *
  * @throws Delegated when that was done; FAILED_PRECONDITION when an existing store needs it in vain
  */
 export async function enterWhereNeeded(
   options: EngineOptions,
-  { creates = false, becomes }: StoreUse,
+  { becomes }: StoreUse = {},
 ): Promise<void> {
   if (!needsUserNamespace()) return;
   const { driver, root } = await (await import('../engine/config.ts')).resolveConfig(options);
   const known = await driverOfStore(root);
   if ([known ?? driver, becomes ?? 'tar'].every((name) => name === 'tar')) return;
-  if (known === undefined && !creates) return;
   try {
     const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
     throw new Delegated(await runInNamespace(again));

@@ -37,7 +37,7 @@ export function pull(command: Command, cli: Cli): void {
 async function run(cli: Cli, image: string, options: Options): Promise<void> {
   // What a download allocates lives for a moment: a nursery that grows to its default only takes memory.
   setFlagsFromString('--semi-space-growth-factor=1');
-  const engine = await cli.engine({ creates: options.dryRun !== true });
+  const engine = await cli.engine();
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   const references = options.allTags ? await allTags(cli, engine, image) : [image];
   const results: object[] = [];

@@ -53,7 +53,7 @@ async function show(cli: Cli, options: Options): Promise<void> {
 }
 
 async function apply(cli: Cli, policy: LayerBlobsPolicy, options: Options): Promise<void> {
-  const engine = await cli.engine({ creates: true });
+  const engine = await cli.engine();
   await engine.setLayerBlobs(policy);
   const result = await engine.settleBlobs({
     restore: true,

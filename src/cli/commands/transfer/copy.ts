@@ -43,7 +43,7 @@ Places:
 
 async function run(cli: Cli, from: string, to: string, options: Options): Promise<void> {
   const isOfStore = [from, to].some((place) => parsePlace(place).kind === 'store');
-  const engine = isOfStore ? await cli.engine({ creates: true }) : await cli.store();
+  const engine = isOfStore ? await cli.engine() : await cli.store();
   const renderer = await openProgress(cli, options, COPY);
   let result: CopyResult | undefined;
   try {

@@ -39,7 +39,7 @@ async function run(
   name: string | undefined,
   { change, message, platform }: Options,
 ): Promise<void> {
-  const engine = await cli.engine({ creates: true });
+  const engine = await cli.engine();
   const image = await engine.import(sourceOf(cli, source), name, {
     changes: change,
     message,

@@ -36,7 +36,7 @@ async function run(cli: Cli, options: Options): Promise<void> {
       'INVALID_ARGUMENT',
       'an archive is not typed: use --input, or redirect standard input',
     );
-  const engine = await cli.engine({ creates: true });
+  const engine = await cli.engine();
   const renderer = await openProgress(cli, options, LOAD);
   const from = input ?? { bytes: cli.stdin as AsyncIterable<Uint8Array>, name: 'standard input' };
   let loaded: LoadedImage[] | undefined;
