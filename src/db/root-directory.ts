@@ -2,11 +2,13 @@ import {
   chmodSync,
   closeSync,
   constants,
+  existsSync,
   statSync,
   mkdirSync,
   openSync,
   readdirSync,
 } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { MicaError } from '../errors.ts';
 import { hasKernel } from '../sys/binding.ts';
@@ -50,12 +52,17 @@ export function checkRoot(root: string): boolean {
       `the store ${root} belongs to user ${stats.uid}, this process is user ${uid}; choose another with --root`,
     );
   if ((stats.mode & 0o077) !== 0)
-    throw new MicaError(
-      'PERMISSION_DENIED',
-      `others can look into the store ${root} (mode ${(stats.mode & 0o7777).toString(8)}), where setuid programs of old layers lie; run chmod 700 ${root}`,
-    );
+    throw new MicaError('PERMISSION_DENIED', refusalOfMode(root, stats.mode));
   return true;
 }
+
+/** Only of a store is it said to close it: a mistyped root may be a directory that all the machine reads. */
+const refusalOfMode = (root: string, mode: number): string => {
+  const open = `(mode ${(mode & 0o7777).toString(8)})`;
+  return existsSync(join(root, 'mica.db'))
+    ? `others can look into the store ${root} ${open}, where setuid programs of old layers lie; run chmod 700 ${root}`
+    : `${root} is not a store, others can look into it ${open}, and it is not empty; choose an empty or a new directory with --root`;
+};
 
 export interface AloneOptions {
   readonly signal?: AbortSignal | undefined;

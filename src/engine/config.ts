@@ -4,6 +4,7 @@ import { isAbsolute, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { MicaError } from '../errors.ts';
 import type { RetryPolicy, Timeouts } from '../registry/options.ts';
+import { fromNode } from '../sys/errno.ts';
 
 /** How an engine is opened. Everything is optional; two engines on two roots live in one process. */
 export interface EngineOptions {
@@ -93,9 +94,12 @@ export async function resolveConfig(
   const file = await readConfigFile(options.configFile ?? environment['MICA_CONFIG'], environment);
   const root =
     options.root ?? environment['MICA_ROOT'] ?? file['data-root'] ?? defaultRoot(environment);
+  const driver = options.driver ?? environment['MICA_STORAGE_DRIVER'] ?? file['storage-driver'];
+  if (driver !== undefined)
+    (await import('../snapshot/drivers/candidates.ts')).refuseUnknown(driver);
   return {
     root: resolve(root),
-    driver: options.driver ?? environment['MICA_STORAGE_DRIVER'] ?? file['storage-driver'],
+    driver,
     driverOptions: options.driverOptions ?? file['storage-opts'] ?? [],
     maxConcurrentDownloads:
       options.maxConcurrentDownloads ??
@@ -164,7 +168,7 @@ async function readConfigFile(named: string | undefined, environment: Environmen
     if (named === undefined && (error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new MicaError(
       'INVALID_ARGUMENT',
-      `configuration file ${path} cannot be read: ${String(error)}`,
+      `configuration file: ${(fromNode(error) as Error).message}`,
       { cause: error },
     );
   }

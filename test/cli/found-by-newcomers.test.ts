@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { needs } from '../../src/testing/need.ts';
@@ -37,4 +38,37 @@ test('an empty format is no format', async () => {
   await kit.ok('pull REG/app');
   const all = await kit.ok(['image', 'inspect', '-f', '', 'REG/app']);
   assert.equal((JSON.parse(all) as object[]).length, 1);
+});
+
+test('a storage driver that does not exist is refused by commands that would not need it', async () => {
+  await using kit = await openKit();
+  await kit.origin.image('app', LAYERS);
+  await kit.ok('pull REG/app');
+  for (const line of ['images', 'pull REG/app']) {
+    const { code, stderr } = await kit.mica(['--storage-driver', 'zfs', ...line.split(' ')]);
+    assert.equal(code, 2, line);
+    assert.match(stderr, /no storage driver zfs; there are erofs, overlay2, vfs, tar/);
+  }
+});
+
+test('nobody is told to close a directory that is no store', async () => {
+  await using kit = await openKit();
+  const shared = join(kit.directory, 'shared');
+  await mkdir(shared, { mode: 0o755 });
+  await writeFile(join(shared, 'hosts'), '');
+  const { code, stderr } = await kit.mica(['--root', shared, 'images']);
+  assert.equal(code, 8);
+  assert.match(stderr, /is not a store/);
+  assert.doesNotMatch(stderr, /chmod/);
+});
+
+test('a configuration file that is not there is named once, without a stack of errors', async () => {
+  await using kit = await openKit();
+  const path = join(kit.directory, 'missing.json');
+  const { code, stderr } = await kit.mica(['--config', path, 'images']);
+  assert.equal(code, 2);
+  assert.equal(
+    stderr,
+    `mica: configuration file: open ${path}: no such file or directory (ENOENT)\n`,
+  );
 });

@@ -1,5 +1,6 @@
 import { chownSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { MicaError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { hasKernel } from '../../sys/binding.ts';
 import { overlayRefusal } from '../../sys/features.ts';
@@ -63,6 +64,15 @@ export const CANDIDATES: readonly Candidate[] = [
 
 export const isDriverName = (name: string): name is DriverName =>
   CANDIDATES.some((candidate) => candidate.name === name);
+
+/** @throws INVALID_ARGUMENT unless there is such a driver */
+export function refuseUnknown(wanted: string): void {
+  if (!isDriverName(wanted))
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `there is no storage driver ${wanted}; there are ${CANDIDATES.map(({ name }) => name).join(', ')}`,
+    );
+}
 
 /** Files of an image belong to many users: who extracts them must be able to give them away. */
 async function ownerRefusal(directory: string): Promise<string | undefined> {

@@ -6,7 +6,7 @@ import { fromNode } from '../../sys/errno.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
 import type { Driver, LayerForm, Pack } from '../driver.ts';
 import { LayerRows, layersDirectory } from '../layer-rows.ts';
-import { CANDIDATES, type DriverParts, isDriverName } from './candidates.ts';
+import { CANDIDATES, type DriverParts, refuseUnknown } from './candidates.ts';
 import { parseDriverOptions } from './options.ts';
 
 export interface DriverChoice {
@@ -92,14 +92,6 @@ export async function probeDrivers(
   for (const candidate of CANDIDATES)
     found.push({ driver: candidate.name, refusal: await candidate.refusal(directory) });
   return found;
-}
-
-function refuseUnknown(wanted: string): void {
-  if (!isDriverName(wanted))
-    throw new MicaError(
-      'INVALID_ARGUMENT',
-      `there is no storage driver ${wanted}; there are ${CANDIDATES.map(({ name }) => name).join(', ')}`,
-    );
 }
 
 /** The best driver that nothing speaks against, or `wanted` if nothing does. */
