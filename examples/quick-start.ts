@@ -21,9 +21,12 @@ const root = join(home, 'store');
 const main = join(import.meta.dirname, '..', 'src', 'cli', 'main.ts');
 const bold = (text: string): string => (process.stdout.isTTY ? `\u001b[1m${text}\u001b[0m` : text);
 
+/** As one types it in a shell. */
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word}'`);
+
 /** Runs `mica` as a process of its own, showing what it prints. */
 async function mica(...args: string[]): Promise<number> {
-  console.log(`\n${bold(`$ mica ${args.join(' ')}`)}`);
+  console.log(`\n${bold(`$ mica ${args.map(quoted).join(' ')}`)}`);
   return run(process.execPath, [main, '--root', root, ...args]);
 }
 
