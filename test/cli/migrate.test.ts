@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Interrupted } from '../../src/cli/failure.ts';
 import type { Migration } from '../../src/engine/migrate/migration.ts';
 import { needs } from '../../src/testing/need.ts';
 import { file, tree } from '../../src/testing/tree.ts';
@@ -55,3 +56,17 @@ test('migrate refuses what cannot be', async () => {
   ]);
   assert.equal(missing.code, 3);
 });
+
+test(
+  'a migration that is stopped says that nothing has changed and how to go on',
+  { skip: needs('overlay') },
+  async () => {
+    await using kit = await openKit();
+    await kit.origin.image('app', LAYERS);
+    await kit.ok('pull REG/app');
+    const signal = AbortSignal.abort(new Interrupted('SIGINT'));
+    const { code, stderr } = await kit.mica(['migrate', '--driver', 'vfs'], { signal });
+    assert.equal(code, 130);
+    assert.match(stderr, /the driver that it had, `mica migrate --driver vfs` goes on/);
+  },
+);

@@ -39,10 +39,17 @@ async function run(cli: Cli, { driver, dryRun = false, json: asJson }: Options):
       await cli.err.line(
         `mica: --storage-driver, MICA_STORAGE_DRIVER or the configuration file asks for ${escape(configured)}; change that to ${escape(driver)}`,
       );
+  } catch (error) {
+    end();
+    if (cli.signal.aborted && !dryRun) await cli.err.line(stopped(driver));
+    throw error;
   } finally {
     end();
   }
 }
+
+const stopped = (driver: string): string =>
+  `mica: stopped; the store has the driver that it had, \`mica migrate --driver ${escape(driver)}\` goes on, and one to the driver that it has gives it up`;
 
 /** A line on the terminal that is written over; elsewhere only what one has to know while it waits. */
 function progress({ err }: Cli): { onProgress: (event: MigrateEvent) => void; end: () => void } {
