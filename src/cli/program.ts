@@ -1,4 +1,4 @@
-import { Command, Option, type OutputConfiguration } from 'commander';
+import { Command, Help, Option, type OutputConfiguration } from 'commander';
 import type { Cli, GlobalOptions } from './cli.ts';
 import { escapeText } from './render/escape.ts';
 import { FAMILIES, type Verb, VERBS } from './verbs.ts';
@@ -17,7 +17,7 @@ export function buildProgram(cli: Cli, version: string): Command {
     .enablePositionalOptions()
     .exitOverride()
     .configureOutput(outputOf(cli))
-    .configureHelp({ showGlobalOptions: false, sortOptions: false })
+    .configureHelp({ showGlobalOptions: false, sortOptions: false, optionDescription })
     .helpCommand(false)
     .helpOption('-h, --help', 'show help')
     .version(`mica ${version}`, '-v, --version', 'show the version');
@@ -49,6 +49,13 @@ export function buildProgram(cli: Cli, version: string): Command {
     cli.options = command.optsWithGlobals<GlobalOptions>();
   });
   return program;
+}
+
+/** A list that is empty unless it is given says nothing about itself. */
+function optionDescription(option: Option): string {
+  const { defaultValue: value } = option as { readonly defaultValue?: unknown };
+  const empty = Array.isArray(value) && value.length === 0;
+  return empty ? option.description : new Help().optionDescription(option);
 }
 
 /** Taken before the command; after it, too, for those who type them there. */

@@ -72,3 +72,10 @@ test('a configuration file that is not there is named once, without a stack of e
     `mica: configuration file: open ${path}: no such file or directory (ENOENT)\n`,
   );
 });
+
+test('help does not show that lists are empty by default', async () => {
+  await using kit = await openKit();
+  const help = await kit.ok('run --help');
+  assert.match(help, /default: "missing"/);
+  assert.doesNotMatch(help, /default:\s*\[\]/);
+});
