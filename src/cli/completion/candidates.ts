@@ -75,6 +75,7 @@ async function candidatesFor(
   const awaiting = command.options.find(
     (option) => takesValue(option) && isFlagOf(option, rest.at(-1)),
   );
+  if (awaiting?.flags.includes('<image>')) return imageNames(cli);
   if (awaiting) return valuesOf(awaiting);
   if (current.startsWith('-')) return optionsOf(command);
   if (!verb) return { candidates: namesIn(family) };
@@ -172,10 +173,22 @@ async function argumentsOf(
       return current.includes(':/') ? pathsIn(cli, current) : imageNames(cli);
     case 'path':
       return operands[0] === undefined ? NOTHING : pathsIn(cli, current, operands[0]);
+    case 'from':
+    case 'to':
+      return placesOrImages(cli);
     case 'target':
     case 'directory':
+    case 'file':
       return FILES;
     default:
       return NOTHING;
   }
+}
+
+const PLACES = ['docker://', 'oci:', 'oci-archive:', 'docker-archive:'];
+
+/** What `mica copy` copies from and to. */
+async function placesOrImages(cli: Cli): Promise<Completion> {
+  const { candidates } = await imageNames(cli);
+  return { candidates: [...PLACES.map((word) => ({ word })), ...candidates], open: true };
 }

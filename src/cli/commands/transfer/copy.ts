@@ -17,8 +17,8 @@ interface Options extends ProgressOptions {
 
 export function copy(command: Command, cli: Cli): void {
   progressOptions(command)
-    .argument('<source>', 'where an image is, see below; a plain name is one of the store')
-    .argument('<destination>', 'where it goes')
+    .argument('<from>', 'where an image is, see below; a plain name is one of the store')
+    .argument('<to>', 'where it goes')
     .option('-a, --all', 'the images of all platforms, and their index')
     .option('--platform <os/arch>', "instead of this machine's, e.g. linux/arm64/v8")
     .option('-q, --quiet', 'print the digest only')

@@ -12,7 +12,7 @@ interface Options {
 
 export function importTar(command: Command, cli: Cli): void {
   command
-    .argument('<source>', 'tar of a file system: a file, a URL, or - for standard input')
+    .argument('<file>', 'tar of a file system: a path, a URL, or - for standard input')
     .argument('[name]', 'what the image is called')
     .option(
       '-c, --change <instruction>',
