@@ -92,6 +92,8 @@ export type { Change, ChangeKind, LayerChanges } from './explain/changes.ts';
 export { layerForest, sharedWith } from './explain/sharing.ts';
 export { wasteOf } from './explain/waste.ts';
 export type { Waste, WastedFile } from './explain/waste.ts';
+export { compareConfigs, compareTrees } from './explain/compare.ts';
+export type { CompareOptions, ConfigChange, FileChange } from './explain/compare.ts';
 export type { RebaseFinding } from './explain/rebase.ts';
 export { whyOf } from './explain/why.ts';
 export type { Why } from './explain/why.ts';

@@ -121,7 +121,12 @@ export const VERBS: readonly Verb[] = [
   verb('exec', 'Run a command in a running container', CONTAINERS, exec),
   verb('attach', 'Connect to a running container', CONTAINERS, attach),
   verb('top', 'Show the processes of a container', CONTAINERS, top),
-  verb('diff', 'Show what a container has changed', CONTAINERS, diff),
+  verb(
+    'diff',
+    'Show what a container has changed, or how two images differ',
+    CONTAINERS,
+    async () => (await import('./commands/image/diff.ts')).diff,
+  ),
   verb('commit', 'Make an image of what a container has changed', CONTAINERS, commit),
   verb('export', 'Write the tree of a container as a tar archive', CONTAINERS, exportTar),
   verb('rename', 'Give a container another name', CONTAINERS, rename),

@@ -201,3 +201,20 @@ test(
     }
   },
 );
+
+test('diff of two images tells files, defaults and, by its exit code, whether there are any', async () => {
+  await using kit = await openApp({ Env: ['A=1'] });
+  const archive = join(kit.directory, 'layer.tar');
+  await writeFile(archive, tarOf(tree({ 'etc/b': whiteout(), c: file('3') })));
+  await kit.ok(`append REG/app ${archive} -t one --message m`);
+  await kit.ok('mutate one -e A=2 --created 0 -t two');
+  await kit.ok('mutate REG/app --created 0 -t zero');
+  assert.equal(
+    await kit.ok('diff zero two'),
+    'A /c\nC /etc (mode, owner)\nD /etc/b\nC config: Env A: 1 → 2\n',
+  );
+  const { code, stdout } = await kit.mica('diff zero two --exit-code --json'.split(' '));
+  assert.equal(code, 1);
+  assert.deepEqual((JSON.parse(stdout) as { files: { path: string }[] }).files.length, 3);
+  assert.equal(await kit.ok('diff two two --exit-code'), '');
+});

@@ -8,7 +8,7 @@ import { treeChanges } from '../../layer/diff/diff.ts';
 import { close, O_DIRECTORY, O_PATH, readlinkat } from '../../sys/at.ts';
 import { type FileStat, statat } from '../../sys/stat.ts';
 import { allXattrs } from '../../sys/xattr.ts';
-import { archiveOfChanges } from '../archive.ts';
+import { archiveOfChanges } from '../../layer/diff/archive.ts';
 
 const { S_IFMT, S_IFDIR, S_IFLNK } = constants;
 

@@ -1,4 +1,4 @@
-import { archiveOfChanges } from '../../container/archive.ts';
+import { archiveOfChanges } from '../../layer/diff/archive.ts';
 import { changesOf } from '../../container/changes.ts';
 import { configOf } from '../../container/config.ts';
 import { type Container, containerOf } from '../../container/container.ts';

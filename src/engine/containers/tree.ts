@@ -1,4 +1,4 @@
-import { archiveOfChanges } from '../../container/archive.ts';
+import { archiveOfChanges } from '../../layer/diff/archive.ts';
 import { changesOf } from '../../container/changes.ts';
 import { containerOf, snapshotKeyOf } from '../../container/container.ts';
 import { withTree as withContainerTree } from '../../container/mounted-tree.ts';

@@ -3,7 +3,7 @@ import type { Abortable, Bytes } from '../../io/bytes.ts';
 import { isDirectory } from '../../layer/diff/attributes.ts';
 import type { Change, Changes, Present } from '../../layer/diff/change.ts';
 import { treeChanges } from '../../layer/diff/diff.ts';
-import { layerTar } from '../../layer/diff/stream.ts';
+import { archiveOfChanges } from '../../layer/diff/archive.ts';
 import type { TreeStat, UnionTree } from '../../union/tree.ts';
 
 export interface DirectoryLayerOptions extends Abortable {
@@ -36,7 +36,7 @@ export async function* directoryTar(
       .filter((change) => change.path !== '')
       .map((change) => placed(owned(change, owner), image)),
   };
-  yield* layerTar(changes, { sourceDateEpoch, signal });
+  yield* archiveOfChanges(changes, { sourceDateEpoch, signal });
 }
 
 function owned(change: Change, owner: Owner | 'keep'): Change {

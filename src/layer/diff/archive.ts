@@ -1,8 +1,8 @@
-import type { Abortable, Bytes } from '../io/bytes.ts';
-import { Channel } from '../io/channel.ts';
-import { ChannelPace } from '../io/channel-pace.ts';
-import type { Changes } from '../layer/diff/change.ts';
-import { type LayerTarOptions, writeLayerTar } from '../layer/diff/tar.ts';
+import type { Abortable, Bytes } from '../../io/bytes.ts';
+import { Channel } from '../../io/channel.ts';
+import { ChannelPace } from '../../io/channel-pace.ts';
+import type { Changes } from './change.ts';
+import { type LayerTarOptions, writeLayerTar } from './tar.ts';
 
 /** What may wait for the reader, in bytes. */
 const WAITING = 4 << 20;
