@@ -136,6 +136,30 @@ test('recorded layers are committed snapshots, and several may share one layer',
     );
   }));
 
+test('a snapshot that stands on itself is damage, not a chain without end', () =>
+  within(tar, async (context) => {
+    const { db, snapshots } = context;
+    const layer = await unpacked(context, diff('a'));
+    db.transaction(() => {
+      snapshots.record('base', { parent: '', layer });
+      snapshots.record('top', { parent: 'base', layer });
+    });
+    for (const [child, parent] of [
+      ['base', 'base'],
+      ['base', 'top'],
+    ]) {
+      const sql =
+        'update snapshot set parent = (select id from snapshot where name = ?) where name = ?';
+      db.run(sql, parent!, child!);
+      assert.throws(
+        () => layersOf(db, 'top'),
+        (error) => isCode(error, 'DATA_LOSS'),
+      );
+    }
+    db.run(`update snapshot set parent = null where name = 'base'`);
+    assert.equal(layersOf(db, 'top').length, 2);
+  }));
+
 test('a collector forgets snapshots from the top, then takes layers nobody stands on', () =>
   within(tar, async (context, root) => {
     const { db, snapshots, layers, leases } = context;

@@ -137,18 +137,27 @@ export class SnapshotRows {
     return this.#db.get<{ name: string }>(sql, id)?.name;
   }
 
-  /** The snapshot and all below it, nearest first: numbers of their layers. */
+  /**
+   * The snapshot and all below it, nearest first: numbers of their layers.
+   * @throws DATA_LOSS when a damaged database lets a snapshot stand on itself
+   */
   chain(id: number | null): number[] {
-    return this.#db
-      .all<{ layer: number }>(
-        `with recursive up (layer, parent, depth) as (
-           select layer, parent, 0 from snapshot where id = ?
-           union all
-           select s.layer, s.parent, up.depth + 1 from snapshot s join up on s.id = up.parent)
-         select layer from up order by depth`,
-        id,
-      )
-      .map(({ layer }) => layer);
+    const rows = this.#db.all<{ layer: number; parent: number | null }>(
+      `with recursive up (layer, parent, depth) as (
+         select layer, parent, 1 from snapshot where id = ?
+         union all
+         select s.layer, s.parent, up.depth + 1 from snapshot s join up on s.id = up.parent
+          where up.depth < (select count(*) from snapshot))
+       select layer, parent from up order by depth`,
+      id,
+    );
+    const last = rows.at(-1)?.parent ?? null;
+    if (last !== null && this.byId(last) !== undefined)
+      throw new MicaError(
+        'DATA_LOSS',
+        `snapshot ${id} stands on itself: the database of the store is damaged; make a new store and pull its images again`,
+      );
+    return rows.map(({ layer }) => layer);
   }
 
   /** Active snapshots and views: what may be mounted. */
