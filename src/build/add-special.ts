@@ -17,6 +17,8 @@ export interface AddOptions extends Abortable {
   /** For what is downloaded and unpacked. */
   readonly directory: string;
   readonly owner: AsyncDisposableStack;
+  /** Of what comes from a server that does not say how old it is: in seconds since 1970. */
+  readonly time: number;
 }
 
 const GIT = /^(?:git@|git:\/\/|ssh:\/\/)|^https?:\/\/[^?#]*\.git(?:[?#]|$)/i;
@@ -43,7 +45,7 @@ async function fromAfar(
   word: string,
   { checksum, unpack }: Copy,
   place: Place,
-  { directory, owner, signal }: AddOptions,
+  { directory, owner, time, signal }: AddOptions,
 ): Promise<SpecialSource> {
   const address = URL.parse(word);
   if (address === null) throw wrong(place, `${shown(word)} is not an address`);
@@ -51,7 +53,7 @@ async function fromAfar(
     throw wrong(place, `the checksum ${shown(checksum)} is not sha256: and 64 digits`);
   const own = await mkdtemp(join(directory, 'add-'));
   try {
-    const { tree, name } = await fetchFile(address, own, { checksum, signal });
+    const { tree, name } = await fetchFile(address, own, { checksum, time, signal });
     const [file] = select(tree, name);
     const selected = { ...file!, name };
     const opened =

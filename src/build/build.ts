@@ -1,7 +1,9 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { sweep } from '../container/remove.ts';
 import type { Lease } from '../db/leases.ts';
+import { containerStore } from '../engine/containers/store.ts';
 import type { Context, Store } from '../engine/context.ts';
 import { holdImage, publishImage } from '../engine/publish/publish-image.ts';
 import { MicaError } from '../errors.ts';
@@ -34,7 +36,8 @@ export async function build(context: Context, options: BuildOptions): Promise<Bu
   const input = await openInput(options, directory, owner);
   const layers = new BuildLayers(context, store, lease);
   const dockerfile = parseDockerfile(input.dockerfile, input.file);
-  const made = await buildStages({ context, options, layers, dockerfile, input, directory, owner });
+  const parts = { context, options, lease, layers, dockerfile, input, directory, owner };
+  const made = await buildStages(parts);
   const { image, documents } = imageOf(made.config, made.built.layers, store);
   holdImage(lease, { image, documents });
   const publication = {
@@ -73,6 +76,7 @@ async function scratchDirectory(
 interface Parts {
   readonly context: Context;
   readonly options: BuildOptions;
+  readonly lease: Lease;
   readonly layers: BuildLayers;
   readonly dockerfile: Dockerfile;
   readonly input: BuildInput;
@@ -95,13 +99,14 @@ async function buildStages(parts: Parts): Promise<Made> {
   const predefined = platformArguments(platform, hostPlatform());
   const globals = globalArguments(dockerfile, predefined, given, used);
   const plan = planBuild(dockerfile, globals, { target: options.target, platform });
-  refuseRun(dockerfile, plan, layers.store);
+  const containers = await containerStore(context);
+  if (refuseRun(dockerfile, plan, layers.store)) await sweep(containers);
   const emit = options.onProgress ?? (() => {});
   const warn = (message: string): void => emit({ type: 'warning', message });
   const sourceDateEpoch = epochOf(options, context.config.sourceDateEpoch);
   const stages = new Stages({
     ...parts,
-    context,
+    containers,
     plan,
     emit,
     slots: new Slots(Math.max(2, availableParallelism())),

@@ -16,7 +16,7 @@ export interface Builder extends AsyncDisposable {
 }
 
 export interface PruneBuildsOptions extends GcOptions {
-  /** Everything, also what was of use lately. */
+  /** Everything, also what was of use lately, and the directories of `RUN --mount=type=cache`. */
   readonly all?: boolean | undefined;
   /** What was not used since. Default: a week ago. */
   readonly usedBefore?: Date | undefined;

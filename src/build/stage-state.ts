@@ -87,6 +87,12 @@ export class StageState {
     });
   }
 
+  /** When the newest of what is in it was made, in seconds since 1970. */
+  get seconds(): number {
+    const milliseconds = Date.parse(this.created);
+    return Number.isNaN(milliseconds) ? 0 : Math.floor(milliseconds / 1000);
+  }
+
   /** Something was put in that is as old as this. @param seconds - since 1970 */
   aged(seconds: number): void {
     const time = timeOf(seconds);

@@ -1,7 +1,8 @@
 import type { Abortable } from '../io/bytes.ts';
 import { chainIds } from '../oci/digest.ts';
 import type { UnionTree } from '../union/tree.ts';
-import type { BuildCache, CachedStep } from './cache.ts';
+import type { StepInputs } from '../db/build-steps.ts';
+import type { BuildCache, CachedStep, StepResult } from './cache.ts';
 import type { Copy, Dockerfile, Instruction } from './dockerfile/instruction.ts';
 import { digestDraft } from './draft/digest.ts';
 import { LayerDraft, ROOT } from './draft/draft.ts';
@@ -115,7 +116,7 @@ export class StageRun implements AsyncDisposable {
     const replacer = new Replacer(dockerfile, instruction, state.lookup);
     const path = absolute(state, replacer.word(instruction.word));
     state.config = { ...state.config, WorkingDir: path };
-    const draft = new LayerDraft(await this.files(options));
+    const draft = new LayerDraft(await this.files(options), state.seconds);
     draft.makeDirectory(draft.resolve(toByteString(path.slice(1))), ROOT);
     const step = { kind: 'workdir', source: instruction.source, parent: this.chain };
     if (draft.files.size > 0) return await this.#draft(draft, step, `WORKDIR ${path}`, options);
@@ -144,30 +145,40 @@ export class StageRun implements AsyncDisposable {
     createdBy: string,
     { signal }: Abortable,
   ): Promise<Outcome> {
-    const { layers, cache, sourceDateEpoch } = this.#environment;
+    const { layers, sourceDateEpoch } = this.#environment;
     const digests = await digestDraft(draft, { signal });
     const files = [...digests].map(([path, value]) => [`/${toText(path)}`, value] as const);
-    const clamped =
-      sourceDateEpoch === undefined ? [] : [[EPOCH_INPUT, String(sourceDateEpoch)] as const];
-    const inputs = [...clamped, ...files.toSorted(([a], [b]) => (a < b ? -1 : 1))];
-    const step = { kind, source, parent, inputs };
-    const { result: known, answer } = await cache.find(step);
-    const result = known ?? {
+    const inputs = this.dated(files.toSorted(([a], [b]) => (a < b ? -1 : 1)));
+    return await this.made({ kind, source, parent, inputs }, createdBy, async () => ({
       created: timeOf(draft.newest().mtime),
       layer:
         draft.files.size === 0
           ? undefined
           : await layers.add(writeDraft(draft, digests, { sourceDateEpoch, signal }), { signal }),
-    };
-    if (known === undefined) cache.keep(step, result, this.state.layers);
-    this.finish(result, createdBy);
-    return { cache: answer, layer: result.layer };
+    }));
   }
 
-  /** A step is done: what it made is part of the stage. */
-  finish({ layer, created }: { layer: BuiltLayer | undefined; created: string }, by: string): void {
-    this.state.aged(Date.parse(created) / 1000);
-    this.state.record(by, layer);
+  /** Inputs of a step whose result depends on `SOURCE_DATE_EPOCH`. */
+  dated(inputs: StepInputs): StepInputs {
+    const { sourceDateEpoch } = this.#environment;
+    return sourceDateEpoch === undefined
+      ? inputs
+      : [['SOURCE_DATE_EPOCH', String(sourceDateEpoch)], ...inputs];
+  }
+
+  /** Takes a step from the cache, or makes it; what it made is part of the stage then. */
+  async made(
+    step: CachedStep,
+    createdBy: string,
+    make: () => Promise<StepResult>,
+  ): Promise<Outcome> {
+    const { cache } = this.#environment;
+    const { result: known, answer } = await cache.find(step);
+    const result = known ?? (await make());
+    if (known === undefined) cache.keep(step, result, this.state.layers);
+    this.state.aged(Date.parse(result.created) / 1000);
+    this.state.record(createdBy, result.layer);
+    return { cache: answer, layer: result.layer };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -179,6 +190,3 @@ export class StageRun implements AsyncDisposable {
     this.#tree = undefined;
   }
 }
-
-/** How the time of `SOURCE_DATE_EPOCH` is called among the inputs of a step. */
-const EPOCH_INPUT = 'SOURCE_DATE_EPOCH';

@@ -1,3 +1,5 @@
+import type { ContainerStore } from '../container/container.ts';
+import type { Lease } from '../db/leases.ts';
 import type { Context } from '../engine/context.ts';
 import { MicaError } from '../errors.ts';
 import type { Slots } from '../io/slots.ts';
@@ -5,7 +7,7 @@ import { baseImage } from './base-image.ts';
 import { specialSource } from './add-special.ts';
 import type { BuildOptions } from './builder.ts';
 import type { BuildInput } from './context.ts';
-import { refused } from './dockerfile/failure.ts';
+import { type RunEnvironment, runStep } from './run/run-step.ts';
 import type { Dockerfile, Instruction } from './dockerfile/instruction.ts';
 import { parseDockerfile } from './dockerfile/parse.ts';
 import type { BuildEvent, BuildStep } from './event.ts';
@@ -26,6 +28,9 @@ export interface StagesOptions {
   /** Instructions carried out at once. */
   readonly slots: Slots;
   readonly directory: string;
+  /** The store as containers see it: what RUN is carried out in. */
+  readonly containers: ContainerStore;
+  readonly lease: Lease;
   readonly owner: AsyncDisposableStack;
 }
 
@@ -84,8 +89,10 @@ export class Stages {
     ];
     await using run = new StageRun(base, environment);
     for (const [at, one] of todo.entries())
-      await this.#step(planned, { position: at + 2, of: todo.length + 1, ...one.instruction }, () =>
-        this.#carryOut(run, planned, one),
+      await this.#step(
+        planned,
+        { position: at + 2, of: todo.length + 1, ...one.instruction },
+        (step) => this.#carryOut(run, planned, one, step),
       );
     return run.state.finished();
   }
@@ -98,26 +105,29 @@ export class Stages {
     const step = { position: 1, of: stage.instructions.length + 1, ...stage.from };
     await this.#step(planned, step, async () => {
       found =
-        base.kind === 'scratch'
-          ? { ...SCRATCH, platform }
-          : await this.#image(base.name, planned, stage.from.image);
+        base.kind === 'scratch' ? { ...SCRATCH, platform } : await this.#image(base.name, planned);
       return { cache: undefined, layer: undefined };
     });
     return found!;
   }
 
-  #image(name: string, planned: PlannedStage, shown: string): Promise<StageBase> {
+  #image(name: string, planned: PlannedStage): Promise<StageBase> {
     const { context, options, emit } = this.#parts;
     const { platform } = planned;
     return baseImage(context, name, {
       platform,
       pull: options.pull ?? false,
       signal: this.#signal,
-      onProgress: (event) => emit({ type: 'base', stage: stageName(planned), image: shown, event }),
+      onProgress: (event) => emit({ type: 'base', stage: stageName(planned), image: name, event }),
     });
   }
 
-  async #carryOut(run: StageRun, planned: PlannedStage, todo: Todo): Promise<Outcome> {
+  async #carryOut(
+    run: StageRun,
+    planned: PlannedStage,
+    todo: Todo,
+    step: BuildStep,
+  ): Promise<Outcome> {
     const { dockerfile, instruction } = todo;
     const { slots, input, environment, directory, owner } = this.#parts;
     const signal = this.#signal;
@@ -125,10 +135,7 @@ export class Stages {
     return await slots.use(async () => {
       switch (instruction.kind) {
         case 'run':
-          throw refused(
-            { file: dockerfile.file, line: instruction.line },
-            'RUN is not carried out yet',
-          );
+          return await runStep(run, dockerfile, instruction, this.#runs(planned, step), { signal });
         case 'copy':
         case 'add':
           return await run.copy(
@@ -137,7 +144,13 @@ export class Stages {
             {
               from: from.get(instruction.from ?? '') ?? input.tree,
               special: (word, copy, place) =>
-                specialSource(word, copy, place, { context: input.tree, directory, owner, signal }),
+                specialSource(word, copy, place, {
+                  context: input.tree,
+                  directory,
+                  owner,
+                  time: run.state.seconds,
+                  signal,
+                }),
               warn: (message) => environment.warn(message),
             },
             { signal },
@@ -158,6 +171,32 @@ export class Stages {
     return trees;
   }
 
+  #runs(planned: PlannedStage, step: BuildStep): RunEnvironment {
+    const { environment, input, directory, options, emit, containers, lease } = this.#parts;
+    const { layers, given, sourceDateEpoch } = environment;
+    return {
+      store: containers,
+      lease,
+      layers,
+      context: input.tree,
+      directory,
+      secrets: options.secrets ?? {},
+      given,
+      sourceDateEpoch,
+      snapshotOf: async (from) => {
+        const base = await this.#base(from, planned);
+        return await layers.commit(base.layers, { signal: this.#signal });
+      },
+      onOutput: (stream, data) => emit({ type: 'output', step, stream, data }),
+    };
+  }
+
+  /** What `--from` and `from=` name. */
+  #base(name: string, planned: PlannedStage): Promise<StageBase> {
+    const index = sourceStage(this.#parts.dockerfile, name, planned.stage.index);
+    return index === undefined ? this.#image(name, planned) : this.#stage(index);
+  }
+
   #source(name: string, planned: PlannedStage): Promise<SourceTree> {
     const { dockerfile, environment, owner } = this.#parts;
     const index = sourceStage(dockerfile, name, planned.stage.index);
@@ -165,8 +204,7 @@ export class Stages {
     const known = this.#sources.get(key);
     if (known !== undefined) return known;
     const opened = (async () => {
-      const base =
-        index === undefined ? await this.#image(name, planned, name) : await this.#stage(index);
+      const base = await this.#base(name, planned);
       const tree = await environment.layers.open(base.layers, { signal: this.#signal });
       return unionFiles(owner.use(tree), index === undefined ? `image ${name}` : `stage ${name}`);
     })();
@@ -178,7 +216,7 @@ export class Stages {
   async #step(
     planned: PlannedStage,
     { position, of, source, line }: Pick<BuildStep, 'position' | 'of' | 'source' | 'line'>,
-    task: () => Promise<Outcome>,
+    task: (step: BuildStep) => Promise<Outcome>,
   ): Promise<void> {
     const { emit } = this.#parts;
     this.#signal.throwIfAborted();
@@ -186,7 +224,7 @@ export class Stages {
     const begun = performance.now();
     emit({ type: 'started', step });
     try {
-      const { cache, layer } = await task();
+      const { cache, layer } = await task(step);
       if (cache !== undefined) this.steps++;
       if (cache?.hit === true) this.cached++;
       const made = layer && { diffId: layer.diffId, size: layer.descriptor.size };

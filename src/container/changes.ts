@@ -13,7 +13,7 @@ import { withoutMountPoints } from './mount-points.ts';
  */
 export async function changesOf(
   { db, driver, snapshots }: ContainerStore,
-  { id, since, name }: Container,
+  { id, since, name }: Pick<Container, 'id' | 'since' | 'name'>,
   { signal }: Abortable = {},
 ): Promise<Changes> {
   const rows = new SnapshotRows(db);

@@ -68,7 +68,7 @@ function makeDirectories({ path, rootfs }: ContainerDirectory): void {
 }
 
 /** The time by the file system's own clock, which is a little behind the processor's. */
-function momentOf({ unsettled }: ContainerDirectory): Moment {
+export function momentOf({ unsettled }: Pick<ContainerDirectory, 'unsettled'>): Moment {
   try {
     writeFileSync(unsettled, '');
     const { ctimeNs } = statSync(unsettled, { bigint: true });

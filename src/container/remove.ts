@@ -58,7 +58,7 @@ export async function finish(store: ContainerStore, container: Container): Promi
 }
 
 /** With its lock held. What a crash leaves of it is repeated by the next removal, or by {@link sweep}. */
-async function erase(
+export async function erase(
   { db, snapshots }: ContainerStore,
   id: string,
   { path }: ContainerDirectory,
@@ -73,7 +73,7 @@ async function erase(
 }
 
 /** How long a mount namespace that is being made may have a copy of our mount, in milliseconds. */
-const COPIED = 2_000;
+const COPIED = 30_000;
 
 /** Every container that starts has, for a moment, all mounts of the machine in its own namespace. */
 async function removeSnapshot(snapshots: ContainerStore['snapshots'], key: string): Promise<void> {
@@ -135,6 +135,9 @@ async function sweepOrphan(
   if (isHeld(directory.lock)) return;
   using _ = await lockContainer(directory);
   if (findContainer(store.db, id) !== undefined) return;
+  // A command of a build that was killed may go on.
+  await end(directory.path);
+  if ((await readState(directory.path)).status === 'dead') await endOrphan(store, id, directory);
   unmountTree(directory);
   await erase(store, id, directory);
 }

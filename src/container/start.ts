@@ -9,7 +9,7 @@ import type { ContainerOptions } from '../runtime/spec/options.ts';
 import { formatSpec, specOf } from '../runtime/spec/spec.ts';
 import { readState, RUN_FILES } from '../runtime/state.ts';
 import { fromNode } from '../sys/errno.ts';
-import { type Container, type ContainerStore } from './container.ts';
+import type { Container, ContainerSettings, ContainerStore } from './container.ts';
 import { type ContainerDirectory, directoryOf, lockContainer } from './directory.ts';
 import { mountTree } from './mounted-tree.ts';
 import { unmountTree } from './settle.ts';
@@ -52,11 +52,15 @@ async function refuseRunning({ name }: Container, { path }: ContainerDirectory):
     throw new MicaError('CONFLICT', `container ${name} is running already`);
 }
 
-function writeSpec(
+/** Writes what the runtime is told: the bundle's `config.json`, and the files of `/etc`. */
+export function writeSpec(
   store: ContainerStore,
-  { id, settings }: Container,
+  {
+    id,
+    settings,
+  }: Pick<Container, 'id'> & { readonly settings: Pick<ContainerSettings, 'options'> },
   { path, rootfs, etc }: ContainerDirectory,
-  { image }: StartInput,
+  { image }: Pick<StartInput, 'image'>,
 ): void {
   const { options } = settings;
   makeSources(options);

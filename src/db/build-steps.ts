@@ -75,8 +75,8 @@ export function touchBuildStep(db: Database, key: Digest): void {
   db.run('update build_step set used = ? where key = ?', Date.now(), key);
 }
 
-/** Steps that are looked at for what is different. */
-const NEAREST = 4;
+/** Steps that are looked at for what is different: so many at most, and bytes. */
+const [NEAREST, ENOUGH] = [32, 1 << 20];
 
 /**
  * The inputs of the steps that are most like this one: of the same instruction, if possible at the
@@ -94,7 +94,14 @@ export function nearestInputs(
     parent,
     NEAREST,
   );
-  return rows.map(({ inputs }) => JSON.parse(zstdDecompressSync(inputs).toString()) as StepInputs);
+  const found: StepInputs[] = [];
+  let size = 0;
+  for (const { inputs } of rows) {
+    size += inputs.byteLength;
+    if (found.length > 0 && size > ENOUGH) break;
+    found.push(JSON.parse(zstdDecompressSync(inputs).toString()) as StepInputs);
+  }
+  return found;
 }
 
 export const listBuildSteps = (db: Database): BuildStepRecord[] =>

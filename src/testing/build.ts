@@ -65,7 +65,10 @@ export async function buildPlace(driver = 'tar', parent: string = tmpdir()): Pro
 }
 
 /** Every path of an image with what it is: type, mode, owner, content or target. */
-export async function treeOf(engine: Engine, { image }: BuildResult): Promise<string[]> {
+export async function treeOf(
+  engine: Engine,
+  { image }: Pick<BuildResult, 'image'>,
+): Promise<string[]> {
   await using tree = await engine.tree(image.id);
   return await listTree(tree);
 }

@@ -21,6 +21,7 @@ export type Need =
   | 'skopeo'
   | 'umoci'
   | 'podman'
+  | 'buildah'
   /** OCI runtimes that can start containers here. */
   | 'crun'
   | 'runc'
@@ -78,6 +79,7 @@ const PROBES: Record<Need, () => boolean> = {
   skopeo: () => have('skopeo'),
   umoci: () => root() && have('umoci'),
   podman: () => root() && have('podman'),
+  buildah: () => root() && have('buildah'),
   crun: () => root() && have('crun'),
   runc: () => root() && have('runc'),
   busybox: () => runs('busybox', 'true') && runs('sh', '-c', '! ldd "$(command -v busybox)"'),

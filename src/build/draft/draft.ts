@@ -36,9 +36,15 @@ export class LayerDraft {
   /** Directories that are there only because something is put below them. */
   readonly #made = new Set<string>();
 
-  /** @param lower - what the layers below look like together */
-  constructor(lower: SourceTree) {
+  readonly #time: number;
+
+  /**
+   * @param lower - what the layers below look like together
+   * @param time - of what no source gives a time, in seconds since 1970
+   */
+  constructor(lower: SourceTree, time = 0) {
     this.#lower = lower;
+    this.#time = time;
   }
 
   /** By path, without the directories above that lower layers have. */
@@ -110,14 +116,15 @@ export class LayerDraft {
 
   /** When the newest of the files was modified: it stands for the draft's own time. */
   newest(): { readonly mtime: number; readonly mtimeNs: number } {
-    let newest = { mtime: 0, mtimeNs: 0 };
-    for (const [path, { mtime, mtimeNs }] of this.#files)
-      if (
-        !this.#made.has(path) &&
-        (mtime > newest.mtime || (mtime === newest.mtime && mtimeNs > newest.mtimeNs))
-      )
-        newest = { mtime, mtimeNs };
-    return newest;
+    const times = [...this.#files]
+      .filter(([path]) => !this.#made.has(path))
+      .map(([, { mtime, mtimeNs }]) => ({ mtime, mtimeNs }));
+    if (times.length === 0) return { mtime: this.#time, mtimeNs: 0 };
+    return times.reduce((newest, time) =>
+      time.mtime > newest.mtime || (time.mtime === newest.mtime && time.mtimeNs > newest.mtimeNs)
+        ? time
+        : newest,
+    );
   }
 }
 

@@ -12,6 +12,8 @@ import { type SourceFile, type SourceTree, toByteString } from './source-tree.ts
 export interface FetchFileOptions extends Abortable {
   /** What the file must hash to: `sha256:…`. */
   readonly checksum?: string | undefined;
+  /** When the server does not say how old it is: in seconds since 1970. */
+  readonly time: number;
 }
 
 /** A file from afar, as a tree of its own. */
@@ -32,7 +34,7 @@ const MAX_SIZE = 64 * 2 ** 30;
 export async function fetchFile(
   address: URL,
   directory: string,
-  { checksum, signal }: FetchFileOptions = {},
+  { checksum, time, signal }: FetchFileOptions,
 ): Promise<FetchedFile> {
   const name = nameOf(address);
   const { session, close } = openSession(systemOptions());
@@ -45,7 +47,7 @@ export async function fetchFile(
         `${address.href}: its content hashes to ${found}, not to ${checksum}`,
       );
     const modified = Date.parse(response.header('last-modified') ?? '');
-    const mtime = Number.isNaN(modified) ? 0 : Math.floor(modified / 1000);
+    const mtime = Number.isNaN(modified) ? time : Math.floor(modified / 1000);
     return { name, tree: asOne(directoryTree(directory, address.href), name, mtime) };
   } finally {
     await close();

@@ -52,7 +52,7 @@ export async function draftCopy(
   const replacer = new Replacer(dockerfile, copy, state.lookup);
   try {
     // With --link the layer is the same on whatever it is put.
-    const draft = new LayerDraft(copy.link ? NOTHING : sources.image);
+    const draft = new LayerDraft(copy.link ? NOTHING : sources.image, state.seconds);
     const owner = await ownerFor(copy, replacer, sources.image);
     const copying = (source: SourceTree, series: number): Copying => ({
       draft,
@@ -68,7 +68,7 @@ export async function draftCopy(
     const to = destination(replacer.word(copy.target), state);
     for (const [at, { name, content, expands }] of copy.heredocs.entries()) {
       const text = expands ? replacer.text(content) : content;
-      const tree = textTree(toByteString(replacer.word(name)), text);
+      const tree = textTree(toByteString(replacer.word(name)), text, state.seconds);
       for (const selected of select(tree, tree.names('')[0]!))
         copySelected(copying(tree, -at - 1), selected, to);
     }
