@@ -322,6 +322,17 @@ test('a build that fails leaves neither a name nor a file', async () => {
   assert.deepEqual(readdirSync(join(own.directory, 'store/build')), []);
 });
 
+test('layers are compressed as is wanted, and a cached one of another kind is made again', async () => {
+  const text = 'FROM scratch\nCOPY a /compressed\n';
+  const context = await place.context({ a: 'A' });
+  const types: string[] = [];
+  for (const compression of ['gzip', 'zstd', 'none', 'none'] as const) {
+    const { image } = await place.build(text, {}, { context, compression });
+    types.push(image.manifest.layers[0]!.mediaType.replace(/^.*\.tar/, ''));
+  }
+  assert.deepEqual(types, ['+gzip', '+zstd', '', '']);
+});
+
 test('an abort ends the build with its reason', async () => {
   const stop = new AbortController();
   const reason = new Error('enough');

@@ -34,7 +34,7 @@ export async function build(context: Context, options: BuildOptions): Promise<Bu
   await using owner = new AsyncDisposableStack();
   const directory = await scratchDirectory(store, lease, owner);
   const input = await openInput(options, directory, owner);
-  const layers = new BuildLayers(context, store, lease);
+  const layers = new BuildLayers(context, store, lease, options);
   const dockerfile = parseDockerfile(input.dockerfile, input.file);
   const parts = { context, options, lease, layers, dockerfile, input, directory, owner };
   const made = await buildStages(parts);

@@ -1,5 +1,6 @@
 import type { Abortable, Bytes } from '../io/bytes.ts';
 import type { Platform } from '../oci/platform.ts';
+import type { LayerCompression } from '../engine/derive/derive.ts';
 import type { GcOptions, GcResult, StoredImage } from '../engine/engine.ts';
 import type { BuildEvent } from './event.ts';
 
@@ -22,7 +23,8 @@ export interface PruneBuildsOptions extends GcOptions {
   readonly usedBefore?: Date | undefined;
 }
 
-export interface BuildOptions extends Abortable {
+/** How new layers are compressed: default gzip. The layers of base images stay as they are. */
+export interface BuildOptions extends Abortable, LayerCompression {
   /** Where COPY and ADD find files: a directory, or a tar archive (also compressed). */
   readonly context: string | Bytes;
   /**

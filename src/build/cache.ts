@@ -8,6 +8,7 @@ import {
   touchBuildStep,
 } from '../db/build-steps.ts';
 import { chainIds, type Digest, sha256 } from '../oci/digest.ts';
+import { compressionOf } from '../oci/media-type.ts';
 import type { CacheAnswer, MissReason } from './event.ts';
 import type { BuiltLayer } from './stage-state.ts';
 import type { BuildLayers } from './store/layers.ts';
@@ -51,10 +52,17 @@ export class BuildCache {
     const key = keyOf(step);
     const known = findBuildStep(db, key);
     if (known === undefined) return missed(this.#reasons(step));
-    if (known.layer !== undefined && !(await this.#layers.has(known.layer)))
+    if (known.layer !== undefined && !(await this.#isOfUse(known.layer)))
       return missed([{ kind: 'gone' }]);
     touchBuildStep(db, key);
     return { result: known, answer: { hit: true, since: known.madeAt } };
+  }
+
+  /** Still there, and compressed as is wanted now. */
+  async #isOfUse(layer: BuildStepLayer): Promise<boolean> {
+    const { compression = 'gzip' } = this.#layers.compression;
+    if (compressionOf(layer.descriptor.mediaType) !== compression) return false;
+    return await this.#layers.has(layer);
   }
 
   keep(step: CachedStep, { layer, created }: StepResult, below: readonly BuiltLayer[]): void {

@@ -54,7 +54,7 @@ export type MissReason =
   | { readonly kind: 'new' }
   /** The caller wanted none of the cache. */
   | { readonly kind: 'unwanted' }
-  /** What it made is not in the store any more. */
+  /** What it made is not in the store any more, or compressed otherwise. */
   | { readonly kind: 'gone' }
   | ChangedInput;
 

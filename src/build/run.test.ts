@@ -8,6 +8,7 @@ import { setTimeout } from 'node:timers/promises';
 import { readMountinfo } from '../sys/mountinfo.ts';
 import { type BuildPlace, buildPlace, type Built, treeOf } from '../testing/build.ts';
 import { needs } from '../testing/need.ts';
+import { runInUserNamespace } from '../testing/user-namespace.ts';
 
 const skip = needs('overlay', 'busybox', 'crun');
 
@@ -312,3 +313,20 @@ RUN rm -r /d/e; mkdir /d/e; echo y > /d/new
       assert.equal(ids[0], ids[1]);
     },
   );
+
+test(
+  'in a user namespace, without a root of the machine, commands run as well',
+  { skip: skip || needs('userns') },
+  async () => {
+    const text = join(import.meta.dirname, 'run.test.ts');
+    const pattern = 'what a command changes|mounts bring files|secrets are there|id -u';
+    const { code, output } = await runInUserNamespace([
+      process.execPath,
+      '--test',
+      `--test-name-pattern=${pattern}`,
+      text,
+    ]);
+    assert.equal(code, 0, output);
+    assert.match(output, /pass 4/);
+  },
+);

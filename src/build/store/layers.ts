@@ -1,16 +1,15 @@
-import { createHash } from 'node:crypto';
 import type { Lease } from '../../db/leases.ts';
+import type { LayerCompression } from '../../engine/derive/derive.ts';
+import { storeLayer } from '../../engine/derive/store-layer.ts';
 import type { Context, Store } from '../../engine/context.ts';
 import { bringLayers } from '../../engine/publish/bring-layers.ts';
 import { syncStore } from '../../db/sync.ts';
 import { composeImage } from '../../image/compose.ts';
 import type { ComposedImage } from '../../image/compose.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
-import { compress } from '../../io/compress.ts';
 import type { Layer } from '../../layer/layer.ts';
 import type { ImageConfig } from '../../oci/config.ts';
-import { type ChainId, chainIds, type DiffId, hexOf } from '../../oci/digest.ts';
-import { OCI_LAYER } from '../../oci/media-type.ts';
+import { type ChainId, chainIds, hexOf } from '../../oci/digest.ts';
 import { LayerRows, layerDirectory } from '../../snapshot/layer-rows.ts';
 import { storedLayer } from '../../union/stored.ts';
 import type { UnionTree } from '../../union/tree.ts';
@@ -22,11 +21,14 @@ export class BuildLayers {
   readonly store: Store;
   readonly #context: Context;
   readonly #lease: Lease;
+  /** Of the layers that are made. */
+  readonly compression: LayerCompression;
 
-  constructor(context: Context, store: Store, lease: Lease) {
+  constructor(context: Context, store: Store, lease: Lease, compression: LayerCompression) {
     this.#context = context;
     this.store = store;
     this.#lease = lease;
+    this.compression = compression;
   }
 
   /**
@@ -34,19 +36,10 @@ export class BuildLayers {
    * or to build on it.
    */
   async add(tar: Bytes, { signal }: Abortable = {}): Promise<BuiltLayer> {
-    const hash = createHash('sha256');
-    async function* hashed(): Bytes {
-      for await (const chunk of tar) {
-        hash.update(chunk);
-        yield chunk;
-      }
-    }
-    const { content } = this.store;
-    const packed = compress(hashed(), 'gzip', { signal });
-    const descriptor = await content.ingest(packed, `${OCI_LAYER}+gzip`, { signal });
-    const layer = { descriptor, diffId: `sha256:${hash.digest('hex')}` as DiffId };
-    this.#lease.hold('blob', [descriptor.digest]);
-    return layer;
+    const { store } = this;
+    const options = { format: 'oci', ...this.compression, signal } as const;
+    const { descriptor, diffId } = await storeLayer({ store, lease: this.#lease }, tar, options);
+    return { descriptor, diffId };
   }
 
   /** Unpacks layers that are not, each on those below. @returns their numbers, base first */

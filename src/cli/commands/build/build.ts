@@ -5,6 +5,7 @@ import { MicaError } from '../../../errors.ts';
 import { parsePlatform } from '../../../oci/platform.ts';
 import { fromNode } from '../../../sys/errno.ts';
 import type { Cli } from '../../cli.ts';
+import { parseCompression } from '../../parse/compression.ts';
 import { collect } from '../../parse/list.ts';
 import { parsePairs } from '../../parse/pairs.ts';
 import { parseSecrets } from '../../parse/secrets.ts';
@@ -20,6 +21,7 @@ interface Options extends BuildProgress {
   readonly secret?: readonly string[];
   readonly target?: string;
   readonly platform?: string;
+  readonly compression: string;
   readonly cache: boolean;
   readonly pull?: boolean;
   readonly iidfile?: string;
@@ -41,6 +43,7 @@ export function build(command: Command, cli: Cli): void {
     .option('--platform <os/arch>', "build for it instead of this machine's, e.g. linux/arm64")
     .option('--label <name=value>', 'a label of the image, may be given again', collect)
     .option('--secret <id=NAME,src=FILE>', 'a file that RUN --mount=type=secret may read', collect)
+    .option('--compression <how>', 'gzip, zstd or none, also with a level (zstd:12)', 'gzip')
     .option('--no-cache', 'make every step again')
     .option('--pull', 'ask the registry for base images that are here')
     .option('--explain', 'say of every step why it was made again')
@@ -100,6 +103,7 @@ async function requestOf(cli: Cli, context: string, options: Options): Promise<B
     secrets: parseSecrets(secret),
     target,
     platform: platform === undefined ? undefined : parsePlatform(platform),
+    ...parseCompression(options.compression),
     noCache: !options.cache,
     pull,
   };

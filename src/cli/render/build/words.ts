@@ -48,7 +48,7 @@ function reason(miss: MissReason): string {
 const GENERAL = {
   new: 'no step like it was made here before',
   unwanted: '--no-cache',
-  gone: 'its layer is not in the store any more',
+  gone: 'its layer is not in the store any more, or compressed otherwise',
 } as const;
 
 function change(input: ChangedInput): string {
