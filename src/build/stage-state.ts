@@ -37,6 +37,11 @@ export class StageState {
   readonly args: Map<string, string> = new Map();
   /** This stage has a CMD of its own, which a new ENTRYPOINT leaves alone. */
   hasCommand = false;
+  /** As they were split last. */
+  #env: { readonly of: readonly string[]; readonly map: ReadonlyMap<string, string> } = {
+    of: [],
+    map: new Map(),
+  };
   /** Steps of the history that are the base's. */
   readonly #inherited: number;
   readonly #sourceDateEpoch: number | undefined;
@@ -50,15 +55,19 @@ export class StageState {
     this.created = base.created;
     this.author = base.author;
     this.#sourceDateEpoch = sourceDateEpoch;
-    if (this.env.get('PATH') === undefined) this.setEnv('PATH', DEFAULT_PATH);
+    if (this.env.get('PATH') === undefined) this.setEnv([['PATH', DEFAULT_PATH]]);
   }
 
+  /** The variables of the image. */
   get env(): ReadonlyMap<string, string> {
-    return new Map((this.config.Env ?? []).map(splitVariable));
+    const { Env = [] } = this.config;
+    if (this.#env.of !== Env) this.#env = { of: Env, map: new Map(Env.map(splitVariable)) };
+    return this.#env.map;
   }
 
-  setEnv(name: string, value: string): void {
-    const all = new Map(this.env).set(name, value);
+  setEnv(variables: Iterable<readonly [name: string, value: string]>): void {
+    const all = new Map(this.env);
+    for (const [name, value] of variables) all.set(name, value);
     this.config = { ...this.config, Env: [...all].map(([key, text]) => `${key}=${text}`) };
   }
 

@@ -190,7 +190,7 @@ test('ten megabytes are read in time proportional to them, and more is refused',
   const long = (line: string): string => line.repeat(Math.floor((10 << 20) / line.length));
   for (const text of [
     `FROM a\nRUN x ${long('\\\n y')}\n`,
-    `FROM a\n${long('ENV A=b\n')}`,
+    `FROM a\n${long('# comment\n\n')}`,
     `FROM a\nRUN <<E\n${long('x\n')}E\n`,
     `FROM a\nCOPY ${long('--exclude=x ')}a b`,
     `FROM a\nRUN ${long(' \\')}`,
@@ -199,4 +199,5 @@ test('ten megabytes are read in time proportional to them, and more is refused',
     parse(text);
   assert.ok(performance.now() - start < 30_000);
   assert.throws(() => parse(`FROM a\n${'#'.repeat(17 << 20)}`), { code: 'RESOURCE_EXHAUSTED' });
+  assert.throws(() => parse(`FROM a\n${long('ENV A=b\n')}`), { code: 'INVALID_ARGUMENT' });
 });

@@ -5,7 +5,7 @@ import { parseFrom } from './parse-from.ts';
 import { parseInstruction } from './parse-instruction.ts';
 
 /** Stages and instructions that people write are far fewer. */
-const MAX_STAGES = 1000;
+const [MAX_STAGES, MAX_INSTRUCTIONS] = [1000, 10_000];
 
 interface OpenStage {
   readonly from: From;
@@ -22,6 +22,9 @@ interface OpenStage {
 export function parseDockerfile(bytes: Uint8Array, file: string): Dockerfile {
   const { directives, lines } = splitLines(bytes, file);
   const { escape } = directives;
+  const excess = lines[MAX_INSTRUCTIONS];
+  if (excess !== undefined)
+    throw wrong({ file, line: excess.line }, `more than ${MAX_INSTRUCTIONS} instructions`);
   const globals: Arg[] = [];
   const stages: OpenStage[] = [];
   for (const line of lines) {

@@ -39,11 +39,12 @@ const APPLY: {
 } = {
   env({ pairs }, { state, replacer, place }) {
     // All see the values of before the instruction.
-    const replaced = pairs.map(({ name, value }) => [replacer.word(name), replacer.word(value)]);
-    for (const [name = '', value = ''] of replaced) {
-      if (name === '') throw wrong(place, 'the name of a variable is empty');
-      state.setEnv(name, value);
-    }
+    const replaced = pairs.map(
+      ({ name, value }) => [replacer.word(name), replacer.word(value)] as const,
+    );
+    if (replaced.some(([name]) => name === ''))
+      throw wrong(place, 'the name of a variable is empty');
+    state.setEnv(replaced);
     return replaced.map((pair) => pair.join('=')).join(' ');
   },
   label({ pairs }, { state, replacer }) {
