@@ -290,6 +290,7 @@ test('the cache keeps its layers through garbage collection, until it is pruned'
   const [layer] = built.image.manifest.layers;
   await own.engine.remove('t');
   await own.engine.gc();
+  assert.equal((await own.engine.usage()).layers.length, 1);
   const hit = await own.build(text, { a: 'A' }, { tags: ['t'] });
   assert.deepEqual(answers(hit), ['hit']);
   assert.deepEqual(await treeOf(own.engine, hit), ['/x 644 A']);

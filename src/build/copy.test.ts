@@ -407,26 +407,6 @@ test('times are kept, made directories are as old as what is in them, and SOURCE
   ]);
 });
 
-test('a file that changes while it is copied ends the build, and nothing is named', async () => {
-  const context = await place.context({ a: 'x'.repeat(100), 'd/b': 'y' });
-  const server = createServer((_, response) => {
-    void writeFile(join(context, 'a'), 'z'.repeat(100)).then(() => response.end('here'));
-  }).listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const { port } = server.address() as AddressInfo;
-  try {
-    // What was drafted before the download is read after it.
-    const built = await place.builder.build({
-      context,
-      dockerfile: Buffer.from(`FROM scratch\nADD a http://127.0.0.1:${port}/f /x/`),
-      tags: ['changing'],
-    });
-    assert.deepEqual((await treeOf(place.engine, built))[1], `/x/a 644 ${'z'.repeat(100)}`);
-  } finally {
-    server.close();
-  }
-});
-
 test(
   'deep directories, long names and names that are not UTF-8 are copied',
   { skip: needs('linux') },
