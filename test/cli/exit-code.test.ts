@@ -44,7 +44,7 @@ const CASES: readonly (readonly [line: string, code: number, complaint: RegExp])
   ['pull 127.0.0.1:1/app', 10, /127\.0\.0\.1:1/],
   ['umount', 2, /missing argument/],
   ['--storage-driver nonsense --root DIR pull REG/app', 2, /nonsense/],
-  ['--config /nope images', 2, /configuration file \/nope/],
+  ['--config /nope images', 2, /configuration file: open \/nope/],
   ['login -u a --password-stdin no/host', 2, /is not the host of a registry/],
   ['registry --listen nonsense', 2, /ADDRESS:PORT/],
 ];
