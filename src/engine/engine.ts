@@ -302,6 +302,14 @@ export interface StoreUsage {
     readonly bytes: number;
     readonly active: boolean;
   }[];
+  /** What each container has of its own: its writable layer, and its directory with the log. */
+  readonly containers: readonly {
+    readonly id: string;
+    readonly name: string;
+    /** ID of the image it stands on. */
+    readonly image: Digest;
+    readonly bytes: number;
+  }[];
   /** Database, locks, projections, mounts. */
   readonly metadata: number;
   /** What `gc` would free now. */

@@ -25,6 +25,7 @@ const STORE: Inventory = {
     { diffId: diffId('orphan'), directory: '/3', bytes: 20 },
   ],
   partials: [{ digest: sha256('partial'), bytes: 5, active: false }],
+  containers: [{ id: 'c', name: 'web', image: A, bytes: 50 }],
   metadata: 1,
 };
 
@@ -50,6 +51,7 @@ const inventories: fc.Arbitrary<Inventory> = fc
       bytes,
     })),
     partials: [],
+    containers: sizes.map((bytes, at) => ({ id: String(at), name: String(at), image: A, bytes })),
     metadata,
     held: new Set(held.map(String)),
   }));
@@ -59,7 +61,7 @@ const sum = (all: readonly number[]): number => all.reduce((a, b) => a + b, 0);
 describe('ledger', () => {
   test('what two images use is shared, what one uses is exclusive, what none uses can go', () => {
     const book = ledger(STORE);
-    assert.equal(book.total, 473);
+    assert.equal(book.total, 523);
     assert.equal(book.reclaimable, 27);
     assert.deepEqual(
       book.images.map(({ total, exclusive, shared }) => [total, exclusive, shared]),
@@ -108,7 +110,8 @@ describe('ledger', () => {
     fc.assert(
       fc.property(inventories, (inventory) => {
         const book = ledger(inventory);
-        const all = sum(shares(book).map(({ bytes }) => bytes)) + book.metadata;
+        const all =
+          sum([...shares(book), ...book.containers].map(({ bytes }) => bytes)) + book.metadata;
         assert.equal(all, book.total);
       }),
     );

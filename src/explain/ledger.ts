@@ -6,6 +6,7 @@ export interface Inventory {
   readonly blobs: readonly InventoryBlob[];
   readonly layers: readonly InventoryLayer[];
   readonly partials: readonly LedgerPartial[];
+  readonly containers: readonly LedgerContainer[];
   /** Everything else below the root, in bytes. */
   readonly metadata: number;
   /** Blobs and layer directories that something besides an image keeps: a lease, a snapshot. */
@@ -34,13 +35,14 @@ export interface InventoryLayer {
   readonly bytes: number;
 }
 
-/** Sums are exact: every byte is in exactly one of `blobs`, `layers`, `partials` and `metadata`. */
+/** Sums are exact: every byte is in exactly one of `blobs`, `layers`, `partials`, `containers` and `metadata`. */
 export interface Ledger {
   readonly total: number;
   readonly images: readonly LedgerImage[];
   readonly blobs: readonly (InventoryBlob & Used)[];
   readonly layers: readonly (InventoryLayer & Used)[];
   readonly partials: readonly LedgerPartial[];
+  readonly containers: readonly LedgerContainer[];
   readonly metadata: number;
   /** What a garbage collection would free: what no image uses and nothing else holds. */
   readonly reclaimable: number;
@@ -67,9 +69,18 @@ export interface LedgerPartial {
   readonly active: boolean;
 }
 
-/** Attributes every byte of a store: to one image alone, to several together, or to none. */
+export interface LedgerContainer {
+  readonly id: string;
+  readonly name: string;
+  /** ID of the image it stands on, whose bytes are not counted here. */
+  readonly image: Digest;
+  /** Its writable layer and its own directory, on disk: what removing it would free. */
+  readonly bytes: number;
+}
+
+/** Attributes every byte of a store: to one image alone, to several together, to a container, or to none. */
 export function ledger(inventory: Inventory): Ledger {
-  const { images, partials, metadata, held = new Set() } = inventory;
+  const { images, partials, containers, metadata, held = new Set() } = inventory;
   const byBlob = usersOf(images, ({ blobs }) => blobs);
   const byDirectory = usersOf(images, ({ directories }) => directories);
   const blobs = inventory.blobs.map((blob) => ({ ...blob, usedBy: byBlob.get(blob.digest) ?? [] }));
@@ -81,11 +92,12 @@ export function ledger(inventory: Inventory): Ledger {
     sum(blobs.filter(({ digest, usedBy }) => usedBy.length === 0 && !held.has(digest))) +
     sum(layers.filter(({ directory, usedBy }) => usedBy.length === 0 && !held.has(directory)));
   return {
-    total: sum(blobs) + sum(layers) + sum(partials) + metadata,
+    total: sum(blobs) + sum(layers) + sum(partials) + sum(containers) + metadata,
     images: perImage(images, [...blobs, ...layers], held),
     blobs,
     layers,
     partials,
+    containers,
     metadata,
     reclaimable: free,
   };

@@ -124,6 +124,30 @@ describe('containers', { skip }, () => {
     assert.deepEqual(left(), []);
   });
 
+  test('df counts what a container has written as its own, and every byte once', async () => {
+    await box.clear();
+    await box.ok(['run', '--name', 'writer', 'box', ...sh('head -c 3000000 /dev/zero > /big')]);
+    await box.ok('create --name idle box');
+    interface Part {
+      readonly bytes: number;
+    }
+    const usage = JSON.parse(await box.ok('df --json')) as Record<
+      'blobs' | 'layers' | 'partials',
+      Part[]
+    > & { total: number; metadata: number; containers: (Part & { name: string })[] };
+    const [idle, writer] = usage.containers.toSorted((a, b) => a.bytes - b.bytes);
+    assert.deepEqual([idle?.name, writer?.name], ['idle', 'writer']);
+    assert.ok(writer!.bytes >= 3_000_000 && idle!.bytes < 1_000_000, JSON.stringify(usage));
+    const parts = [...usage.blobs, ...usage.layers, ...usage.partials, ...usage.containers];
+    assert.equal(
+      parts.reduce((sum, { bytes }) => sum + bytes, usage.metadata),
+      usage.total,
+    );
+    assert.match(await box.ok('df'), /3(?:\.\d+)?MB +container writer\n/);
+    await box.ok('rm writer idle');
+    assert.deepEqual(JSON.parse(await box.ok('df --json')).containers, []);
+  });
+
   test('names are unique, and chosen when none is given', async () => {
     await box.ok('create --name same box');
     assert.equal((await box.mica('create --name same box')).code, 4);

@@ -55,7 +55,7 @@ export async function assertOnly(engine: Engine, driver: string): Promise<void> 
   const directories = readdirSync(join(engine.root, 'layers')).filter((name) => /^\d+$/.test(name));
   assert.deepEqual(directories.sort(), rows.map(({ id }) => String(id)).sort());
   const usage = await engine.usage();
-  const parts = [...usage.blobs, ...usage.layers, ...usage.partials];
+  const parts = [...usage.blobs, ...usage.layers, ...usage.partials, ...usage.containers];
   assert.equal(
     usage.total,
     parts.reduce((sum, { bytes }) => sum + bytes, usage.metadata),

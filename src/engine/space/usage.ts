@@ -17,6 +17,7 @@ import { layerDirectory, LayerRows } from '../../snapshot/layer-rows.ts';
 import { awaitedLayers } from '../../snapshot/migration.ts';
 import { SnapshotRows } from '../../snapshot/snapshot-rows.ts';
 import type { Context } from '../context.ts';
+import { containersOnDisk } from './containers.ts';
 import { directorySize, fileSize } from './disk.ts';
 import type { StoreUsage } from '../engine.ts';
 import { needsOf } from './roots.ts';
@@ -24,8 +25,8 @@ import { needsOf } from './roots.ts';
 /** @see Engine.usage */
 export async function usage(context: Context): Promise<StoreUsage> {
   const db = await context.reading();
-  if (!db.exists) return ledger({ images: [], blobs: [], layers: [], partials: [], metadata: 0 });
-  return ledger(await inventory(db));
+  if (db.exists) return ledger(await inventory(db));
+  return ledger({ images: [], blobs: [], layers: [], partials: [], containers: [], metadata: 0 });
 }
 
 async function inventory(db: Database): Promise<Inventory> {
@@ -49,13 +50,18 @@ async function inventory(db: Database): Promise<Inventory> {
     if (diff_id !== null)
       layers.push({ diffId: diff_id, directory, bytes: await directorySize(directory) });
   }
-  const counted = [...blobs, ...layers, ...partials].reduce((sum, { bytes }) => sum + bytes, 0);
+  const containers = await containersOnDisk(db);
+  const counted = [...blobs, ...layers, ...partials, ...containers].reduce(
+    (sum, { bytes }) => sum + bytes,
+    0,
+  );
   const total = existsSync(db.root) ? await directorySize(db.root) : 0;
   return {
     images: imagesOf(db),
     blobs,
     layers,
     partials,
+    containers,
     metadata: Math.max(0, total - counted),
     held: heldBy(db),
   };

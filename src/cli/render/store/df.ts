@@ -15,7 +15,7 @@ const IMAGES: readonly Column[] = [
 
 /** Every byte of the store, attributed; `verbose`: blob by blob and layer by layer, too. */
 export function renderUsage(usage: StoreUsage, verbose: boolean): string {
-  const { images, partials, metadata, reclaimable, total } = usage;
+  const { images, partials, containers, metadata, reclaimable, total } = usage;
   const names = new Map(images.map((image) => [image.id, imageName(image)]));
   const rows = images.map((image) => [
     imageName(image),
@@ -32,6 +32,7 @@ export function renderUsage(usage: StoreUsage, verbose: boolean): string {
   if (partials.length > 0)
     parts.push([size(partialBytes), `partial downloads (${partials.length})`]);
   parts.push(
+    ...containers.map(({ name, bytes }) => [size(bytes), `container ${name}`]),
     [size(metadata), 'all else: database, locks, layers being unpacked'],
     [size(total), 'in all'],
   );
