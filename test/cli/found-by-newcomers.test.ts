@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { VERBS } from '../../src/cli/verbs.ts';
 import { needs } from '../../src/testing/need.ts';
 import { file, tree } from '../../src/testing/tree.ts';
 import { openKit } from './kit.ts';
@@ -78,4 +79,12 @@ test('help does not show that lists are empty by default', async () => {
   const help = await kit.ok('run --help');
   assert.match(help, /default: "missing"/);
   assert.doesNotMatch(help, /default:\s*\[\]/);
+});
+
+test('the help of every command has examples', async () => {
+  await using kit = await openKit();
+  for (const { name } of VERBS.filter(({ hidden }) => hidden !== true)) {
+    const help = await kit.ok([...name.split(' '), '--help']);
+    assert.match(help, /^Examples:$/m, name);
+  }
 });

@@ -5,6 +5,7 @@ import type { Cli } from '../../cli.ts';
 import { labelFilter } from '../../parse/container-filter.ts';
 import { parseUntil } from '../../parse/duration.ts';
 import { splitFilter } from '../../parse/image-filter.ts';
+import { examples } from '../../program.ts';
 import { confirm } from '../../prompt.ts';
 import { json } from '../../render/json.ts';
 import { size } from '../../render/quantity.ts';
@@ -26,6 +27,11 @@ export function prune(command: Command, cli: Cli): void {
     )
     .option('--json', 'print what was removed as JSON')
     .action((options: Options) => run(cli, options));
+  examples(
+    command,
+    ['mica container prune', 'asks, then removes what does not run'],
+    ['mica container prune -f --filter until=24h', 'what was created a day ago or before'],
+  );
 }
 
 async function run(cli: Cli, options: Options): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import type { Cli } from '../../cli.ts';
+import { examples } from '../../program.ts';
 
 export function rename(command: Command, cli: Cli): void {
   command
@@ -8,4 +9,5 @@ export function rename(command: Command, cli: Cli): void {
     .action(async (name: string, to: string) => {
       await (await cli.engine()).containers.rename(name, to);
     });
+  examples(command, ['mica rename web web-old', 'also while it runs; the name web is free again']);
 }

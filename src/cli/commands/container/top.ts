@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { ContainerProcess } from '../../../runtime/processes.ts';
 import type { Cli } from '../../cli.ts';
+import { examples } from '../../program.ts';
 import { json } from '../../render/json.ts';
 import { type Column, table } from '../../render/table.ts';
 
@@ -17,6 +18,11 @@ export function top(command: Command, cli: Cli): void {
       const found = await containers.processes(name);
       await cli.out.write(options.json ? json(found) : table(LAYOUT, found.map(cells)));
     });
+  examples(
+    command,
+    ['mica top web', 'its processes, with the IDs that this machine knows them by'],
+    ["mica top web --json | jq '.[].pid'", 'for programs'],
+  );
 }
 
 const cells = ({
