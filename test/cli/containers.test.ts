@@ -148,6 +148,17 @@ describe('containers', { skip }, () => {
     assert.deepEqual(JSON.parse(await box.ok('df --json')).containers, []);
   });
 
+  test('a container that another driver cannot take over is named, with the way out', async () => {
+    await box.clear();
+    await box.ok('create --name keeper box');
+    const { code, stdout, stderr } = await box.mica('migrate --driver vfs --dry-run');
+    assert.equal(code, 0, stderr);
+    assert.match(stdout, /vfs cannot take over what containers wrote with overlay2 \(keeper\)/);
+    assert.match(stdout, /`mica rm keeper`/);
+    assert.doesNotMatch(stdout, /container-[0-9a-f]/);
+    await box.ok('rm keeper');
+  });
+
   test('names are unique, and chosen when none is given', async () => {
     await box.ok('create --name same box');
     assert.equal((await box.mica('create --name same box')).code, 4);

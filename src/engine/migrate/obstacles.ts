@@ -1,3 +1,6 @@
+import { snapshotKeyOf } from '../../container/container.ts';
+import { listContainers } from '../../db/containers.ts';
+import type { Database } from '../../db/database.ts';
 import { mountTargets } from '../../db/mounts.ts';
 import type { Driver } from '../../snapshot/driver.ts';
 import { layerDirectory } from '../../snapshot/layer-rows.ts';
@@ -15,6 +18,7 @@ export async function obstaclesTo(
 ): Promise<string[]> {
   await forgetEnded(store);
   const from = store.choice.driver;
+  const containers = containersBySnapshot(store.db);
   const snapshots = new SnapshotRows(store.db).list();
   const [carried, lost] = [[] as SnapshotRow[], [] as SnapshotRow[]];
   for (const row of snapshots)
@@ -25,7 +29,12 @@ export async function obstaclesTo(
       snapshots.filter(({ kind }) => kind === 'view'),
     ),
     ...carried.flatMap((row) => mountInTheWay(store, row)),
-    ...writableInTheWay(lost, from, to),
+    ...containersInTheWay(lost, containers, from, to),
+    ...writableInTheWay(
+      lost.filter(({ name }) => !containers.has(name)),
+      from,
+      to,
+    ),
     ...steps.flatMap(nothingToMakeItFrom),
   ];
 }
@@ -44,6 +53,23 @@ function viewsInTheWay({ db }: Store, views: readonly SnapshotRow[]): string[] {
   const targets = mountTargets(db);
   const names = views.map(({ name }) => targets.get(name) ?? name);
   return [`views are mounted (${names.join(', ')}); end them first, with \`mica umount --all\``];
+}
+
+/** Names of containers by those of their writable snapshots. */
+const containersBySnapshot = (db: Database): Map<string, string> =>
+  new Map(listContainers(db).map(({ id, name }) => [snapshotKeyOf(id), name]));
+
+function containersInTheWay(
+  rows: readonly SnapshotRow[],
+  containers: ReadonlyMap<string, string>,
+  from: Driver,
+  to: Driver,
+): string[] {
+  const names = rows.flatMap(({ name }) => containers.get(name) ?? []);
+  if (names.length === 0) return [];
+  return [
+    `${to.name} cannot take over what containers wrote with ${from.name} (${names.join(', ')}); remove them first (\`mica rm ${names.join(' ')}\`), and before that \`mica commit\` what is to be kept`,
+  ];
 }
 
 function writableInTheWay(rows: readonly SnapshotRow[], from: Driver, to: Driver): string[] {
