@@ -33,6 +33,8 @@ export async function remove(
   // It may have been taken away by hand; another process may be removing it now.
   mkdirSync(directory.path, { recursive: true, mode: 0o700 });
   using _ = await lockContainer(directory);
+  // While it starts there is nothing to kill yet; who started it held the lock.
+  if (force) await end(directory.path);
   const { status } = await readState(directory.path);
   if (!force && (await isBusy(directory)))
     throw new MicaError(
