@@ -30,6 +30,12 @@ const DROPPED =
 export const networkFailure = (code: string, message: string): Error =>
   Object.assign(new Error(message), { code });
 
+/** What to do about connections that did not come about, by the code of their error. */
+const ADVICE: Readonly<Record<string, string>> = {
+  ECONNREFUSED: '; nothing listens there: check that the registry runs, and its port',
+  ENOTFOUND: '; check how the host is spelt, and the name servers of this machine',
+};
+
 /** What went wrong below HTTP, as an error of ours. */
 export function networkError(cause: unknown, method: string, url: URL): MicaError {
   // The body of a request could not be read: not the network's fault.
@@ -49,6 +55,8 @@ export function networkError(cause: unknown, method: string, url: URL): MicaErro
       `${request}: ${url.host} does not speak TLS; if it is meant to speak plain HTTP, declare it insecure`,
       { cause },
     );
-  const error = new MicaError('UNAVAILABLE', `${request}: ${reason}`, { cause });
+  const error = new MicaError('UNAVAILABLE', `${request}: ${reason}${ADVICE[code] ?? ''}`, {
+    cause,
+  });
   return DROPPED.test(code) ? asTransient(error) : error;
 }
