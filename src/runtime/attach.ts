@@ -46,6 +46,7 @@ export async function waitForExit(
     socket.on('error', () => socket.destroy());
     const stop = (): void => void socket.destroy();
     signal?.addEventListener('abort', stop);
+    const looking = setInterval(() => void lookForEnd(directory, socket), LOOK);
     try {
       socket.write(controlFrame({ type: 'attach', output: false }));
       const attachment = attachmentOf(socket, new Incoming(socket));
@@ -53,10 +54,20 @@ export async function waitForExit(
       const exit = await attachment.exit.catch(() => undefined);
       if (exit !== undefined) return exit;
     } finally {
+      clearInterval(looking);
       signal?.removeEventListener('abort', stop);
       socket.destroy();
     }
   }
+}
+
+/** In milliseconds. */
+const LOOK = 500;
+
+/** What is written down ends the wait, too: a monitor may be gone without its connection telling so. */
+async function lookForEnd(directory: string, socket: Socket): Promise<void> {
+  const { status } = await readState(directory).catch(() => ({ status: 'unknown' }));
+  if (status !== 'running' && status !== 'paused' && status !== 'starting') socket.destroy();
 }
 
 /** @returns `undefined` when nobody listens */
