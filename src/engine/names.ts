@@ -1,3 +1,4 @@
+import { directoryOf } from '../container/directory.ts';
 import { containersOf, type ContainerRow } from '../db/containers.ts';
 import { deleteImage, findImage } from '../db/images.ts';
 import { deleteReference, deleteRepoDigest, putReference } from '../db/references.ts';
@@ -5,6 +6,7 @@ import { MicaError } from '../errors.ts';
 import { chainIds, type Digest } from '../oci/digest.ts';
 import { parseImageConfig } from '../oci/config.ts';
 import { formatReference, parseReference, repositoryOf, withDefaults } from '../oci/reference.ts';
+import { readState } from '../runtime/state.ts';
 import type { Context, Store } from './context.ts';
 import type { RemoveOptions, RemoveResult } from './engine.ts';
 import { findByName } from './images.ts';
@@ -37,7 +39,11 @@ export async function tag(context: Context, name: string, target: string): Promi
   await content.project();
 }
 
-/** @see Engine.remove */
+/**
+ * As docker: with --force an image loses its names under any container, but by its ID only where
+ * none runs.
+ * @see Engine.remove
+ */
 export async function remove(
   context: Context,
   name: string,
@@ -45,6 +51,7 @@ export async function remove(
 ): Promise<RemoveResult> {
   const store = await context.store();
   await forgetEnded(store);
+  await refuseRunning(store.db, name);
   const result = store.db.transaction(() => removeName(store, name, force), { durable: true });
   await store.content.project();
   return result;
@@ -112,10 +119,27 @@ function goneWith(db: Store['db'], chain: readonly Digest[]): Digest[] {
   return chain.filter((id) => !kept.has(id)).toReversed();
 }
 
+/** @throws CONFLICT when `name` means the image itself and a container of it runs */
+async function refuseRunning(db: Store['db'], name: string): Promise<void> {
+  const { record } = findByName(db, name);
+  const references = record.references.map((reference) => reference.name);
+  if (references.length > 0 && chosenNames(name, references) !== undefined) return;
+  for (const user of containersOf(db, record.id)) {
+    const { status } = await readState(directoryOf(db.root, user.id).path);
+    if (status !== 'starting' && status !== 'running' && status !== 'paused') continue;
+    throw new MicaError(
+      'CONFLICT',
+      `cannot remove ${name}, not even with --force: container ${labelOf(user)} is ${status}; \`mica rm -f ${user.name}\` first, or remove the image's names one by one`,
+    );
+  }
+}
+
+const labelOf = ({ id, name }: ContainerRow): string => `${name} (${id.slice(0, 12)})`;
+
 const inUse = (name: string, users: readonly ContainerRow[]): MicaError =>
   new MicaError(
     'CONFLICT',
-    `cannot remove ${name}: ${users.map((one) => `container ${one.name} (${one.id.slice(0, 12)})`).join(', ')} uses it; remove that first, or the names alone with --force`,
+    `cannot remove ${name}: ${users.map((one) => `container ${labelOf(one)}`).join(', ')} ${users.length > 1 ? 'use' : 'uses'} it; \`mica rm ${users.map((one) => one.name).join(' ')}\` first, or take the names alone with --force`,
   );
 
 function refuseMounted(db: Store['db'], id: Digest, name: string): void {

@@ -114,7 +114,19 @@ describe('containers', { skip }, () => {
     assert.equal(await box.ok(['ps', '--format', '{{.Names}} {{.State}}']), 'long running\n');
     assert.equal((await box.mica('rm long')).code, 6);
     assert.equal((await box.mica('rmi box')).code, 0);
-    assert.equal((await box.mica(`rmi ${box.kit.registry}/box`)).code, 5);
+    const last = await box.mica(`rmi ${box.kit.registry}/box`);
+    assert.equal(last.code, 5);
+    assert.match(last.stderr, /container long \([0-9a-f]{12}\) uses it; `mica rm long` first/);
+    const id = (await box.ok('images -q --no-trunc')).trim();
+    const byId = await box.mica(['rmi', '-f', id]);
+    assert.equal(byId.code, 5);
+    assert.match(byId.stderr, /not even with --force: container long .* is running/);
+    assert.equal(
+      await box.ok(`rmi -f ${box.kit.registry}/box`),
+      `Untagged: ${box.kit.registry}/box:latest\n`,
+    );
+    assert.equal((await box.mica(['rmi', '-f', id.slice(0, 19)])).code, 5);
+    await box.ok(['tag', id, `${box.kit.registry}/box`]);
     await box.ok(`tag ${box.kit.registry}/box box`);
     assert.equal((await box.mica(`start long`)).code, 0);
     await box.ok('rm -f long');
