@@ -30,8 +30,12 @@ export async function remove(
 ): Promise<void> {
   const directory = directoryOf(store.db.root, id);
   if (force) await end(directory.path);
-  // It may have been taken away by hand; another process may be removing it now.
-  mkdirSync(directory.path, { recursive: true, mode: 0o700 });
+  if (!existsSync(directory.path)) {
+    // Another process has removed it, its row first.
+    if (findContainer(store.db, id) === undefined) return;
+    // It was taken away by hand.
+    mkdirSync(directory.path, { recursive: true, mode: 0o700 });
+  }
   using _ = await lockContainer(directory);
   // While it starts there is nothing to kill yet; who started it held the lock.
   if (force) await end(directory.path);
@@ -54,8 +58,8 @@ export async function finish(store: ContainerStore, container: Container): Promi
   try {
     await remove(store, container);
   } catch (error) {
-    // Somebody has started it again.
-    if (!isCode(error, 'FAILED_PRECONDITION')) throw error;
+    // Somebody has started it again, or removed it at this moment.
+    if (!isCode(error, 'FAILED_PRECONDITION') && !isCode(error, 'NOT_FOUND')) throw error;
   }
 }
 
@@ -68,7 +72,8 @@ export async function erase(
   await removeSnapshot(snapshots, snapshotKeyOf(id));
   deleteContainer(db, id);
   try {
-    rmSync(path, { recursive: true, force: true });
+    // What watched it may wait for a lock in there, and make its file anew, at this moment.
+    rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 10 });
   } catch (error) {
     throw fromNode(error);
   }

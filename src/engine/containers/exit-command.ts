@@ -12,7 +12,8 @@ const ENDED = new URL(
  * was not: $0 is the container's directory, the rest a command. Without flock(1) nobody waits, and
  * both may do it, in turn.
  */
-const SCRIPT = 'cd "$0" || exit 0; flock attended.lock true; [ -e unsettled ] || exit 0; exec "$@"';
+const SCRIPT =
+  'cd "$0" || exit 0; [ ! -e attended.lock ] || flock attended.lock true; [ -e unsettled ] || exit 0; exec "$@"';
 
 /** What a container's monitor executes when the container has ended. */
 export const exitCommand = (root: string, id: string): string[] => [
