@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
+import { inUserNamespace } from '../../sys/userns.ts';
 import { describeDirectory } from '../../testing/describe.ts';
 import { edited, tarOfChanges } from '../../testing/edited-stack.ts';
 import { layerListing } from '../../testing/layer-listing.ts';
@@ -22,7 +23,8 @@ const BASE: readonly Tree[] = [
     'a/b/c': link('a'),
     'b/a': file('base b/a'),
     'b/b': dir({ mode: 0o1777 }),
-    'b/null': char(1, 3),
+    // Where devices cannot exist, only an upper directory knows that one was deleted with all its neighbours.
+    ...(!inUserNamespace() && { 'b/null': char(1, 3) }),
     c: file('base c', { mode: 0o4755, xattrs: { 'trusted.note': 'x', 'security.ima': 'x' } }),
   }),
   tree({ 'a/b/b': file('second a/b/b'), 'b/c/a': file('second b/c/a'), 'b/c/b': file('') }),
