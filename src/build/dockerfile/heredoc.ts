@@ -1,3 +1,4 @@
+import { splitQuoted } from './words.ts';
 /** Text that stands in the Dockerfile itself. */
 export interface Heredoc {
   /** The word that ends it; for COPY and ADD the name of the file. */
@@ -21,7 +22,7 @@ const HEREDOC = /^\d*<<(-?)([^<\s].*)$/;
 /** The heredocs that an instruction announces, in order. */
 export function findHeredocs(text: string, escape: string): WantedHeredoc[] {
   if (!BEARERS.test(text) || !text.includes('<<')) return [];
-  return shellWords(text, escape).flatMap((word) => {
+  return splitQuoted(text, escape).flatMap((word) => {
     const [, dash, quoted] = HEREDOC.exec(word) ?? [];
     if (quoted === undefined) return [];
     const name = unquote(quoted, escape);
@@ -54,26 +55,6 @@ export function readHeredocs(
     heredocs.push({ name, content: content.join(''), expands });
   }
   return { heredocs, next };
-}
-
-/** Splits as a shell does, redirections included; quotes stay, and what is in them stays together. */
-function shellWords(text: string, escape: string): string[] {
-  const words: string[] = [];
-  let start = -1;
-  let quote = '';
-  for (let at = 0; at <= text.length; at++) {
-    const char = text[at];
-    if (char === undefined || (quote === '' && /\s/.test(char))) {
-      if (start >= 0) words.push(text.slice(start, at));
-      start = -1;
-      continue;
-    }
-    if (start < 0) start = at;
-    if (quote !== "'" && char === escape) at++;
-    else if (quote === '' && (char === '"' || char === "'")) quote = char;
-    else if (char === quote) quote = '';
-  }
-  return words;
 }
 
 const unquote = (word: string, escape: string): string =>
