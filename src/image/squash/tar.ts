@@ -22,7 +22,8 @@ import {
 } from '../../erofs/stack.ts';
 import { MicaError } from '../../errors.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
-import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from '../../oci/whiteout.ts';
+import { mark, whiteoutOf } from '../../layer/diff/mark-member.ts';
+import { OPAQUE_WHITEOUT } from '../../oci/whiteout.ts';
 import { type NewEntry, type NewMember, writeTar } from '../../tar/write.ts';
 import type { UnionLayer } from '../../union/union.ts';
 import { type SquashedEntry, squashedEntries } from './walk.ts';
@@ -90,8 +91,8 @@ class Squash {
   }
 
   #member(entry: SquashedEntry): NewMember {
-    if (entry.kind === 'opaque') return mark(`${prefixOf(entry.path)}${OPAQUE_WHITEOUT}`);
-    if (entry.kind === 'whiteout') return mark(whiteoutOf(entry.path));
+    if (entry.kind === 'opaque') return emptyMark(`${prefixOf(entry.path)}${OPAQUE_WHITEOUT}`);
+    if (entry.kind === 'whiteout') return emptyMark(whiteoutOf(entry.path));
     const { path, node } = entry;
     const id = `${node.layer}:${node.inode.nid}`;
     const first = isDirectory(node.inode) ? undefined : this.#first.get(id);
@@ -125,7 +126,7 @@ class Squash {
       ? index.xattrs(inode.nid).filter((xattr) => !isMark(xattr.name))
       : [];
     return {
-      ...mark(name),
+      ...emptyMark(name),
       type: typeOf(name, type),
       linkName: type === S_IFLNK ? index.readlink(inode.nid) : '',
       mode: mode & 0o7777,
@@ -185,25 +186,4 @@ function runsOf(extents: readonly Extent[], size: number): NewEntry['sparse'] {
 
 const prefixOf = (directory: string): string => (directory === '' ? '' : `${directory}/`);
 
-function whiteoutOf(path: string): string {
-  const slash = path.lastIndexOf('/') + 1;
-  return path.slice(0, slash) + WHITEOUT_PREFIX + path.slice(slash);
-}
-
-/** A member that has a name and nothing else. */
-const mark = (name: string): NewMember => ({
-  type: 'file',
-  name,
-  linkName: '',
-  mode: 0,
-  uid: 0,
-  gid: 0,
-  size: 0,
-  mtime: 0,
-  mtimeNs: 0,
-  deviceMajor: 0,
-  deviceMinor: 0,
-  xattrs: undefined,
-  sparse: undefined,
-  content: new Uint8Array(),
-});
+const emptyMark = (name: string): NewMember => ({ ...mark(name), content: new Uint8Array() });

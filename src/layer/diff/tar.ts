@@ -1,12 +1,13 @@
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFREG } from '../../erofs/node.ts';
 import { Root } from '../../fs/root.ts';
 import type { Pace } from '../../io/pace.ts';
-import { OPAQUE_WHITEOUT, WHITEOUT_PREFIX } from '../../oci/whiteout.ts';
+import { OPAQUE_WHITEOUT } from '../../oci/whiteout.ts';
 import { majorOf, minorOf } from '../../sys/at.ts';
 import { type NewEntry, TarWriter } from '../../tar/write.ts';
 import { isDevice, typeOf } from './attributes.ts';
 import type { Changes, Present } from './change.ts';
 import { dataRuns } from './holes.ts';
+import { mark, whiteoutOf } from './mark-member.ts';
 import { OpenFile } from './open-file.ts';
 
 export interface LayerTarOptions {
@@ -100,25 +101,3 @@ function entryOf({ path, stat, xattrs, target, link }: Present, epoch: number): 
     sparse: undefined,
   };
 }
-
-function whiteoutOf(path: string): string {
-  const slash = path.lastIndexOf('/') + 1;
-  return path.slice(0, slash) + WHITEOUT_PREFIX + path.slice(slash);
-}
-
-/** A member that has a name and nothing else. */
-const mark = (name: string): NewEntry => ({
-  type: 'file',
-  name,
-  linkName: '',
-  mode: 0,
-  uid: 0,
-  gid: 0,
-  size: 0,
-  mtime: 0,
-  mtimeNs: 0,
-  deviceMajor: 0,
-  deviceMinor: 0,
-  xattrs: undefined,
-  sparse: undefined,
-});
