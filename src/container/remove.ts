@@ -1,5 +1,4 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { setTimeout } from 'node:timers/promises';
 import { deleteContainer, findContainer, listContainers } from '../db/containers.ts';
 import { isCode, MicaError } from '../errors.ts';
 import { kill } from '../runtime/kill.ts';
@@ -69,29 +68,17 @@ export async function erase(
   id: string,
   { path }: ContainerDirectory,
 ): Promise<void> {
-  await removeSnapshot(snapshots, snapshotKeyOf(id));
+  try {
+    await snapshots.remove(snapshotKeyOf(id));
+  } catch (error) {
+    if (!isCode(error, 'NOT_FOUND')) throw error;
+  }
   deleteContainer(db, id);
   try {
     // What watched it may wait for a lock in there, and make its file anew, at this moment.
     rmSync(path, { recursive: true, force: true, maxRetries: 10, retryDelay: 10 });
   } catch (error) {
     throw fromNode(error);
-  }
-}
-
-/** How long a mount namespace that is being made may have a copy of our mount, in milliseconds. */
-const COPIED = 30_000;
-
-/** Every container that starts has, for a moment, all mounts of the machine in its own namespace. */
-async function removeSnapshot(snapshots: ContainerStore['snapshots'], key: string): Promise<void> {
-  for (const until = performance.now() + COPIED; ;) {
-    try {
-      return await snapshots.remove(key);
-    } catch (error) {
-      if (isCode(error, 'NOT_FOUND')) return;
-      if (!isCode(error, 'FAILED_PRECONDITION') || performance.now() > until) throw error;
-      await setTimeout(10);
-    }
   }
 }
 

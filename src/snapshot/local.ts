@@ -6,7 +6,7 @@ import type { Abortable } from '../io/bytes.ts';
 import type { Mount } from '../sys/mount-data.ts';
 import type { Driver, LayerFacts, Usage } from './driver.ts';
 import { isUsable, layerDirectory, LayerRows } from './layer-rows.ts';
-import { mountedFrom } from './mounted.ts';
+import { staysMountedFrom } from './mounted.ts';
 import { forget, record, type Recorded } from './record.ts';
 import { type Labels, type SnapshotRow, SnapshotRows } from './snapshot-rows.ts';
 import type { CommitOptions, SnapshotInfo, SnapshotOptions, Snapshotter } from './snapshotter.ts';
@@ -73,9 +73,9 @@ class DatabaseSnapshotter implements LocalSnapshotter {
   async commit(name: string, key: string, options: CommitOptions = {}): Promise<void> {
     options.signal?.throwIfAborted();
     const lease = this.#mine();
+    await this.#refuseMounted(this.#rows.get(key, 'active'), 'commit');
     const row = this.#db.transaction(() => {
       const active = this.#rows.get(key, 'active');
-      this.#refuseMounted(active, 'commit');
       this.#refuseTaken(name);
       const parent = this.#newParent(active, options.parent);
       const { diffId, labels } = options;
@@ -94,7 +94,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
         'FAILED_PRECONDITION',
         `snapshot ${key} has child ${child}; remove that first`,
       );
-    this.#refuseMounted(row, 'remove');
+    await this.#refuseMounted(row, 'remove');
     await this.#erase(row);
   }
 
@@ -256,9 +256,10 @@ class DatabaseSnapshotter implements LocalSnapshotter {
       throw new MicaError('ALREADY_EXISTS', `snapshot ${name} already exists`);
   }
 
-  #refuseMounted({ kind, name, layer }: SnapshotRow, what: string): void {
-    const target = kind === 'active' && mountedFrom(layerDirectory(this.#db, layer))[0];
-    if (target)
+  async #refuseMounted({ kind, name, layer }: SnapshotRow, what: string): Promise<void> {
+    if (kind !== 'active') return;
+    const target = await staysMountedFrom(layerDirectory(this.#db, layer));
+    if (target !== undefined)
       throw new MicaError(
         'FAILED_PRECONDITION',
         `${what} ${name}: it is mounted on ${target}; unmount that first`,

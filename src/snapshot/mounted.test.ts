@@ -9,7 +9,7 @@ import { test } from 'node:test';
 import { lowerdirOption } from '../sys/mount-data.ts';
 import { performMounts } from '../sys/mount.ts';
 import { needs } from '../testing/need.ts';
-import { mountedFrom } from './mounted.ts';
+import { mountedFrom, staysMountedFrom } from './mounted.ts';
 
 async function directories(): Promise<
   AsyncDisposable & Record<'own' | 'upper' | 'work' | 'lower' | 'target', string>
@@ -60,19 +60,48 @@ test(
   },
 );
 
-test('a mount in another namespace is found', { skip: needs('overlay') }, async () => {
-  await using dirs = await directories();
-  const script = 'mount --bind "$1" "$2" && echo ready && read _';
-  const child = spawn('unshare', ['-m', 'sh', '-c', script, 'sh', dirs.upper, dirs.target], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+/** In a mount namespace of its own, until it is told to end. */
+async function inAnotherNamespace(script: string, ...args: string[]): Promise<() => Promise<void>> {
+  const all = ['-m', 'sh', '-c', `${script} && echo ready && read _`, 'sh', ...args];
+  const child = spawn('unshare', all, { stdio: ['pipe', 'pipe', 'inherit'] });
   const exit = once(child, 'exit');
   await once(child.stdout, 'data');
+  return async () => {
+    child.stdin.end();
+    await exit;
+  };
+}
+
+test('a mount in another namespace is found', { skip: needs('overlay') }, async () => {
+  await using dirs = await directories();
+  const end = await inAnotherNamespace('mount --bind "$1" "$2"', dirs.upper, dirs.target);
   try {
     assert.deepEqual(mountedFrom(dirs.own), [dirs.target]);
   } finally {
-    child.stdin.end();
-    await exit;
+    await end();
   }
   assert.deepEqual(mountedFrom(dirs.own), []);
 });
+
+test(
+  'a copy of a mount in a namespace that ends soon is waited for, a mount of our own is not',
+  { skip: needs('overlay') },
+  async () => {
+    await using dirs = await directories();
+    const bind = { type: 'bind', source: dirs.upper, options: ['rbind'] };
+    let end: () => Promise<void>;
+    {
+      await using _ = await performMounts([bind], dirs.target);
+      end = await inAnotherNamespace('true');
+      assert.equal(await staysMountedFrom(dirs.own), dirs.target);
+    }
+    try {
+      assert.deepEqual(mountedFrom(dirs.own), [dirs.target]);
+      const stays = staysMountedFrom(dirs.own);
+      await end();
+      assert.equal(await stays, undefined);
+    } finally {
+      await end();
+    }
+  },
+);

@@ -1,5 +1,6 @@
 import { readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { type MountInfo, readMountinfo } from '../sys/mountinfo.ts';
 
 /**
@@ -7,17 +8,36 @@ import { type MountInfo, readMountinfo } from '../sys/mountinfo.ts';
  * overlays whose upper layer is in it. In every mount namespace that this process may look into.
  */
 export function mountedFrom(directory: string): string[] {
-  if (process.platform !== 'linux') return [];
+  return [...new Set(targetsIn(mountTables(), directory))];
+}
+
+/** How long a mount namespace that is being made may have a copy of our mount, in milliseconds. */
+const COPIED = 10_000;
+
+/**
+ * Where {@link mountedFrom} still finds something: at once in this mount namespace, and in others when
+ * it stays there. Whoever starts a container has, for a moment, a copy of every mount of the machine.
+ */
+export async function staysMountedFrom(directory: string): Promise<string | undefined> {
+  for (const until = performance.now() + COPIED; ;) {
+    const [target] = mountedFrom(directory);
+    if (target === undefined || performance.now() > until) return target;
+    const [here] = targetsIn([readMountinfo()], directory);
+    if (here !== undefined) return here;
+    await setTimeout(10);
+  }
+}
+
+function* targetsIn(tables: Iterable<readonly MountInfo[]>, directory: string): Generator<string> {
+  if (process.platform !== 'linux') return;
   let real: string;
   try {
     real = realpathSync(directory);
   } catch {
-    return [];
+    return;
   }
-  const targets = new Set<string>();
-  for (const mounts of mountTables())
-    for (const { target } of mountsFrom(real, directory, mounts)) targets.add(target);
-  return [...targets];
+  for (const mounts of tables)
+    for (const { target } of mountsFrom(real, directory, mounts)) yield target;
 }
 
 function mountsFrom(real: string, named: string, mounts: readonly MountInfo[]): MountInfo[] {

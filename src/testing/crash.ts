@@ -3,6 +3,8 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
+import { unmount } from '../sys/mount/unmount.ts';
+import { readMountinfo } from '../sys/mountinfo.ts';
 
 /** Statements of a program that come before what it does: from now on it counts its steps. */
 const preamble = (step: number): string => `
@@ -71,6 +73,9 @@ async function killAt(step: number, { program, check }: CrashTest): Promise<bool
   try {
     await check(root);
   } catch (error) {
+    // Else the directory could not go, and that error would hide this one.
+    for (const { target } of readMountinfo().reverse())
+      if (target.startsWith(root)) unmount(target, { detach: true });
     throw new Error(`after being killed at step ${step}: ${String(error)}`, { cause: error });
   }
   return how === 'SIGKILL';

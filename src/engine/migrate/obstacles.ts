@@ -4,7 +4,7 @@ import type { Database } from '../../db/database.ts';
 import { mountTargets } from '../../db/mounts.ts';
 import type { Driver } from '../../snapshot/driver.ts';
 import { layerDirectory } from '../../snapshot/layer-rows.ts';
-import { mountedFrom } from '../../snapshot/mounted.ts';
+import { staysMountedFrom } from '../../snapshot/mounted.ts';
 import { type SnapshotRow, SnapshotRows } from '../../snapshot/snapshot-rows.ts';
 import type { Store } from '../context.ts';
 import { forgetEnded } from '../mounts.ts';
@@ -28,7 +28,7 @@ export async function obstaclesTo(
       store,
       snapshots.filter(({ kind }) => kind === 'view'),
     ),
-    ...carried.flatMap((row) => mountInTheWay(store, row)),
+    ...(await Promise.all(carried.map((row) => mountInTheWay(store, row)))).flat(),
     ...containersInTheWay(lost, containers, from, to),
     ...writableInTheWay(
       lost.filter(({ name }) => !containers.has(name)),
@@ -80,8 +80,8 @@ function writableInTheWay(rows: readonly SnapshotRow[], from: Driver, to: Driver
   ];
 }
 
-function mountInTheWay({ db }: Store, { name, layer }: SnapshotRow): string[] {
-  const [target] = mountedFrom(layerDirectory(db, layer));
+async function mountInTheWay({ db }: Store, { name, layer }: SnapshotRow): Promise<string[]> {
+  const target = await staysMountedFrom(layerDirectory(db, layer));
   return target === undefined
     ? []
     : [`snapshot ${name} is mounted on ${target}; unmount that first`];
