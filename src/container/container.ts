@@ -34,6 +34,8 @@ export interface ContainerSettings {
   /** In seconds; -1: waits for ever. */
   readonly stopTimeout?: number | undefined;
   readonly log?: LogOptions | undefined;
+  /** Of its writable layer, in bytes. */
+  readonly maxSize?: number | undefined;
 }
 
 export interface Container {

@@ -38,7 +38,8 @@ export async function create(store: ContainerStore, input: CreateInput): Promise
   makeDirectories(directory);
   using _ = await lockContainer(directory);
   try {
-    await snapshots.prepare(snapshotKeyOf(id), input.top ?? '');
+    const { maxSize } = settings;
+    await snapshots.prepare(snapshotKeyOf(id), input.top ?? '', { maxSize });
     const since = momentOf(directory);
     for (;;) {
       const name = wanted ?? randomName();

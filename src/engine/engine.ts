@@ -448,6 +448,8 @@ export interface EngineInfo {
   readonly root: string;
   readonly driver: string;
   readonly driverReason: string;
+  /** What the driver tells of what it works on. */
+  readonly driverStatus: Readonly<Record<string, string>>;
   /** Each driver passed over, and why. */
   readonly rejected: readonly { readonly driver: string; readonly reason: string }[];
   readonly platform: Platform;

@@ -18,6 +18,7 @@ export async function info(context: Context): Promise<EngineInfo> {
     root: db.root,
     driver: choice.driver.name,
     driverReason: choice.reason,
+    driverStatus: (await choice.driver.status?.()) ?? {},
     rejected: choice.rejected,
     platform: hostPlatform(),
     kernel: kernel || `${release()} (${process.platform})`,

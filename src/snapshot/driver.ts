@@ -41,6 +41,8 @@ export interface Driver extends AsyncDisposable {
   usage(snapshot: Snapshot, options?: Abortable): Promise<Usage>;
   /** Docker's `GraphDriver.Data`: low-level facts for people, never for programs. */
   inspect(snapshot: Snapshot): Promise<Readonly<Record<string, string>>>;
+  /** What `docker info` prints below a driver's name: facts about what it works on, for people. */
+  status?(): Promise<Readonly<Record<string, string>>>;
 
   /** Union file systems only: where this snapshot's own changes lie. Lets apply and diff work without mounting. */
   upper?(snapshot: Snapshot): Upper | undefined;
@@ -110,7 +112,7 @@ export type SnapshotKind = 'active' | 'view' | 'committed';
 
 export interface CreateOptions extends Abortable {
   /** Upper bound of the writable layer in bytes. Drivers without quota reject it with `NOT_IMPLEMENTED`. */
-  readonly maxSize?: number;
+  readonly maxSize?: number | undefined;
 }
 
 export interface Usage {

@@ -9,7 +9,13 @@ import { isUsable, layerDirectory, LayerRows } from './layer-rows.ts';
 import { staysMountedFrom } from './mounted.ts';
 import { forget, record, type Recorded } from './record.ts';
 import { type Labels, type SnapshotRow, SnapshotRows } from './snapshot-rows.ts';
-import type { CommitOptions, SnapshotInfo, SnapshotOptions, Snapshotter } from './snapshotter.ts';
+import type {
+  CommitOptions,
+  PrepareOptions,
+  SnapshotInfo,
+  SnapshotOptions,
+  Snapshotter,
+} from './snapshotter.ts';
 
 /** The snapshotter of this store, with what the engine needs of it besides. */
 export interface LocalSnapshotter extends Snapshotter {
@@ -62,7 +68,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     this.#layers = new LayerRows(db);
   }
 
-  prepare(key: string, parent: string, options?: SnapshotOptions): Promise<readonly Mount[]> {
+  prepare(key: string, parent: string, options?: PrepareOptions): Promise<readonly Mount[]> {
     return this.#create('active', key, parent, options);
   }
 
@@ -163,7 +169,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     kind: 'active' | 'view',
     key: string,
     parent: string,
-    { labels = {}, signal }: SnapshotOptions = {},
+    { labels = {}, maxSize, signal }: PrepareOptions = {},
   ): Promise<readonly Mount[]> {
     signal?.throwIfAborted();
     this.#refuseMountless();
@@ -184,7 +190,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     });
     try {
       const snapshot = this.#rows.physical(row);
-      await this.#driver.create(snapshot, { signal });
+      await this.#driver.create(snapshot, { signal, maxSize });
       const mounts = await this.#mountsOf(row);
       this.#rows.settle(row.id);
       return mounts;

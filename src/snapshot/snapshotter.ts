@@ -13,7 +13,7 @@ import type { SnapshotKind, Usage } from './driver.ts';
  */
 export interface Snapshotter extends AsyncDisposable {
   /** Opens a writable snapshot on `parent` (`''`: on nothing). @throws ALREADY_EXISTS if `key` is taken. */
-  prepare(key: string, parent: string, options?: SnapshotOptions): Promise<readonly Mount[]>;
+  prepare(key: string, parent: string, options?: PrepareOptions): Promise<readonly Mount[]>;
   /** Like {@link prepare}, read-only; it can be removed but not committed. */
   view(key: string, parent: string, options?: SnapshotOptions): Promise<readonly Mount[]>;
   /**
@@ -53,6 +53,11 @@ export interface SnapshotInfo {
 
 export interface SnapshotOptions extends Abortable {
   readonly labels?: Readonly<Record<string, string>>;
+}
+
+export interface PrepareOptions extends SnapshotOptions {
+  /** Upper bound of what is written, in bytes. @throws NOT_IMPLEMENTED where the driver has no quota */
+  readonly maxSize?: number | undefined;
 }
 
 export interface CommitOptions extends SnapshotOptions {

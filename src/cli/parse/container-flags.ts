@@ -134,22 +134,30 @@ export function requestOf(flags: ContainerFlags, words: readonly string[]): Crea
     stopTimeout:
       flags.stopTimeout === undefined ? undefined : integer('--stop-timeout', flags.stopTimeout),
     log: logOf(flags.logOpt),
+    maxSize: maxSizeOf(flags.storageOpt),
   };
 }
 
-function refuse({ publish, storageOpt, logDriver = 'json-file' }: ContainerFlags): void {
+function refuse({ publish, logDriver = 'json-file' }: ContainerFlags): void {
   if (publish.length > 0)
     throw new MicaError(
       'NOT_IMPLEMENTED',
       'ports cannot be published: containers have no network of their own but lo; use --network host, where ports are those of the machine',
     );
-  if (storageOpt.length > 0)
-    throw new MicaError(
-      'NOT_IMPLEMENTED',
-      `--storage-opt ${storageOpt[0]}: no storage driver here can limit the size of a writable layer; put the store on a file system of that size`,
-    );
   if (logDriver !== 'json-file' && logDriver !== 'local')
     throw new MicaError('NOT_IMPLEMENTED', `log driver ${logDriver}: only json-file is there`);
+}
+
+/** Of the writable layer, in bytes; docker's only option of a container's storage. */
+function maxSizeOf(options: readonly string[]): number | undefined {
+  let size: number | undefined;
+  for (const option of options) {
+    const [name, value] = pair('--storage-opt', option);
+    if (name !== 'size')
+      throw new MicaError('INVALID_ARGUMENT', `there is no --storage-opt ${name}; there is size`);
+    size = parseBytes(value);
+  }
+  return size;
 }
 
 function optionsOf(flags: ContainerFlags, words: readonly string[]): ContainerOptions {

@@ -7,6 +7,7 @@ import { INDEX, readRootAttributes, TAR } from './erofs/layer-index.ts';
 import { LayerMounts } from './erofs/layer-mounts.ts';
 import { MergedMounts } from './erofs/merged-mounts.ts';
 import { bindOf, overlayOf, stacked } from './overlay.ts';
+import { refuseLimit } from './quota.ts';
 import { copyRootAttributes } from './root-attributes.ts';
 
 export interface ErofsOptions {
@@ -44,7 +45,8 @@ export function erofs(root: string, given: ErofsOptions): Driver {
     name: 'erofs',
     form: 'tar',
 
-    async create({ id, kind, parents }) {
+    async create({ id, kind, parents }, options) {
+      refuseLimit('erofs', options);
       if (kind === 'committed') return dirs.make(dirs.of(id));
       dirs.make(dirs.fs(id));
       if (kind === 'active') dirs.make(dirs.work(id));

@@ -4,6 +4,7 @@ import type { Mount } from '../../sys/mount-data.ts';
 import type { Driver, Snapshot } from '../driver.ts';
 import { Directories } from './directories.ts';
 import { bindOf, overlayOf, stacked } from './overlay.ts';
+import { refuseLimit } from './quota.ts';
 import { copyRootAttributes } from './root-attributes.ts';
 
 export interface OverlayOptions {
@@ -24,7 +25,8 @@ export function overlay2(root: string, { userxattr = false }: OverlayOptions = {
     name: 'overlay2',
     form: userxattr ? 'userxattr' : 'overlay',
 
-    async create({ id, kind, parents }) {
+    async create({ id, kind, parents }, options) {
+      refuseLimit('overlay2', options);
       dirs.make(dirs.fs(id));
       if (kind === 'committed') return;
       if (kind === 'active') dirs.make(dirs.work(id));

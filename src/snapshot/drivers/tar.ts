@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { fromNode } from '../../sys/errno.ts';
 import type { Driver, Usage } from '../driver.ts';
 import { Directories } from './directories.ts';
+import { refuseLimit } from './quota.ts';
 
 /**
  * Layers as their uncompressed tars, each with its index: no root, no mount, any system. What is
@@ -13,7 +14,10 @@ export function tar(root: string): Driver {
   return {
     name: 'tar',
     form: 'tar',
-    create: async ({ id }) => dirs.make(dirs.of(id)),
+    async create({ id }, options) {
+      refuseLimit('tar', options);
+      dirs.make(dirs.of(id));
+    },
     remove: async ({ id }) => dirs.remove(id),
     purge: (options) => dirs.purge(options),
     usage: async ({ id }) => usageOf(dirs.of(id)),

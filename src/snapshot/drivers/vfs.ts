@@ -1,6 +1,7 @@
 import { copyTree } from '../../fs/copy.ts';
 import type { Driver, Snapshot } from '../driver.ts';
 import { Directories } from './directories.ts';
+import { refuseLimit } from './quota.ts';
 
 /** Full copies in plain directories: works on every file system, shares what reflinks share. */
 export function vfs(root: string): Driver {
@@ -14,6 +15,7 @@ export function vfs(root: string): Driver {
     form: 'direct',
 
     async create(snapshot, options = {}) {
+      refuseLimit('vfs', options);
       const { id, kind, parents } = snapshot;
       const [parent] = parents;
       if (kind === 'view' && parent !== undefined) return;

@@ -24,6 +24,10 @@ function render(facts: EngineInfo): string {
     ['Version', facts.version],
     ['Root', facts.root],
     ['Storage driver', `${facts.driver} (${facts.driverReason})`],
+    ...Object.entries(facts.driverStatus).map(([name, value]): [string, string] => [
+      `  ${name}`,
+      value,
+    ]),
     ...facts.rejected.map(({ driver, reason }): [string, string] => [`  not ${driver}`, reason]),
     ...(facts.migratingTo === undefined
       ? []

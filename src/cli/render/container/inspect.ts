@@ -66,7 +66,7 @@ function stateOf(state: ContainerState): Struct {
 const orNil = (list: readonly string[] | undefined): Value => (list?.length ? list : NIL_LIST);
 
 function hostConfig({ settings }: ContainerInfo): Struct {
-  const { options, autoRemove = false, log = {} } = settings;
+  const { options, autoRemove = false, log = {}, maxSize } = settings;
   const { resources = {} } = options;
   const logConfig = {
     ...(log.maxSize !== undefined && { 'max-size': String(log.maxSize) }),
@@ -89,6 +89,8 @@ function hostConfig({ settings }: ContainerInfo): Struct {
       ...(options.noNewPrivileges ? ['no-new-privileges'] : []),
       ...(options.seccomp === 'unconfined' ? ['seccomp=unconfined'] : []),
     ]),
+    StorageOpt:
+      maxSize === undefined ? NIL_MAP : new Map(Object.entries({ size: String(maxSize) })),
     Tmpfs: options.tmpfs?.length
       ? new Map(options.tmpfs.map(({ target, options: words = [] }) => [target, words.join(',')]))
       : NIL_MAP,
