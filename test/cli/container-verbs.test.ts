@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { mountsBelow } from '../support/store.ts';
@@ -97,6 +97,27 @@ describe('verbs on containers', { skip }, () => {
     assert.ok(list.includes('greeting') && list.includes('data/three') && list.includes('bin/sh'));
     assert.ok(!list.includes('data/two'));
     assert.deepEqual(mountsBelow(join(box.kit.root, 'containers')), []);
+    await box.clear();
+  });
+
+  test('commit keeps the format of the image by its name, whatever else has the same ID', async () => {
+    const mediaTypeOf = async (name: string): Promise<unknown> => {
+      const layout = join(box.kit.directory, 'layout');
+      await box.ok(['save', '-q', '--format', 'oci-dir', '-o', layout, name]);
+      const index = JSON.parse(readFileSync(join(layout, 'index.json'), 'utf8')) as {
+        manifests: { mediaType: string }[];
+      };
+      rmSync(layout, { recursive: true });
+      return index.manifests[0]?.mediaType;
+    };
+    const own = await mediaTypeOf('box');
+    const other = own === 'application/vnd.oci.image.manifest.v1+json' ? 'docker' : 'oci';
+    await box.ok('create --name work box true');
+    await box.ok(`convert --format ${other} -t other box`);
+    assert.notEqual(await mediaTypeOf('other'), own);
+    await box.ok('commit work committed');
+    assert.equal(await mediaTypeOf('committed'), own);
+    await box.ok('rmi committed other');
     await box.clear();
   });
 

@@ -1,9 +1,10 @@
 import { archiveOfChanges } from '../../layer/diff/archive.ts';
 import { changesOf } from '../../container/changes.ts';
 import { configOf } from '../../container/config.ts';
-import { type Container, containerOf } from '../../container/container.ts';
+import { type Container, containerOf, type ContainerStore } from '../../container/container.ts';
 import { directoryOf } from '../../container/directory.ts';
 import { getContainer } from '../../db/containers.ts';
+import { isCode } from '../../errors.ts';
 import { applyChanges } from '../../image/changes.ts';
 import type { ComposedImage } from '../../image/compose.ts';
 import { fittedHistory } from '../../image/history.ts';
@@ -16,6 +17,7 @@ import type { Context } from '../context.ts';
 import { derive, type Original } from '../derive/derived.ts';
 import { storeLayer } from '../derive/store-layer.ts';
 import type { StoredImage } from '../engine.ts';
+import { findByName } from '../images.ts';
 import type { CommitContainerOptions } from './containers.ts';
 import { containerStore } from './store.ts';
 
@@ -28,7 +30,10 @@ export async function commit(
   const store = await containerStore(context);
   const container = containerOf(getContainer(store.db, name));
   const { path } = directoryOf(store.db.root, container.id);
-  const making = { verb: `commit container ${container.name} on`, name: container.image };
+  const making = {
+    verb: `commit container ${container.name} on`,
+    name: nameOfImage(store, container),
+  };
   const wasRunning = options.pause !== false && (await readState(path)).status === 'running';
   // Where there are no control groups nothing can be paused; a file that changes while it is read is noticed.
   const pauses = wasRunning && store.runtime().host.cgroups !== 'none';
@@ -45,6 +50,19 @@ export async function commit(
     const layer = await storeLayer(original, tar, { format, signal: options.signal });
     return withLayer(original, container, layer, options);
   });
+}
+
+/**
+ * By the name that it was made from, as long as that is the same image: one configuration may have
+ * several manifests here, in other formats and compressions.
+ */
+function nameOfImage({ db }: ContainerStore, { image, settings }: Container): string {
+  try {
+    if (findByName(db, settings.imageName).record.id === image) return settings.imageName;
+  } catch (error) {
+    if (!isCode(error, 'NOT_FOUND') && !isCode(error, 'INVALID_ARGUMENT')) throw error;
+  }
+  return image;
 }
 
 function withLayer(
