@@ -10,14 +10,11 @@ import { openDatabase } from '../db/open.ts';
 import { isCode } from '../errors.ts';
 import type { DiffId } from '../oci/digest.ts';
 import { inUserNamespace } from '../sys/userns.ts';
-import { erofsOf } from '../testing/erofs-driver.ts';
 import { needs } from '../testing/need.ts';
-import { testSnapshotter } from '../testing/snapshotter.ts';
 import { layersOf, listCommitted, listLayers } from './chain.ts';
 import type { Driver } from './driver.ts';
 import { overlay2 } from './drivers/overlay2.ts';
 import { tar } from './drivers/tar.ts';
-import { vfs } from './drivers/vfs.ts';
 import { LayerStore } from './layers.ts';
 import { type LocalSnapshotter, openSnapshotter } from './local.ts';
 
@@ -29,12 +26,12 @@ interface Context extends AsyncDisposable {
   readonly snapshots: LocalSnapshotter;
 }
 
-type DriverOf = (layers: string, db: Database) => Driver;
+type DriverOf = (layers: string) => Driver;
 
 async function opened(root: string, driverOf: DriverOf): Promise<Context> {
   const db = await openDatabase(root);
   const leases = new Leases(db);
-  const driver = driverOf(join(root, 'layers'), db);
+  const driver = driverOf(join(root, 'layers'));
   const layers = new LayerStore(db, leases, driver);
   await layers.recover();
   const snapshots = await openSnapshotter(db, leases, driver);
@@ -45,7 +42,6 @@ async function opened(root: string, driverOf: DriverOf): Promise<Context> {
     layers,
     snapshots,
     async [Symbol.asyncDispose]() {
-      await driver.release?.(() => []);
       await snapshots[Symbol.asyncDispose]();
       db[Symbol.dispose]();
     },
@@ -53,25 +49,6 @@ async function opened(root: string, driverOf: DriverOf): Promise<Context> {
 }
 
 const overlay = (layers: string): Driver => overlay2(layers, { userxattr: inUserNamespace() });
-
-testSnapshotter({
-  name: 'local-overlay2',
-  skip: needs('overlay'),
-  rebases: true,
-  open: (root) => opened(root, overlay),
-});
-testSnapshotter({
-  name: 'local-erofs',
-  skip: needs('root', 'overlay', 'erofs'),
-  rebases: true,
-  open: (root) => opened(root, erofsOf),
-});
-testSnapshotter({
-  name: 'local-vfs',
-  skip: needs('root'),
-  rebases: false,
-  open: (root) => opened(root, vfs),
-});
 
 const within = async (
   driver: DriverOf,

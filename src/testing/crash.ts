@@ -37,7 +37,9 @@ const preamble = (step: number): string => `
 
 export interface CrashTest {
   /** The program's own statements; they call `beginCounting()` when it gets interesting. */
-  readonly program: (root: string) => string;
+  readonly program: (root: string) => string | Promise<string>;
+  /** Where the roots are made. Default: the system's temporary directory. */
+  readonly directory?: string;
   /** What must hold after the program was killed, or ended. */
   readonly check: (root: string) => Promise<void>;
 }
@@ -59,10 +61,10 @@ export async function killAtEveryStep(test: CrashTest): Promise<number> {
   }
 }
 
-async function killAt(step: number, { program, check }: CrashTest): Promise<boolean> {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-crash-'));
+async function killAt(step: number, { program, check, directory }: CrashTest): Promise<boolean> {
+  await using dir = await mkdtempDisposable(join(directory ?? tmpdir(), 'mica-crash-'));
   const root = join(dir.path, 'store');
-  const source = preamble(step) + program(root);
+  const source = preamble(step) + (await program(root));
   const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });

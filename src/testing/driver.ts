@@ -3,97 +3,39 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { describe, test } from 'node:test';
-import { pack } from '../layer/pack.ts';
-import type { Digest } from '../oci/digest.ts';
-import type { Driver, Pack, Snapshot } from '../snapshot/driver.ts';
+import { after, before, describe, test } from 'node:test';
+import { environmentOf } from './drivers/environment.ts';
+import { onStage, type Stage } from './drivers/stage.ts';
+import type { DriverSuite, Environment } from './drivers/suite.ts';
 import { listDirectory } from './listing.ts';
 import { materialise } from './materialise.ts';
-import { within } from './mounted.ts';
 import { applyEdits, type Edit, randomEdits } from './random-edits.ts';
-import { dir, fifo, file, hardlink, link, tarOf, type Tree, tree } from './tree.ts';
-import { unpackTar } from './unpack-stack.ts';
-
-export interface DriverSuite {
-  readonly name: string;
-  /** Reason to skip on this machine what mounts. */
-  readonly skip?: string | false;
-  /**
-   * The driver of this directory, which is empty.
-   * @param parts - what an engine gives to drivers that keep tars
-   */
-  readonly open: (layers: string, parts: SuiteParts) => Driver;
-}
-
-export interface SuiteParts {
-  readonly pack: Pack;
-  /** What was recorded of a layer's index. */
-  readonly digestOf: (id: string) => Digest | undefined;
-}
-
-interface Context {
-  readonly driver: Driver;
-  /** The directory that the driver was given. */
-  readonly layers: string;
-  /** Makes a snapshot on others (nearest first), lets `change` it, and seals it. */
-  readonly commit: (
-    id: string,
-    parents: readonly string[],
-    change?: (root: string) => void,
-  ) => Promise<void>;
-  /** Fills a layer from outside, as a pull does. */
-  readonly unpack: (id: string, members: Tree) => Promise<void>;
-  /** Lets `look` at a read-only view of snapshots. */
-  readonly view: (parents: readonly string[], look: (root: string) => void) => Promise<void>;
-}
+import { dir, fifo, file, hardlink, link, tree } from './tree.ts';
 
 /** What every driver must do. The suite is the specification; the interface is its summary. */
 export function testDriver(suite: DriverSuite): void {
-  const run = async (body: (context: Context) => Promise<void>): Promise<void> => {
-    await using scratch = await mkdtempDisposable(join(tmpdir(), `mica-${suite.name}-`));
-    const [layers, work] = [join(scratch.path, 'layers'), join(scratch.path, 'work')];
-    mkdirSync(layers);
-    mkdirSync(work);
-    const recorded = new Map<string, Digest>();
-    await using undo = new AsyncDisposableStack();
-    const driver = undo.use(suite.open(layers, { pack, digestOf: (id) => recorded.get(id) }));
-    undo.defer(() => driver.release?.(() => []));
-    const record = (id: string, facts: { readonly indexDigest: Digest } | undefined): void => {
-      if (facts !== undefined) recorded.set(id, facts.indexDigest);
-    };
-    const show = async (snapshot: Snapshot, use: (root: string) => void): Promise<void> =>
-      within(await driver.mounts!(snapshot), work, use);
-    await body({
-      driver,
-      layers,
-      async commit(id, parents, change) {
-        const active = { id, kind: 'active', parents } as const;
-        await driver.create(active);
-        if (change) await show(active, change);
-        record(id, await driver.seal?.(active));
-      },
-      async unpack(id, members) {
-        await driver.create({ id, kind: 'committed', parents: [] });
-        const into = { form: driver.form, directory: join(layers, id) };
-        record(id, await unpackTar(tarOf(members), into));
-      },
-      async view(parents, look) {
-        const view = { id: 'view', kind: 'view', parents } as const;
-        await driver.create(view);
-        await show(view, look);
-        await driver.remove(view);
-      },
-    });
-  };
-  // What cannot be mounted has nothing to show.
-  const isMountable =
-    suite.open(join(tmpdir(), 'none'), { pack, digestOf: () => undefined }).mounts !== undefined;
-  const check = (title: string, body: (context: Context) => Promise<void>): void => {
-    if (isMountable) test(title, { skip: suite.skip ?? false }, () => run(body));
+  const skip = suite.skip ?? false;
+  let environment: Environment;
+  const run = (body: (stage: Stage) => Promise<void>): Promise<void> =>
+    onStage(suite, environment, body);
+  const check = (title: string, body: (stage: Stage) => Promise<void>): void => {
+    // What cannot be mounted has nothing to show.
+    if (suite.limits?.mountless === undefined) test(title, { skip }, () => run(body));
   };
 
   describe(`driver ${suite.name}`, () => {
-    test('create and remove repeat without harm, and nothing is left', () =>
+    before(async () => {
+      if (skip === false) environment = await environmentOf(suite, { small: false });
+    });
+    after(() => environment?.[Symbol.asyncDispose]());
+
+    test('it says whether it can be mounted', { skip }, () =>
+      run(async ({ driver }) =>
+        assert.equal(driver.mounts === undefined, suite.limits?.mountless !== undefined),
+      ),
+    );
+
+    test('create and remove repeat without harm, and nothing is left', { skip }, () =>
       run(async ({ driver, layers }) => {
         const layer = { id: '1', kind: 'committed', parents: [] } as const;
         await driver.remove(layer);
@@ -111,9 +53,10 @@ export function testDriver(suite: DriverSuite): void {
           readdirSync(layers).flatMap((name) => readdirSync(join(layers, name))),
           [],
         );
-      }));
+      }),
+    );
 
-    test('inspect tells facts about a layer, usage its size', () =>
+    test('inspect tells facts about a layer, usage its size', { skip }, () =>
       run(async ({ driver }) => {
         const layer = { id: '1', kind: 'committed', parents: [] } as const;
         await driver.create(layer);
@@ -121,7 +64,8 @@ export function testDriver(suite: DriverSuite): void {
         assert.ok(facts.length > 0 && facts.every(([, value]) => value.length > 0));
         const { size, inodes } = await driver.usage(layer);
         assert.ok(size >= 0 && inodes >= 1);
-      }));
+      }),
+    );
 
     check('a child sees its parent and hides what it deletes', async ({ commit, view }) => {
       await commit('1', [], (root) => {
@@ -149,17 +93,17 @@ export function testDriver(suite: DriverSuite): void {
     });
 
     check('a child changes nothing of its parent', async ({ commit, view }) => {
-      const before: unknown[] = [];
+      const lists: unknown[] = [];
       await commit('1', [], (root) => materialise(NASTY, root));
-      await view(['1'], (root) => before.push(listDirectory(root)));
+      await view(['1'], (root) => lists.push(listDirectory(root)));
       await commit('2', ['1'], (root) => {
         writeFileSync(join(root, 'etc/passwd'), 'changed');
         rmSync(join(root, 'bin'), { recursive: true });
         mkdirSync(join(root, 'bin'));
       });
       await view(['2', '1'], (root) => assert.deepEqual(readdirSync(join(root, 'bin')), []));
-      await view(['1'], (root) => before.push(listDirectory(root)));
-      assert.deepEqual(before[1], before[0]);
+      await view(['1'], (root) => lists.push(listDirectory(root)));
+      assert.deepEqual(lists[1], lists[0]);
     });
 
     check('a child sees every attribute of what it leaves alone', async ({ commit, view }) => {

@@ -15,14 +15,17 @@ export interface SnapshotterSuite {
   readonly name: string;
   /** Reason to skip on this machine. */
   readonly skip?: string | false;
-  /** Whether it can commit onto a parent named at commit. */
-  readonly rebases: boolean;
-  /** Opens a snapshotter on an empty directory. Called once per test. */
-  readonly open: (root: string) => Promise<AsyncDisposable & { readonly snapshots: Snapshotter }>;
+  /** Opens a snapshotter on a directory that does not exist yet. Called once per test. */
+  readonly open: (root: string) => Promise<OpenedSnapshotter>;
 }
 
-interface Context {
+export interface OpenedSnapshotter extends AsyncDisposable {
   readonly snapshots: Snapshotter;
+  /** Whether it can commit onto a parent named at commit. */
+  readonly rebases: boolean;
+}
+
+interface Context extends Omit<OpenedSnapshotter, keyof AsyncDisposable> {
   /** An empty directory to mount on. */
   readonly work: string;
   /** Commits a snapshot that adds a file of its own name. */
@@ -38,9 +41,10 @@ export function testSnapshotter(suite: SnapshotterSuite): void {
       const work = join(dir.path, 'work');
       mkdirSync(work);
       await using opened = await suite.open(join(dir.path, 'store'));
-      const { snapshots } = opened;
+      const { snapshots, rebases } = opened;
       await run({
         snapshots,
+        rebases,
         work,
         async add(name, parent) {
           const mounts = await snapshots.prepare(`${name}-key`, parent);
@@ -229,11 +233,11 @@ export function testSnapshotter(suite: SnapshotterSuite): void {
       assert.deepEqual(await see(await snapshots.view('v', 'nk3')), ['a']);
     });
 
-    check('a commit may name its parent', async ({ snapshots, add, work }) => {
+    check('a commit may name its parent', async ({ snapshots, rebases, add, work }) => {
       await add('a', '');
       const mounts = await snapshots.prepare('k', '');
       await within(mounts, work, (root) => writeFileSync(join(root, 'b'), ''));
-      if (!suite.rebases) {
+      if (!rebases) {
         await refused(snapshots.commit('b', 'k', { parent: 'a' }), 'NOT_IMPLEMENTED');
         await snapshots.commit('b', 'k', { parent: '' });
         return;

@@ -8,7 +8,13 @@ test(
   'in a user namespace, overlay2 (with userxattr), vfs and the snapshotter do all that they must',
   { skip: needs('userns', 'overlay') },
   async () => {
-    const suites = ['drivers.test.ts', 'overlay2.test.ts', 'index.test.ts', '../local.test.ts'];
+    const suites = [
+      'suites/overlay2.test.ts',
+      'suites/vfs.test.ts',
+      'overlay2.test.ts',
+      'index.test.ts',
+      '../local.test.ts',
+    ];
     const files = suites.map((name) => join(import.meta.dirname, name));
     const { code, output } = await runInUserNamespace([process.execPath, '--test', ...files]);
     assert.equal(code, 0, output);

@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { DiffId } from '../../oci/digest.ts';
+import { layersOf, listCommitted, listLayers } from '../../snapshot/chain.ts';
+import { unmount } from '../../sys/mount/unmount.ts';
+import { readMountinfo } from '../../sys/mountinfo.ts';
+import { killAtEveryStep } from '../crash.ts';
+import { within } from '../mounted.ts';
+import { environmentOf } from './environment.ts';
+import { openStore } from './store.ts';
+import type { DriverSuite, Environment } from './suite.ts';
+
+const DIFF_ID = `sha256:${'d'.repeat(64)}` as DiffId;
+
+/** `.ts` here, `.js` where this is published. */
+const EXTENSION = import.meta.url.slice(-3);
+
+/** Statements that open the store of another process. */
+const preamble = (suite: DriverSuite, root: string, options: readonly string[]): string => `
+  const url = (path) => new URL(path + '${EXTENSION}', ${JSON.stringify(import.meta.url)}).href;
+  const { openStore } = await import(url('./store'));
+  const { syncStore } = await import(url('../../db/sync'));
+  const { performMounts } = await import(url('../../sys/mount'));
+  const { unpackTar } = await import(url('../unpack-stack'));
+  const { file, tarOf, tree } = await import(url('../tree'));
+  const { mkdirSync, readdirSync, renameSync, writeFileSync } = await import('node:fs');
+  const [root, diffId] = [${JSON.stringify(root)}, '${DIFF_ID}'];
+  const { drivers } = await import(${JSON.stringify(suite.module)});
+  const suite = drivers.find(({ name }) => name === ${JSON.stringify(suite.name)});
+  const { db, leases, driver, layers, snapshots } = await openStore(root, suite, ${JSON.stringify(options)});`;
+
+const LIFE_OF_A_SNAPSHOT = `
+  mkdirSync(root + '/target');
+  beginCounting();
+  {
+    await using mounted = await performMounts(await snapshots.prepare('k', ''), root + '/target');
+    writeFileSync(root + '/target/file', 'written');
+  }
+  await snapshots.commit('n', 'k', { diffId, labels: { x: '1' } });
+  { await using mounted = await performMounts(await snapshots.view('v', 'n'), root + '/target'); }
+  await snapshots.remove('v');
+  await snapshots.remove('n');`;
+
+const LIFE_OF_A_LAYER = `
+  const unpacked = root + '/unpacked';
+  mkdirSync(unpacked);
+  const tar = tarOf(tree({ file: file('written') }));
+  const facts = await unpackTar(tar, { form: driver.form, directory: unpacked });
+  beginCounting();
+  const lease = leases.open('pull');
+  lease.hold('layer', [diffId]);
+  const layer = await layers.open(diffId, { diffId, lease });
+  for (const name of readdirSync(unpacked)) renameSync(unpacked + '/' + name, layer.directory + '/' + name);
+  layers.built(layer.id, facts);
+  await syncStore(db);
+  db.transaction(() => {
+    layers.ready([layer.id]);
+    snapshots.record('n', { parent: '', layer: layer.id });
+  }, { durable: true });
+  lease[Symbol.dispose]();
+  db.transaction(() => {
+    snapshots.forget(['n']);
+    layers.condemn(layers.unused(new Set()).map(({ id }) => id));
+  }, { durable: true });
+  await layers.delete(layer.id);`;
+
+/** Whatever step a process is killed at (-9), the next one finds the store whole, and nothing lost or left. */
+export function testCrashes(suite: DriverSuite): void {
+  const skip = suite.skip ?? false;
+  let environment: Environment;
+
+  describe(`driver ${suite.name}, killed at any step`, () => {
+    before(async () => {
+      if (skip === false) environment = await environmentOf(suite, { small: false });
+    });
+    after(() => environment?.[Symbol.asyncDispose]());
+
+    const killed = async (
+      program: string,
+      verify?: (names: readonly string[]) => void,
+    ): Promise<void> => {
+      const options = new Map<string, readonly string[]>();
+      const steps = await killAtEveryStep({
+        directory: environment.path,
+        async program(root) {
+          options.set(root, (await environment.options?.(join(root, 'layers'))) ?? []);
+          return preamble(suite, root, options.get(root)!) + program;
+        },
+        check: (root) => check(suite, { root, options: options.get(root)!, verify }),
+      });
+      assert.ok(steps > 10, `${steps} steps`);
+    };
+
+    if (suite.limits?.mountless === undefined)
+      test('of the life of a snapshot', { skip }, () =>
+        killed(LIFE_OF_A_SNAPSHOT, (names) =>
+          // Never both, and a key that was committed never comes back.
+          assert.ok(!(names.includes('k') && names.includes('n')), names.join()),
+        ),
+      );
+
+    test('of the life of a layer', { skip }, () => killed(LIFE_OF_A_LAYER));
+  });
+}
+
+interface Checked {
+  readonly root: string;
+  readonly options: readonly string[];
+  readonly verify: ((names: readonly string[]) => void) | undefined;
+}
+
+/** Opens the store as the next process does: every row has its directory, every directory its row. */
+async function check(suite: DriverSuite, { root, options, verify }: Checked): Promise<void> {
+  // A killed process leaves what it mounted for people.
+  for (const { target } of readMountinfo()) if (target === join(root, 'target')) unmount(target);
+  await using store = await openStore(root, suite, options);
+  const { db, leases, layers, snapshots } = store;
+  leases.sweep();
+  await layers.purge();
+  const names = (await Array.fromAsync(snapshots.list())).map(({ name }) => name);
+  verify?.(names);
+  if (!names.includes('k') && !names.includes('v')) assert.deepEqual(mountsBelow(root), []);
+  for (const name of listCommitted(db)) assert.ok(layersOf(db, name).length > 0);
+  const rows = listLayers(db);
+  assert.ok(rows.every(({ state }) => ['ready', 'built', 'active'].includes(state)));
+  const directories = readdirSync(join(root, 'layers')).filter((name) => name !== '.trash');
+  const ids = rows.map(({ id }) => String(id));
+  assert.deepEqual(
+    directories.filter((id) => !ids.includes(id)),
+    [],
+  );
+  // A view may do without one.
+  if (!names.includes('v')) assert.deepEqual(directories.sort(), ids.sort());
+  // A file that was only just made stays for a minute: its maker may be about to lock it.
+  const dead = readdirSync(join(root, 'leases')).filter(
+    (name) => !name.endsWith('.new') && !leases.isAlive(name),
+  );
+  assert.deepEqual(dead, []);
+
+  // Everything can be done now that could be done before.
+  for (const key of ['k', 'v']) if (names.includes(key)) await snapshots.remove(key);
+  using lease = leases.open('after the crash');
+  const layer = await layers.open(DIFF_ID, { diffId: DIFF_ID, lease });
+  assert.notEqual(layer.state, 'removing');
+  if (suite.limits?.mountless !== undefined) return;
+  const mounts = await snapshots.prepare('k', names.includes('n') ? 'n' : '');
+  mkdirSync(join(root, 'target'), { recursive: true });
+  await within(mounts, join(root, 'target'), (path) => {
+    if (names.includes('n')) assert.equal(readFileSync(join(path, 'file'), 'utf8'), 'written');
+  });
+  await snapshots.remove('k');
+  assert.deepEqual(mountsBelow(root), []);
+}
+
+const mountsBelow = (root: string): string[] =>
+  readMountinfo()
+    .map(({ target }) => target)
+    .filter((target) => target.startsWith(`${root}/`));

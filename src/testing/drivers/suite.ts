@@ -1,0 +1,57 @@
+import type { Digest } from '../../oci/digest.ts';
+import type { Driver, Pack } from '../../snapshot/driver.ts';
+
+/** A storage driver as the suites get hold of it: the one thing that who writes a driver tells them. */
+export interface DriverSuite {
+  /** As tests name it: the driver, and how it is told to work where there are several ways. */
+  readonly name: string;
+  /**
+   * URL of the module that exports this very object in an array `drivers`: processes that are to be
+   * killed find it there by its name. `import.meta.url` of where it is written down.
+   */
+  readonly module: string;
+  /** Reason to skip on this machine. */
+  readonly skip?: string | false;
+  /** The driver of an empty directory. */
+  readonly open: (layers: string, parts: SuiteParts) => Driver | Promise<Driver>;
+  /**
+   * Where the driver works. Absent: in any directory; small ones are then ext4 on a loop device.
+   * Asked once for many tests, each of which makes directories of its own in there.
+   */
+  readonly environment?: (wanted: WantedEnvironment) => Promise<Environment>;
+  readonly limits?: DriverLimits;
+}
+
+/** What an engine gives to its driver. */
+export interface SuiteParts {
+  /** How a driver that keeps tars makes one of what was written. */
+  readonly pack: Pack;
+  /** What was recorded of a layer's index. */
+  readonly digestOf: (id: string) => Digest | undefined;
+  /** What the environment said of these layers. */
+  readonly options: readonly string[];
+}
+
+export interface WantedEnvironment {
+  /** So small that a test can fill it in a moment: some 64 MiB. */
+  readonly small: boolean;
+}
+
+/** Taking it down takes away all that was made in it, mounted or not. */
+export interface Environment extends AsyncDisposable {
+  /** An existing directory. */
+  readonly path: string;
+  /**
+   * What the driver of this directory is told, as `storage-opts`; a place where two stores would
+   * meet (a pool) makes one for each. Asked once for a directory. Absent: nothing.
+   */
+  readonly options?: (layers: string) => readonly string[] | Promise<readonly string[]>;
+}
+
+/** What a driver cannot do. The suites see that it says so, in place of seeing that it does it. */
+export interface DriverLimits {
+  /** Why nothing can be mounted: it has no `mounts`, and is only read through the union in user space. */
+  readonly mountless?: string;
+  /** More layers than this are refused with NOT_IMPLEMENTED. */
+  readonly depth?: { readonly layers: number; readonly reason: string };
+}

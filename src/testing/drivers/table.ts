@@ -1,0 +1,67 @@
+import { CANDIDATES, type DriverName } from '../../snapshot/drivers/candidates.ts';
+import { erofs } from '../../snapshot/drivers/erofs.ts';
+import { parseDriverOptions } from '../../snapshot/drivers/options.ts';
+import { inUserNamespace } from '../../sys/userns.ts';
+import { type Need, needs } from '../need.ts';
+import type { DriverSuite } from './suite.ts';
+
+/**
+ * Every storage driver that Mica has, for every suite. To add one:
+ *
+ * 1. an entry here: its `name` (a candidate of `snapshot/drivers/candidates.ts`, through which it
+ *    is opened), what it `needs` of the machine (`testing/need.ts`), and an `environment` if it
+ *    does not work in any directory of any file system: `loopFileSystem('btrfs')` is one;
+ *    write your own for a pool;
+ * 2. a file `snapshot/drivers/suites/NAME.test.ts` with one statement,
+ *    `testStorage(driverNamed('NAME'))`: a process of its own, so that drivers are tested side by side;
+ * 3. `limits`, with the reason, for what the technology cannot do. What it does wrong is a bug.
+ */
+export const drivers: readonly DriverSuite[] = [
+  row({ name: 'erofs', needs: ['root', 'overlay', 'erofs'] }),
+  row({
+    name: 'erofs, every stack merged',
+    needs: ['root', 'overlay', 'erofs'],
+    open: (layers, parts) => erofs(layers, { ...parts, mergeFrom: 1 }),
+  }),
+  row({
+    name: 'overlay2',
+    needs: ['overlay'],
+    limits: { depth: { layers: 500, reason: 'OVL_MAX_STACK of the kernel' } },
+  }),
+  row({ name: 'vfs', needs: ['root'] }),
+  row({ name: 'tar', needs: [], limits: { mountless: 'tars are not unpacked' } }),
+];
+
+/** The entry of this name. */
+export function driverNamed(name: string): DriverSuite {
+  const found = drivers.find((driver) => driver.name === name);
+  if (found === undefined) throw new Error(`no driver ${name} in the table`);
+  return found;
+}
+
+type Row = Pick<DriverSuite, 'name'> &
+  Partial<Pick<DriverSuite, 'open' | 'environment' | 'limits'>> & {
+    readonly needs: readonly Need[];
+  };
+
+function row({ needs: needed, ...suite }: Row): DriverSuite {
+  return {
+    module: import.meta.url,
+    open: candidate(suite.name),
+    ...suite,
+    // Found out only for what is tested.
+    get skip() {
+      return needs(...needed);
+    },
+  };
+}
+
+/** A driver as a store opens it. */
+function candidate(name: string): DriverSuite['open'] {
+  return (layers, { options, ...parts }) =>
+    CANDIDATES.find((one) => one.name === (name as DriverName))!.load(layers, {
+      ...parts,
+      form: inUserNamespace() ? 'userxattr' : 'overlay',
+      options: parseDriverOptions(options),
+    });
+}
