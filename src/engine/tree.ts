@@ -42,7 +42,7 @@ export function unionLayersOf(
       `layer ${missing.diffId} is not unpacked in this store; pull the image again`,
     );
   const rows = new LayerRows(db).all();
-  const forms = new Map(rows.map(({ id, form }) => [layerDirectory(db, id), form]));
+  const byDirectory = new Map(rows.map((row) => [layerDirectory(db, row.id), row]));
   const tars = new Map(
     rows.flatMap(({ id, form, diff_id }) =>
       form === 'tar' && diff_id !== null
@@ -50,7 +50,14 @@ export function unionLayersOf(
         : [],
     ),
   );
-  return chosen.map(({ directory }) =>
-    storedLayer(directory, forms.get(directory)!, (hex) => tars.get(hex)),
-  );
+  return chosen.map(({ directory }) => {
+    const { id, form } = byDirectory.get(directory)!;
+    return storedLayer(directory, form, { tarOf: (hex) => tars.get(hex), hold: holder(db, id) });
+  });
 }
+
+/** Loaded when a layer is read that has to be mounted for it. */
+export const holder = (db: Database, layer: number) => async (): Promise<AsyncDisposable> => {
+  const { holdLayers } = await import('../snapshot/trees.ts');
+  return holdLayers(db, [layer]);
+};

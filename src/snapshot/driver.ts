@@ -1,6 +1,6 @@
 import type { Abortable, Bytes } from '../io/bytes.ts';
 import type { DiffId, Digest } from '../oci/digest.ts';
-import type { Mount } from '../sys/mount-data.ts';
+import type { Mount, SharedMount } from '../sys/mount-data.ts';
 
 /**
  * One storage technology. A driver knows physical ids and their parents; it has
@@ -22,6 +22,11 @@ export interface Driver extends AsyncDisposable {
    * @returns what is known of the layer now, if sealing made a tar and an index of it
    */
   seal?(snapshot: Snapshot): Promise<LayerFacts | undefined>;
+  /**
+   * Freezes a committed snapshot when somebody else has put its files in place, durably. Its tree is
+   * not held any more. Absent: nothing to do.
+   */
+  filled?(snapshot: Snapshot): Promise<void>;
   /** Takes away everything `snapshot` owns, at once; its space may come back only with {@link purge}. */
   remove(snapshot: Snapshot): Promise<void>;
   /** Frees the space of all that was removed. Absent: {@link remove} has freed it. */
@@ -31,6 +36,13 @@ export interface Driver extends AsyncDisposable {
    * cannot be mounted, only read through the union in user space.
    */
   mounts?(snapshot: Snapshot): Promise<readonly Mount[]>;
+  /**
+   * Where trees are file systems of their own: the mount that shows the one of `snapshot`, on a mount
+   * point that `layers/<id>/fs` is a link to. Whoever fills or reads a tree there holds it mounted
+   * (`holdTree`); {@link release} ends it. Absent: the tree simply lies there.
+   * @param access - `rw` to fill a committed snapshot from outside
+   */
+  tree?(snapshot: Snapshot, access: 'ro' | 'rw'): Promise<SharedMount>;
   /**
    * Takes away the shared mounts (`Mount.target`) that no mount of a snapshot in `mountable()` names;
    * one that is in use otherwise stays. `mountable` is asked while no stack can be mounted, so that

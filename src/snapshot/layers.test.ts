@@ -56,7 +56,7 @@ test('a layer is built once, then found by everybody', () =>
     const first = await layers.open(DIFF_ID, { diffId: DIFF_ID, lease });
     assert.deepEqual([first.state, readdirSync(first.directory)], ['building', []]);
     assert.equal(layers.find(DIFF_ID), undefined);
-    layers.built(first.id, FACTS);
+    await layers.built(first.id, FACTS);
     const second = await layers.open(DIFF_ID, { diffId: DIFF_ID, lease });
     assert.deepEqual([second.id, second.state], [first.id, 'built']);
     db.transaction(() => layers.ready([first.id]));
@@ -77,7 +77,7 @@ test('who comes second waits for the builder, in this process or another', () =>
       onWait: () => waited.resolve(),
     });
     await waited.promise;
-    layers.built(first.id, FACTS);
+    await layers.built(first.id, FACTS);
     assert.deepEqual([(await second).id, (await second).state], [first.id, 'built']);
   }));
 
@@ -103,9 +103,8 @@ test('what its builder gave up is built by the next', () =>
     assert.deepEqual(listLayers(db), []);
     const second = await layers.open(DIFF_ID, { diffId: DIFF_ID, lease });
     assert.deepEqual([second.state, readdirSync(second.directory)], ['building', []]);
-    assert.throws(
-      () => layers.built(first.id, FACTS),
-      (error) => isCode(error, 'FAILED_PRECONDITION'),
+    await assert.rejects(layers.built(first.id, FACTS), (error) =>
+      isCode(error, 'FAILED_PRECONDITION'),
     );
   }));
 
@@ -118,7 +117,7 @@ test('what a dead process was building is emptied and built by the next', () =>
     using lease = leases.open('lives');
     const second = await layers.open(DIFF_ID, { diffId: DIFF_ID, lease });
     assert.deepEqual([second.state, readdirSync(second.directory)], ['building', []]);
-    layers.built(second.id, FACTS);
+    await layers.built(second.id, FACTS);
     assert.equal(listLayers(db).length, 1);
   }));
 
@@ -132,7 +131,7 @@ test('opening the store removes what dead processes were building, and nothing e
       const lease = key === 'alive' ? alive : dead;
       const { id } = await layers.open(key, { diffId: DIFF_ID, lease });
       ids.set(key, id);
-      if (['built', 'condemned', 'other boot'].includes(key)) layers.built(id, FACTS);
+      if (['built', 'condemned', 'other boot'].includes(key)) await layers.built(id, FACTS);
     }
     db.transaction(() => layers.condemn([ids.get('condemned')!]));
     db.run(`update layer set boot = 'another' where key = 'other boot'`);
@@ -152,7 +151,7 @@ test('what was built before the machine stopped is built again', () =>
   within(async ({ leases, layers, db }) => {
     using lease = leases.open('test');
     const first = await layers.open(DIFF_ID, { diffId: DIFF_ID, lease });
-    layers.built(first.id, FACTS);
+    await layers.built(first.id, FACTS);
     db.run(`update layer set boot = 'another', lease = 'of nobody'`);
     assert.equal(layers.find(DIFF_ID), undefined);
     assert.throws(() => db.transaction(() => layers.ready([first.id])), { code: 'NOT_FOUND' });
@@ -165,7 +164,7 @@ test('a condemned layer is built anew under another number', () =>
   within(async ({ leases, layers, db }) => {
     using lease = leases.open('test');
     const first = await layers.open(DIFF_ID, { diffId: DIFF_ID, lease });
-    layers.built(first.id, FACTS);
+    await layers.built(first.id, FACTS);
     db.transaction(() => layers.condemn([first.id]));
     const second = await layers.open(DIFF_ID, { diffId: DIFF_ID, lease });
     assert.equal(second.state, 'building');
@@ -180,7 +179,7 @@ test('it is known that layers of a diffID depend on their parents', () =>
     using lease = leases.open('test');
     assert.equal(layers.isDependent(DIFF_ID), false);
     const { id } = await layers.open('chain', { diffId: DIFF_ID, lease });
-    layers.built(id, { ...FACTS, dependent: true });
+    await layers.built(id, { ...FACTS, dependent: true });
     assert.equal(layers.isDependent(DIFF_ID), true);
   }));
 
@@ -189,7 +188,7 @@ test('a driver of whole trees gets a copy of the parent to build on', { skip: ne
     using lease = leases.open('test');
     const base = await layers.open('base', { diffId: DIFF_ID, lease });
     writeFileSync(join(base.directory, 'fs', 'x'), '');
-    layers.built(base.id, FACTS);
+    await layers.built(base.id, FACTS);
     const top = await layers.open('top', { diffId: DIFF_ID, lease, parents: [base.id] });
     assert.deepEqual(readdirSync(join(top.directory, 'fs')), ['x']);
   }, vfs),

@@ -18,6 +18,7 @@ import {
 } from './layer-rows.ts';
 import { awaitedLayers } from './migration.ts';
 import { SnapshotRows } from './snapshot-rows.ts';
+import { holdTree } from './trees.ts';
 
 export interface OpenLayerOptions extends Abortable {
   /** `undefined`: known when it is built. */
@@ -59,6 +60,8 @@ export class LayerStore {
   readonly #rows: LayerRows;
   readonly #leases: Leases;
   readonly #driver: Driver;
+  /** Trees that are being filled, by number. */
+  readonly #filling = new Map<number, AsyncDisposable>();
 
   constructor(db: Database, leases: Leases, driver: Driver) {
     this.#db = db;
@@ -84,8 +87,10 @@ export class LayerStore {
   }
 
   /** The caller has filled the layer: from now on everybody may use it. */
-  built(id: number, facts: LayerFacts): void {
+  async built(id: number, facts: LayerFacts): Promise<void> {
     syncFilesIn(layerDirectory(this.#db, id));
+    await this.#letGo(id);
+    await this.#driver.filled?.({ id: String(id), kind: 'committed', parents: [] });
     if (!this.#rows.built(id, facts))
       throw new MicaError('FAILED_PRECONDITION', `layer ${id} is not being built`);
   }
@@ -119,6 +124,7 @@ export class LayerStore {
   /** Gives up a layer that the caller was building, and the space it takes: it may be what was lacking. */
   async abandon(id: number): Promise<void> {
     const row = this.#rows.get(id);
+    await this.#letGo(id);
     if (row?.state !== 'building' || !this.#rows.condemn(row)) return;
     await this.#erase(row);
     await this.purge();
@@ -200,10 +206,17 @@ export class LayerStore {
     try {
       await this.#driver.remove(layer);
       await this.#driver.create(layer, { signal });
+      this.#filling.set(id, await holdTree(this.#db, this.#driver, layer, 'rw'));
     } catch (error) {
       await this.abandon(id);
       throw error;
     }
+  }
+
+  /** Nobody writes into the tree any more. */
+  async #letGo(id: number): Promise<void> {
+    await this.#filling.get(id)?.[Symbol.asyncDispose]();
+    this.#filling.delete(id);
   }
 
   async #erase(row: LayerRow): Promise<void> {

@@ -74,7 +74,7 @@ const facts = (diffId: DiffId) => ({
 async function unpacked({ layers, leases, db }: Context, diffId: DiffId): Promise<number> {
   using lease = leases.open('test');
   const layer = await layers.open(diffId, { diffId, lease });
-  if (layer.state === 'building') layers.built(layer.id, facts(diffId));
+  if (layer.state === 'building') await layers.built(layer.id, facts(diffId));
   db.transaction(() => layers.ready([layer.id]));
   return layer.id;
 }

@@ -262,9 +262,11 @@ class DatabaseSnapshotter implements LocalSnapshotter {
       throw new MicaError('ALREADY_EXISTS', `snapshot ${name} already exists`);
   }
 
-  async #refuseMounted({ kind, name, layer }: SnapshotRow, what: string): Promise<void> {
+  async #refuseMounted(row: SnapshotRow, what: string): Promise<void> {
+    const { kind, name, layer } = row;
     if (kind !== 'active') return;
-    const target = await staysMountedFrom(layerDirectory(this.#db, layer));
+    const tree = await this.#driver.tree?.(this.#rows.physical(row), 'rw');
+    const target = await staysMountedFrom(layerDirectory(this.#db, layer), tree);
     if (target !== undefined)
       throw new MicaError(
         'FAILED_PRECONDITION',

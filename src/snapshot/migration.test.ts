@@ -60,7 +60,7 @@ async function make(
   diffId: DiffId,
 ): Promise<number> {
   const { id } = await layers.open(diffId, { diffId, lease });
-  layers.built(id, factsOf(diffId));
+  await layers.built(id, factsOf(diffId));
   db.transaction(() => layers.ready([id]));
   return id;
 }

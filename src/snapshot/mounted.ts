@@ -1,14 +1,16 @@
 import { readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import type { SharedMount } from '../sys/mount-data.ts';
 import { type MountInfo, readMountinfo } from '../sys/mountinfo.ts';
 
 /**
- * Mount points through which somebody can write below `directory`: binds of what is in it, and
- * overlays whose upper layer is in it. In every mount namespace that this process may look into.
+ * Mount points through which somebody can write below `directory`: binds of what is in it, overlays
+ * whose upper layer is in it, and whatever else shows `tree`, its file system, than the mount point that
+ * is shared. In every mount namespace that this process may look into.
  */
-export function mountedFrom(directory: string): string[] {
-  return [...new Set(targetsIn(mountTables(), directory))];
+export function mountedFrom(directory: string, tree?: SharedMount): string[] {
+  return [...new Set(targetsIn(mountTables(), directory, tree))];
 }
 
 /** How long a mount namespace that is being made may have a copy of our mount, in milliseconds. */
@@ -18,26 +20,49 @@ const COPIED = 10_000;
  * Where {@link mountedFrom} still finds something: at once in this mount namespace, and in others when
  * it stays there. Whoever starts a container has, for a moment, a copy of every mount of the machine.
  */
-export async function staysMountedFrom(directory: string): Promise<string | undefined> {
+export async function staysMountedFrom(
+  directory: string,
+  tree?: SharedMount,
+): Promise<string | undefined> {
   for (const until = performance.now() + COPIED; ;) {
-    const [target] = mountedFrom(directory);
+    const [target] = mountedFrom(directory, tree);
     if (target === undefined || performance.now() > until) return target;
-    const [here] = targetsIn([readMountinfo()], directory);
+    const [here] = targetsIn([readMountinfo()], directory, tree);
     if (here !== undefined) return here;
     await setTimeout(10);
   }
 }
 
-function* targetsIn(tables: Iterable<readonly MountInfo[]>, directory: string): Generator<string> {
+function* targetsIn(
+  tables: Iterable<readonly MountInfo[]>,
+  directory: string,
+  tree: SharedMount | undefined,
+): Generator<string> {
   if (process.platform !== 'linux') return;
-  let real: string;
-  try {
-    real = realpathSync(directory);
-  } catch {
-    return;
-  }
-  for (const mounts of tables)
+  const real = realPath(directory);
+  if (real === undefined) return;
+  const shared = tree && { ...tree, target: realPath(tree.target) ?? tree.target };
+  for (const mounts of tables) {
     for (const { target } of mountsFrom(real, directory, mounts)) yield target;
+    if (shared) for (const { target } of mountsOf(shared, mounts)) yield target;
+  }
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    return realpathSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** Where else than on its shared mount point a file system is mounted. */
+function mountsOf({ source, target }: SharedMount, mounts: readonly MountInfo[]): MountInfo[] {
+  const shared = mounts.findLast((mount) => mount.target === target);
+  return mounts.filter(
+    (mount) =>
+      mount.target !== target && (mount.source === source || mount.device === shared?.device),
+  );
 }
 
 function mountsFrom(real: string, named: string, mounts: readonly MountInfo[]): MountInfo[] {

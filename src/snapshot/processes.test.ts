@@ -40,7 +40,7 @@ const program = (root: string, keys: readonly string[], die: boolean): string =>
       process.stdout.write(key);
       ${die ? `process.kill(process.pid, 'SIGKILL');` : ''}
       await setTimeout(30);
-      layers.built(layer.id, { diffId, dependent: false, tarSize: 1, indexSize: 1, indexDigest: diffId, stats: {} });
+      await layers.built(layer.id, { diffId, dependent: false, tarSize: 1, indexSize: 1, indexDigest: diffId, stats: {} });
     }
     if (readFileSync(layer.directory + '/layer.tar', 'utf8') !== key) throw new Error('not whole');
     ids.push(layer.id);

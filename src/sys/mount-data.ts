@@ -11,9 +11,15 @@ export interface Mount {
    * of `performMounts` names.
    */
   readonly target?: string;
-  /** With `target`: UUID of the file system that belongs there. Another one found there is stale and is replaced. */
+  /**
+   * With `target`: UUID of the file system that belongs there. Another one found there is stale and
+   * is replaced. Absent: what belongs there is known by its `source`.
+   */
   readonly uuid?: string;
 }
+
+/** What many use on one mount point. */
+export type SharedMount = Mount & { readonly target: string };
 
 /** Overlay's `lowerdir=` option for `paths`, nearest first; `:` and `\` in them are escaped. */
 export const lowerdirOption = (paths: readonly string[]): string =>

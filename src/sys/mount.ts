@@ -1,8 +1,9 @@
 import { MicaError } from '../errors.ts';
-import { close } from './at.ts';
+import { AT_FDCWD, close, O_DIRECTORY, O_PATH, openat } from './at.ts';
+import { toBytes } from './byte-string.ts';
 import { errnoOf } from './errno.ts';
 import { attach, FsContext, openTree, setAttributes } from './mount/context.ts';
-import { type Mount, parseLowerdir } from './mount-data.ts';
+import { type Mount, parseLowerdir, type SharedMount } from './mount-data.ts';
 import { mountOverLoops } from './mount/over-loops.ts';
 import { mountByOldCall } from './mount/old-call.ts';
 import { attributesOf, splitOptions } from './mount/options.ts';
@@ -34,7 +35,7 @@ export async function performMounts(
   const shared = mounts.filter(isShared);
   using _ = await lockShared(shared);
   try {
-    for (const mount of shared) ensureShared(mount, performMount);
+    for (const mount of shared) await ensureShared(mount, performMount);
     for (const mount of mounts) {
       if (isShared(mount)) continue;
       performMount(mount, target);
@@ -50,6 +51,18 @@ export async function performMounts(
       undo();
     },
   };
+}
+
+/**
+ * Makes sure that a shared mount is there, and keeps it there until it is disposed of: by a descriptor,
+ * which the kernel takes back from a process that dies.
+ */
+export async function holdShared(mount: SharedMount): Promise<Disposable> {
+  using _ = await lockShared([mount]);
+  await ensureShared(mount, performMount);
+  using held = new DisposableStack();
+  held.adopt(openat(AT_FDCWD, toBytes(mount.target), O_PATH | O_DIRECTORY), close);
+  return held.move();
 }
 
 function performMount(mount: Mount, target: string): void {

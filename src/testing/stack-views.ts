@@ -49,7 +49,9 @@ export class StackViews {
       layers.map(({ diffId, directory }) => [diffId.slice(7), join(directory, 'layer.tar')]),
     );
     const union = openUnion(
-      layers.map(({ directory }) => storedLayer(directory, form, (hex) => tars.get(hex))),
+      layers.map(({ directory }) =>
+        storedLayer(directory, form, { tarOf: (hex) => tars.get(hex) }),
+      ),
     );
     await using _ = union;
     return await describeTree(union, this.#options);

@@ -8,6 +8,8 @@ import type { Abortable, Bytes } from '../io/bytes.ts';
 export interface LayerData {
   /** Streams bytes `start` (included) to `end` (excluded, at most the size) of a regular file. */
   read(file: LayerFile, start: number, end: number, options?: Abortable): Bytes;
+  /** Gives back what reading needs; the next read takes it again. Absent: there is no such thing. */
+  close?(): Promise<void>;
 }
 
 /** A regular file of a layer. */

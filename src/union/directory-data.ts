@@ -1,5 +1,5 @@
 import { constants } from 'node:fs';
-import { open, realpath, type FileHandle } from 'node:fs/promises';
+import { type FileHandle, open as openFile, realpath } from 'node:fs/promises';
 import { MicaError } from '../errors.ts';
 import { decode } from './byte-string.ts';
 import { CHUNK, type LayerData, type LayerFile } from './content.ts';
@@ -11,11 +11,23 @@ import { readError } from './read-error.ts';
  * The path holds no symbolic links, and that is checked: an extracted tree that says otherwise was
  * tampered with. A sealed layer never changes and its store is ours alone, so nobody races with
  * the check.
+ * @param hold - keeps the tree visible; called before the first read
  */
-export function directoryData(directory: string): LayerData {
+export function directoryData(directory: string, hold?: () => Promise<AsyncDisposable>): LayerData {
   let root: Promise<string> | undefined;
-  const rootOf = (): Promise<string> => (root ??= realpath(directory, { encoding: 'latin1' }));
+  let held: AsyncDisposable | undefined;
+  const open = async (): Promise<string> => {
+    held = await hold?.();
+    return realpath(directory, { encoding: 'latin1' });
+  };
+  const rootOf = (): Promise<string> => (root ??= open());
   return {
+    async close() {
+      await root?.catch(() => undefined);
+      root = undefined;
+      await held?.[Symbol.asyncDispose]();
+      held = undefined;
+    },
     async *read(file, start, end, options) {
       await using handle = await openBeneath(await rootOf(), file);
       for (let at = start; at < end;) {
@@ -39,7 +51,7 @@ async function openBeneath(root: string, file: LayerFile): Promise<FileHandle> {
     if (real !== parent) throw differs(file, 'lies behind a symbolic link');
     const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = constants;
     const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK;
-    const handle = await open(Buffer.from(path, 'latin1'), flags);
+    const handle = await openFile(Buffer.from(path, 'latin1'), flags);
     const stat = await handle.stat();
     if (stat.isFile() && stat.size === file.size) return handle;
     await handle.close();

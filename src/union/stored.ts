@@ -4,19 +4,27 @@ import { directoryData } from './directory-data.ts';
 import { tarData, tarFile } from './tar-data.ts';
 import type { UnionLayer } from './union.ts';
 
+export interface StoredLayerOptions {
+  /**
+   * The `layer.tar` of another layer, by the hex digits of its diffID: where a layer that hard-links
+   * files of its parents has their content.
+   */
+  readonly tarOf?: (diffIdHex: string) => string | undefined;
+  /** Keeps `fs/` visible, where it is not always; called before something is read. */
+  readonly hold?: () => Promise<AsyncDisposable>;
+}
+
 /**
  * A layer as the store keeps it.
  * @param directory the layer's, with `index.erofs` and `fs/` or `layer.tar`
- * @param tarOf the `layer.tar` of another layer, by the hex digits of its diffID: where a layer that
- *   hard-links files of its parents has their content
  */
 export function storedLayer(
   directory: string,
   form: LayerForm,
-  tarOf: (diffIdHex: string) => string | undefined = () => undefined,
+  { tarOf = () => undefined, hold }: StoredLayerOptions = {},
 ): UnionLayer {
   const index = join(directory, 'index.erofs');
-  if (form !== 'tar') return { index, data: directoryData(join(directory, 'fs')) };
+  if (form !== 'tar') return { index, data: directoryData(join(directory, 'fs'), hold) };
   const other = (diffIdHex: string): ReturnType<typeof tarFile> | undefined => {
     const path = tarOf(diffIdHex);
     return path === undefined ? undefined : tarFile(path);

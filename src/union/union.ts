@@ -166,6 +166,7 @@ class Union implements UnionTree {
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const index of this.#stack.indexes) index.close();
+    for (const data of this.#data) await data.close?.();
   }
 
   #find(path: TreePath, follow: boolean): Found & { readonly node: StackNode } {

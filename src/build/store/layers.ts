@@ -11,6 +11,7 @@ import type { Layer } from '../../layer/layer.ts';
 import type { ImageConfig } from '../../oci/config.ts';
 import { type ChainId, chainIds, hexOf } from '../../oci/digest.ts';
 import { LayerRows, layerDirectory } from '../../snapshot/layer-rows.ts';
+import { holdLayers } from '../../snapshot/trees.ts';
 import { storedLayer } from '../../union/stored.ts';
 import type { UnionTree } from '../../union/tree.ts';
 import { openUnion } from '../../union/union.ts';
@@ -76,7 +77,10 @@ export class BuildLayers {
     );
     return openUnion(
       ids.map((id) =>
-        storedLayer(layerDirectory(db, id), rows.get(id)!.form, (hex) => tars.get(hex)),
+        storedLayer(layerDirectory(db, id), rows.get(id)!.form, {
+          tarOf: (hex) => tars.get(hex),
+          hold: () => holdLayers(db, [id]),
+        }),
       ),
     );
   }

@@ -9,6 +9,7 @@ import { parseImageConfig } from '../../oci/config.ts';
 import { parseManifest } from '../../oci/manifest.ts';
 import { layersOf, listLayers } from '../../snapshot/chain.ts';
 import type { LayerRecord } from '../../snapshot/layer-rows.ts';
+import { holdLayers } from '../../snapshot/trees.ts';
 import { storedLayer } from '../../union/stored.ts';
 import { openUnion } from '../../union/union.ts';
 import { errnoOf } from '../../sys/errno.ts';
@@ -54,7 +55,7 @@ export async function check(context: Context, options: CheckOptions = {}): Promi
       step,
     })),
     ...(await examine(layers, {
-      look: (layer) => checkLayer(layer, options),
+      look: (layer) => checkLayer(store, layer, options),
       nameOf: ({ id }) => String(id),
       now: listing.layers,
       step,
@@ -134,7 +135,11 @@ async function checkBlob(
 }
 
 /** The index against its recorded checksum; the tar against its diffID, or every file of the tree against the index. */
-async function checkLayer(layer: LayerRecord, options: Abortable): Promise<Finding | undefined> {
+async function checkLayer(
+  { db }: Store,
+  layer: LayerRecord,
+  options: Abortable,
+): Promise<Finding | undefined> {
   const { directory, facts, form } = layer;
   const wrong = (message: string): Finding => ({
     kind: 'layer',
@@ -151,7 +156,9 @@ async function checkLayer(layer: LayerRecord, options: Abortable): Promise<Findi
       hash.update(chunk as Buffer);
     if (!facts.indexDigest.endsWith(hash.digest('hex')))
       return wrong('the index is not the one that was written');
-    return form === 'tar' ? await checkTar(layer, wrong) : await checkFiles(layer, wrong, options);
+    if (form === 'tar') return await checkTar(layer, wrong);
+    await using _ = await holdLayers(db, [layer.id]);
+    return await checkFiles(layer, wrong, options);
   } catch (error) {
     if (options.signal?.aborted) throw error;
     return wrong(error instanceof Error ? error.message : String(error));

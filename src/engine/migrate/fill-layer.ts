@@ -9,6 +9,7 @@ import { OCI_LAYER } from '../../oci/media-type.ts';
 import { parseReference } from '../../oci/reference.ts';
 import type { LayerFacts } from '../../snapshot/driver.ts';
 import type { LayerRecord } from '../../snapshot/layer-rows.ts';
+import { holdLayers } from '../../snapshot/trees.ts';
 import { factsOf } from '../publish/bring-layers.ts';
 import { bringLayer } from '../publish/bring-layer.ts';
 import type { Making } from './make-layers.ts';
@@ -93,6 +94,8 @@ async function fromFiles(filling: Filling, step: Step, place: Place): Promise<La
   const { directory } = place.opened;
   const isAll = target.driver.form === 'tar';
   const packed = isAll ? directory : join(directory, 'packed');
+  const [below] = place.parents ?? [];
+  await using _ = await holdLayers(filling.store.db, [step.old.id, ...(below ? [below.id] : [])]);
   await mkdir(packed, { recursive: true });
   const facts = await packChanges(await changesOf(filling, step, place), packed, { signal });
   if (step.diffId !== undefined && facts.diffId !== step.diffId)
@@ -111,14 +114,17 @@ async function fromFiles(filling: Filling, step: Step, place: Place): Promise<La
 
 /** By the new layers below, which have an index whatever they were made from. */
 function changesOf(
-  { store, signal }: Filling,
+  { store, target, signal }: Filling,
   { old }: Step,
   { parents = [] }: Place,
 ): ReturnType<typeof treeChanges> {
   const committed = { id: String(old.id), kind: 'committed', parents: [] } as const;
   const upper = store.choice.driver.upper?.(committed);
   const below = { parents: parents.map(({ directory }) => directory), signal };
-  return upper === undefined
-    ? treeChanges(join(old.directory, FILES_DIRECTORY), below)
-    : upperChanges(upper, below);
+  if (upper !== undefined) return upperChanges(upper, below);
+  const [nearest] = target.driver.form === 'direct' ? below.parents : [];
+  return treeChanges(join(old.directory, FILES_DIRECTORY), {
+    ...below,
+    below: nearest && join(nearest, FILES_DIRECTORY),
+  });
 }

@@ -70,7 +70,7 @@ async function makeLayer(making: Working, step: Step, signal: AbortSignal): Prom
     if (opened.state !== 'building') return making.durable.add(opened.id);
     try {
       const facts = await fill({ ...making, signal }, step, { source, opened, parents });
-      layers.built(opened.id, facts);
+      await layers.built(opened.id, facts);
       making.durable.add(opened.id);
       if (source.kind === 'registry') making.durable.addBlob(source.target.digest);
       return making.emit({ type: 'made', key: step.key, source: source.kind });

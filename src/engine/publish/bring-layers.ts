@@ -165,7 +165,7 @@ async function build(
       onFetched,
     });
     if (result.dependent && parents === undefined) return undefined;
-    store.layers.built(opened.id, factsOf(result));
+    await store.layers.built(opened.id, factsOf(result));
     kept = true;
     emit({ type: 'complete', target });
     return opened.id;

@@ -7,14 +7,21 @@ import { layerDirectory } from '../../snapshot/layer-rows.ts';
 import { SnapshotRows } from '../../snapshot/snapshot-rows.ts';
 import { directorySize } from './disk.ts';
 
-/** What each container alone keeps on the disk: its writable layer, and its own directory with the log. */
-export async function containersOnDisk(db: Database): Promise<LedgerContainer[]> {
+/**
+ * What each container alone keeps on the disk: its writable layer, and its own directory with the log.
+ * @param outside - what layers take elsewhere than in the store's directory, by number
+ */
+export async function containersOnDisk(
+  db: Database,
+  outside: ReadonlyMap<number, number>,
+): Promise<LedgerContainer[]> {
   const snapshots = new SnapshotRows(db);
   const containers: LedgerContainer[] = [];
   for (const { id, name, image } of listContainers(db)) {
     const layer = snapshots.find(snapshotKeyOf(id))?.layer;
     const written = layer === undefined ? 0 : await directorySize(layerDirectory(db, layer));
-    const bytes = written + (await directorySize(directoryOf(db.root, id).path));
+    const elsewhere = layer === undefined ? 0 : (outside.get(layer) ?? 0);
+    const bytes = written + elsewhere + (await directorySize(directoryOf(db.root, id).path));
     containers.push({ id, name, image, bytes });
   }
   return containers;

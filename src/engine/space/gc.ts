@@ -8,6 +8,7 @@ import { settleBlobs } from '../blobs/settle.ts';
 import { sweep } from '../../container/remove.ts';
 import { containerStore } from '../containers/store.ts';
 import { directorySize } from './disk.ts';
+import { outsideOf } from './outside.ts';
 import type { Context, Store } from '../context.ts';
 import type { GcOptions, GcResult, PruneOptions } from '../engine.ts';
 import { forgetEnded } from '../mounts.ts';
@@ -102,7 +103,9 @@ async function collect(store: Store, options: Collecting): Promise<GcResult> {
   const { images, blobs, unused } = found!;
   const partials = await expired(store, options);
   let bytes = partials.bytes;
-  for (const { directory } of unused) bytes += await directorySize(directory);
+  const outside = unused.length > 0 ? await outsideOf(db) : undefined;
+  for (const { id, directory } of unused)
+    bytes += (await directorySize(directory)) + (outside?.get(id) ?? 0);
   bytes += blobs.reduce((sum, { size }) => sum + size, 0);
   if (!options.dryRun) {
     for (const { digest } of blobs) await content.delete(digest);

@@ -19,6 +19,7 @@ import { SnapshotRows } from '../../snapshot/snapshot-rows.ts';
 import type { Context } from '../context.ts';
 import { containersOnDisk } from './containers.ts';
 import { directorySize, fileSize } from './disk.ts';
+import { outsideOf } from './outside.ts';
 import type { StoreUsage } from '../engine.ts';
 import { needsOf } from './roots.ts';
 
@@ -44,18 +45,21 @@ async function inventory(db: Database): Promise<Inventory> {
   const partials: Inventory['partials'][number][] = [];
   for await (const { digest, size, active } of content.partials())
     partials.push({ digest, bytes: size, active });
+  const outside = await outsideOf(db);
   const layers: InventoryLayer[] = [];
   for (const { id, diff_id } of new LayerRows(db).all()) {
     const directory = layerDirectory(db, id);
-    if (diff_id !== null)
-      layers.push({ diffId: diff_id, directory, bytes: await directorySize(directory) });
+    if (diff_id === null) continue;
+    const bytes = (await directorySize(directory)) + (outside.get(id) ?? 0);
+    layers.push({ diffId: diff_id, directory, bytes });
   }
-  const containers = await containersOnDisk(db);
+  const containers = await containersOnDisk(db, outside);
   const counted = [...blobs, ...layers, ...partials, ...containers].reduce(
     (sum, { bytes }) => sum + bytes,
     0,
   );
-  const total = existsSync(db.root) ? await directorySize(db.root) : 0;
+  const inside = existsSync(db.root) ? await directorySize(db.root) : 0;
+  const total = outside.values().reduce((sum, bytes) => sum + bytes, inside);
   return {
     images: imagesOf(db),
     blobs,

@@ -16,6 +16,11 @@ export interface DiffOptions extends Abortable {
    * `fs/`. `undefined`: not known; then everything in the upper directory is a change.
    */
   readonly parents?: readonly string[] | undefined;
+  /**
+   * A directory with the files of all layers below together, where drivers keep whole trees: contents
+   * are read there, and no `fs/` of a parent is looked at.
+   */
+  readonly below?: string | undefined;
 }
 
 export interface CompareOptions extends DiffOptions {
@@ -39,9 +44,12 @@ export const upperChanges = (upper: Upper, options: DiffOptions = {}): Promise<C
 export const treeChanges = (path: string, options: CompareOptions): Promise<Changes> =>
   changesOf(wholeTree(path, options.since), options);
 
-async function changesOf(source: Source, { parents, signal }: DiffOptions): Promise<Changes> {
+async function changesOf(
+  source: Source,
+  { parents, below, signal }: DiffOptions,
+): Promise<Changes> {
   const pace = new Pace(signal);
-  using lower = parents && new LowerTree(parents);
+  using lower = parents && new LowerTree(parents, below);
   using root = new Root(source.root);
   const seen = await new Walk(source, root, lower, pace).run();
   return { root: source.root, list: settle(seen, lower) };

@@ -19,18 +19,23 @@ export interface Content extends Disposable {
 export class LowerContents implements Disposable {
   readonly #indexes: readonly Index[];
   readonly #directories: readonly string[];
+  readonly #together: string | undefined;
   /** By layer, opened when asked for. */
   readonly #stores = new Map<number, Root | number>();
 
-  /** @param directories - of the layers, as `indexes` base first */
-  constructor(indexes: readonly Index[], directories: readonly string[]) {
+  /**
+   * @param directories - of the layers, as `indexes` base first
+   * @param together - a directory with the files of all of them, if there is one
+   */
+  constructor(indexes: readonly Index[], directories: readonly string[], together?: string) {
     this.#indexes = indexes;
     this.#directories = directories;
+    this.#together = together;
   }
 
   /** @returns `undefined` where nobody has the content */
   open(layer: number, inode: Inode, path: string): Content | undefined {
-    const store = this.#store(layer);
+    const store = this.#store(this.#together === undefined ? layer : TOGETHER);
     return typeof store === 'number' ? this.#fromTars(layer, inode) : fromTree(store, path);
   }
 
@@ -45,11 +50,15 @@ export class LowerContents implements Disposable {
   #store(layer: number): Root | number {
     let store = this.#stores.get(layer);
     if (store !== undefined) return store;
-    const directory = this.#directories[layer]!;
-    const tar = join(directory, TAR_FILE);
-    store = existsSync(tar) ? open(tar) : new Root(join(directory, FILES_DIRECTORY));
+    store = this.#together === undefined ? this.#open(layer) : new Root(this.#together);
     this.#stores.set(layer, store);
     return store;
+  }
+
+  #open(layer: number): Root | number {
+    const directory = this.#directories[layer]!;
+    const tar = join(directory, TAR_FILE);
+    return existsSync(tar) ? open(tar) : new Root(join(directory, FILES_DIRECTORY));
   }
 
   #fromTars(layer: number, { nid }: Inode): Content | undefined {
@@ -67,6 +76,9 @@ export class LowerContents implements Disposable {
     return extents && new FromTars(index, extents, tars);
   }
 }
+
+/** In place of the number of a layer. */
+const TOGETHER = -1;
 
 function open(path: string): number {
   try {

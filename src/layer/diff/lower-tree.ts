@@ -22,15 +22,18 @@ export class LowerTree implements Disposable {
   readonly #stack: Stack;
   readonly #contents: LowerContents;
 
-  /** @param parents - directories of the layers, nearest first */
-  constructor(parents: readonly string[]) {
+  /**
+   * @param parents - directories of the layers, nearest first
+   * @param together - a directory with the files of all of them, if there is one
+   */
+  constructor(parents: readonly string[], together?: string) {
     const directories = parents.toReversed();
     using opened = new DisposableStack();
     const indexes = directories.map((directory) =>
       opened.use(openIndex(join(directory, INDEX_FILE))),
     );
     this.#stack = openStack(indexes);
-    this.#contents = new LowerContents(indexes, directories);
+    this.#contents = new LowerContents(indexes, directories, together);
     opened.move();
   }
 

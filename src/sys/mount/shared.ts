@@ -6,8 +6,8 @@ import { AT_FDCWD } from '../at.ts';
 import { toBytes } from '../byte-string.ts';
 import { errnoOf, fromNode } from '../errno.ts';
 import { isLoopOf } from '../loop.ts';
-import type { Mount } from '../mount-data.ts';
-import { readMountinfo } from '../mountinfo.ts';
+import type { Mount, SharedMount } from '../mount-data.ts';
+import { type MountInfo, readMountinfo } from '../mountinfo.ts';
 import { statat } from '../stat.ts';
 import { fileSystemUuid } from './uuid.ts';
 import { unmount } from './unmount.ts';
@@ -21,8 +21,6 @@ import { unmount } from './unmount.ts';
  * in the mount namespaces that have a copy of it.
  */
 
-export type SharedMount = Mount & { readonly target: string };
-
 export const isShared = (mount: Mount): mount is SharedMount => mount.target !== undefined;
 
 /** Keeps what is mounted on the mount points of `mounts` there until it is disposed of. */
@@ -34,10 +32,10 @@ export async function lockShared(mounts: readonly SharedMount[]): Promise<Dispos
 }
 
 /** Under the lock. @param perform - makes the mount where there is none, or a stale one */
-export function ensureShared(
+export async function ensureShared(
   mount: SharedMount,
-  perform: (mount: Mount, target: string) => void,
-): void {
+  perform: (mount: Mount, target: string) => void | Promise<void>,
+): Promise<void> {
   const { target } = mount;
   try {
     mkdirSync(target, { recursive: true, mode: 0o700 });
@@ -49,7 +47,7 @@ export function ensureShared(
     refuseForeign(mount);
     unmount(target, { detach: true });
   }
-  perform(mount, target);
+  await perform(mount, target);
 }
 
 /** Whether a shared mount is there already, and is what it should be. */
@@ -116,9 +114,9 @@ function isMountPoint(path: string): boolean {
   return there !== undefined && there.dev !== statSync(dirname(path)).dev;
 }
 
-/** By its UUID: the mount point of a store that was deleted may still show that store's layer. */
+/** By its UUID or source: the mount point of a store that was deleted may still show that store's layer. */
 function isExpected({ target, uuid, source }: SharedMount): boolean {
-  if (uuid === undefined) return true;
+  if (uuid === undefined) return topmost(target)?.source === source;
   const there = fileSystemUuid(target);
   return there === undefined
     ? isLoopOf(statat(AT_FDCWD, toBytes(target)).dev, source)
@@ -127,11 +125,15 @@ function isExpected({ target, uuid, source }: SharedMount): boolean {
 
 /** What is not even such a file system was put there by somebody who may want to keep it. */
 function refuseForeign({ type, target }: SharedMount): void {
-  const path = realpathSync(target);
-  const top = readMountinfo().findLast((mount) => mount.target === path);
+  const top = topmost(target);
   if (top === undefined || top.type === type) return;
   throw new MicaError(
     'FAILED_PRECONDITION',
     `mount ${target}: a file system ${top.type} (${top.source}) is mounted there already; unmount that`,
   );
+}
+
+function topmost(target: string): MountInfo | undefined {
+  const path = realpathSync(target);
+  return readMountinfo().findLast((mount) => mount.target === path);
 }

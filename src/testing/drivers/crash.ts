@@ -25,7 +25,7 @@ const preamble = (suite: DriverSuite, root: string, options: readonly string[]):
   const { performMounts } = await import(url('../../sys/mount'));
   const { unpackTar } = await import(url('../unpack-stack'));
   const { file, tarOf, tree } = await import(url('../tree'));
-  const { mkdirSync, readdirSync, renameSync, writeFileSync } = await import('node:fs');
+  const { copyFileSync, mkdirSync, readdirSync, renameSync, writeFileSync } = await import('node:fs');
   const [root, diffId] = [${JSON.stringify(root)}, '${DIFF_ID}'];
   const { drivers } = await import(${JSON.stringify(suite.module)});
   const suite = drivers.find(({ name }) => name === ${JSON.stringify(suite.name)});
@@ -52,8 +52,10 @@ const LIFE_OF_A_LAYER = `
   const lease = leases.open('pull');
   lease.hold('layer', [diffId]);
   const layer = await layers.open(diffId, { diffId, lease });
-  for (const name of readdirSync(unpacked)) renameSync(unpacked + '/' + name, layer.directory + '/' + name);
-  layers.built(layer.id, facts);
+  for (const name of readdirSync(unpacked))
+    if (name !== 'fs') renameSync(unpacked + '/' + name, layer.directory + '/' + name);
+    else for (const file of readdirSync(unpacked + '/fs')) copyFileSync(unpacked + '/fs/' + file, layer.directory + '/fs/' + file);
+  await layers.built(layer.id, facts);
   await syncStore(db);
   db.transaction(() => {
     layers.ready([layer.id]);

@@ -4,6 +4,7 @@ import { pack } from '../../layer/pack.ts';
 import type { ParentLayer } from '../../layer/unpack-job.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { CreateOptions, Driver, LayerFacts, Snapshot } from '../../snapshot/driver.ts';
+import { holdShared } from '../../sys/mount.ts';
 import { within } from '../mounted.ts';
 import { tarOf, type Tree } from '../tree.ts';
 import { unpackTar } from '../unpack-stack.ts';
@@ -78,7 +79,11 @@ export async function onStage(
     },
     async unpack(id, members, parents = []) {
       const isDirect = driver.form === 'direct';
-      await create({ id, kind: 'committed', parents: isDirect ? parents : [] });
+      const layer = { id, kind: 'committed', parents: isDirect ? parents : [] } as const;
+      await create(layer);
+      const tree = await driver.tree?.(layer, 'rw');
+      using held = new DisposableStack();
+      if (tree !== undefined) held.use(await holdShared(tree));
       const into = { form: driver.form, directory: join(layers, id) };
       const below = parents.map(parentOf);
       const alone = isDirect ? undefined : await unpackTar(tarOf(members), into);
@@ -87,6 +92,9 @@ export async function onStage(
         id,
         isWhole ? alone : await unpackTar(tarOf(members), { ...into, parents: below }),
       );
+      held.dispose();
+      await driver.release?.(() => []);
+      await driver.filled?.(layer);
     },
     async view(parents, look) {
       const view = { id: `view-${parents[0] ?? 'none'}`, kind: 'view', parents } as const;

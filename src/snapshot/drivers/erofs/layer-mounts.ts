@@ -1,13 +1,8 @@
 import { dirname, join } from 'node:path';
 import { MicaError } from '../../../errors.ts';
 import type { Digest } from '../../../oci/digest.ts';
-import type { Mount } from '../../../sys/mount-data.ts';
-import {
-  dropShared,
-  isSharedMounted,
-  releaseShared,
-  type SharedMount,
-} from '../../../sys/mount/shared.ts';
+import type { Mount, SharedMount } from '../../../sys/mount-data.ts';
+import { dropShared, isSharedMounted, releaseShared } from '../../../sys/mount/shared.ts';
 import {
   INDEX,
   type IndexFacts,
