@@ -268,6 +268,25 @@ const ARCHIVE = t.tarOf(
   }),
 );
 
+for (const program of ['xz', 'bzip2'] as const)
+  test(`ADD unpacks archives compressed with ${program}`, { skip: needs(program) }, async () => {
+    const context = await place.context({ 'a.cut': '' });
+    const packed = execFileSync(program, ['-c'], { input: ARCHIVE });
+    await writeFile(join(context, 'a.packed'), packed);
+    const build = async (line: string): Promise<string[]> =>
+      await treeOf(
+        place.engine,
+        await place.builder.build({ context, dockerfile: Buffer.from(dockerfile(line)) }),
+      );
+    assert.ok((await build('ADD a.packed /x')).includes('/x/in/file 4755 5:6 content'));
+    // As what is no archive inside: it is a file.
+    await writeFile(join(context, 'a.cut'), packed.subarray(0, 20));
+    assert.deepEqual(
+      (await build('ADD a.cut /')).map((one) => one.split(' ')[0]),
+      ['/a.cut'],
+    );
+  });
+
 test('ADD unpacks archives of the context, by their content; COPY does not', async () => {
   const context = await place.context({ 'plain.gz.txt': 'text', 'not-tar.gz': '' });
   await writeFile(join(context, 'a.tar'), ARCHIVE);
@@ -297,8 +316,6 @@ test('ADD unpacks archives of the context, by their content; COPY does not', asy
   assert.deepEqual(await kept('ADD text.gz /'), ['/text.gz']);
   assert.deepEqual(await kept('ADD --unpack=false a.tgz /'), ['/a.tgz']);
   assert.deepEqual(await kept('COPY a.tgz /'), ['/a.tgz']);
-  await writeFile(join(context, 'a.txz'), Buffer.from('fd377a585a000004', 'hex'));
-  await assert.rejects(add('ADD a.txz /'), { code: 'NOT_IMPLEMENTED' });
   await writeFile(join(context, 'marks.tar'), t.tarOf(t.tree({ 'd/.wh.x': t.file('') })));
   await assert.rejects(add('ADD marks.tar /'), { code: 'INVALID_ARGUMENT' });
   await writeFile(join(context, 'cut.tar'), ARCHIVE.subarray(0, 700));

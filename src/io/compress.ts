@@ -4,6 +4,7 @@ import { constants, createGzip, createZstdCompress } from 'node:zlib';
 import type { Abortable, Bytes } from './bytes.ts';
 import { type Compression, SNIFF_LENGTH, sniffCompression } from './compression.ts';
 import { Inflation } from './inflate.ts';
+import { withStart } from './with-start.ts';
 
 export interface DecompressOptions extends Abortable {
   /** Default: what the first bytes say. */
@@ -35,21 +36,6 @@ export async function* decompress(stored: Bytes, options: DecompressOptions = {}
     }
   }
   inflation?.end();
-}
-
-/** The same bytes; the first chunk exists and is at least `length` long, if there are as many. */
-async function* withStart(bytes: Bytes, length: number): Bytes {
-  let start: Uint8Array | undefined = new Uint8Array();
-  for await (const chunk of bytes) {
-    if (start === undefined) yield chunk;
-    else {
-      start = start.length === 0 ? chunk : Buffer.concat([start, chunk]);
-      if (start.length < length) continue;
-      yield start;
-      start = undefined;
-    }
-  }
-  if (start !== undefined) yield start;
 }
 
 export interface CompressOptions extends Abortable {

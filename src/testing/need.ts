@@ -34,6 +34,8 @@ export type Need =
   | 'setcap'
   | 'setfattr'
   | 'zstd'
+  | 'xz'
+  | 'bzip2'
   /** The library libisal.so.2. */
   | 'isal';
 
@@ -89,6 +91,8 @@ const PROBES: Record<Need, () => boolean> = {
   setcap: () => root() && have('setcap'),
   setfattr: () => have('setfattr'),
   zstd: () => have('zstd'),
+  xz: () => have('xz'),
+  bzip2: () => have('bzip2'),
   isal: () => have('ldconfig') && library('libisal.so.2'),
 };
 

@@ -1,39 +1,45 @@
-import { MicaError } from '../../errors.ts';
+import { isCode } from '../../errors.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
+import { sniffProgramCompression, withoutProgramCompression } from '../../io/by-program.ts';
 import { decompress } from '../../io/compress.ts';
 import { Block, BLOCK, isHeader } from '../../tar/header.ts';
 
-const COMPRESSIONS: readonly (readonly [name: string, magic: readonly number[]])[] = [
+const COMPRESSIONS = [
   ['gzip', [0x1f, 0x8b]],
   ['zstd', [0x28, 0xb5, 0x2f, 0xfd]],
-  ['xz', [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00]],
-  ['bzip2', [0x42, 0x5a, 0x68]],
-];
+] as const;
 
 /**
  * The tar archive that `open` gives, no more compressed.
  * @returns `undefined` when it is none: also for what is compressed and is no archive inside
- * @throws NOT_IMPLEMENTED for xz and bzip2, which Docker unpacks and Node cannot
+ * @throws NOT_IMPLEMENTED for xz and bzip2 where the program for it is missing
  */
 export async function archiveIn(
   open: (options: Abortable) => Bytes,
   options: Abortable,
 ): Promise<((options: Abortable) => Bytes) | undefined> {
   const start = await startOf(open(options), BLOCK);
-  const found = COMPRESSIONS.find(([, magic]) =>
+  if (isTar(start)) return open;
+  const plain = expander(start, open);
+  if (plain === undefined) return undefined;
+  try {
+    return isTar(await startOf(plain(options), BLOCK)) ? plain : undefined;
+  } catch (error) {
+    if (isCode(error, 'NOT_IMPLEMENTED')) throw error;
+    return undefined;
+  }
+}
+
+function expander(
+  start: Uint8Array,
+  open: (options: Abortable) => Bytes,
+): ((options: Abortable) => Bytes) | undefined {
+  if (sniffProgramCompression(start) !== undefined)
+    return (options) => withoutProgramCompression(open(options), options);
+  const compression = COMPRESSIONS.find(([, magic]) =>
     magic.every((byte, at) => start[at] === byte),
   )?.[0];
-  if (found === 'xz' || (found === 'bzip2' && start.toString('latin1', 4, 10) === '1AY&SY'))
-    throw new MicaError(
-      'NOT_IMPLEMENTED',
-      `an archive compressed with ${found} is not unpacked; decompress it first, compress it with gzip or zstd, or copy it as it is with COPY`,
-    );
-  const compressed = found === 'gzip' || found === 'zstd';
-  const plain = (rest: Abortable): Bytes =>
-    compressed ? decompress(open(rest), { ...rest, compression: found }) : open(rest);
-  if (compressed && !isTar(await startOf(plain(options), BLOCK).catch(() => Buffer.alloc(0))))
-    return undefined;
-  return compressed || isTar(start) ? plain : undefined;
+  return compression && ((options) => decompress(open(options), { ...options, compression }));
 }
 
 /** The first bytes; fewer when there are not as many. */

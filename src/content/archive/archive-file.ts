@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { MicaError } from '../../errors.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
 import { decompress } from '../../io/compress.ts';
+import { sniffProgramCompression, withoutProgramCompression } from '../../io/by-program.ts';
 import { sniffCompression, SNIFF_LENGTH } from '../../io/compression.ts';
 import { fromNode } from '../../sys/errno.ts';
 
@@ -38,7 +39,7 @@ export class ArchiveFile implements AsyncDisposable {
     this.size = size;
   }
 
-  /** @throws NOT_FOUND · NOT_IMPLEMENTED for a compression other than gzip and zstd · RESOURCE_EXHAUSTED */
+  /** @throws NOT_FOUND · NOT_IMPLEMENTED for a compression other than gzip, zstd, xz and bzip2 · RESOURCE_EXHAUSTED */
   static async open(path: string, options: OpenFileOptions): Promise<ArchiveFile> {
     options.signal?.throwIfAborted();
     try {
@@ -70,7 +71,8 @@ export class ArchiveFile implements AsyncDisposable {
       // Somebody who cleans up may have been quicker.
       await rm(path, { force: true });
       let size = 0;
-      for await (const chunk of decompress(bytes, { signal })) {
+      const plain = decompress(withoutProgramCompression(bytes, { signal }), { signal });
+      for await (const chunk of plain) {
         await handle.writeFile(chunk);
         size += chunk.byteLength;
       }
@@ -119,5 +121,6 @@ export class ArchiveFile implements AsyncDisposable {
 async function isCompressed(handle: FileHandle): Promise<boolean> {
   const buffer = Buffer.alloc(SNIFF_LENGTH);
   const { bytesRead } = await handle.read(buffer, 0, SNIFF_LENGTH, 0);
-  return sniffCompression(buffer.subarray(0, bytesRead)) !== 'none';
+  const start = buffer.subarray(0, bytesRead);
+  return sniffProgramCompression(start) !== undefined || sniffCompression(start) !== 'none';
 }

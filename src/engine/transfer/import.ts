@@ -3,6 +3,7 @@ import type { Source } from '../../content/content.ts';
 import { MicaError } from '../../errors.ts';
 import { applyChanges } from '../../image/changes.ts';
 import { composeImage } from '../../image/compose.ts';
+import { withoutProgramCompression } from '../../io/by-program.ts';
 import type { Bytes } from '../../io/bytes.ts';
 import { OCI_LAYER } from '../../oci/media-type.ts';
 import { hostPlatform } from '../../oci/platform.ts';
@@ -29,7 +30,8 @@ export async function importTar(
   try {
     const store = await context.store();
     using lease = store.leases.open(`import ${described}`);
-    const bytes = await bytesOf(context, from, options);
+    // A layer is gzip, zstd or nothing.
+    const bytes = withoutProgramCompression(await bytesOf(context, from, options), { signal });
     const stored = await store.content.ingest(bytes, OCI_LAYER, { signal });
     // Until the image holds it; a collection leaves alone what has just arrived.
     lease.hold('blob', [stored.digest]);
