@@ -262,11 +262,14 @@ class DatabaseSnapshotter implements LocalSnapshotter {
       throw new MicaError('ALREADY_EXISTS', `snapshot ${name} already exists`);
   }
 
-  async #refuseMounted(row: SnapshotRow, what: string): Promise<void> {
+  async #refuseMounted(row: SnapshotRow, what: 'commit' | 'remove'): Promise<void> {
     const { kind, name, layer } = row;
     if (kind !== 'active') return;
     const tree = await this.#driver.tree?.(this.#rows.physical(row), 'rw');
-    const target = await staysMountedFrom(layerDirectory(this.#db, layer), tree);
+    // What nobody uses may go from under him, where its file system is not held by that; to be frozen,
+    // it must not be writable anywhere.
+    const unused = what === 'remove' && tree === undefined ? 'ignored' : 'counts';
+    const target = await staysMountedFrom(layerDirectory(this.#db, layer), { tree, unused });
     if (target !== undefined)
       throw new MicaError(
         'FAILED_PRECONDITION',

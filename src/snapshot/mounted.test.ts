@@ -93,11 +93,16 @@ test(
     {
       await using _ = await performMounts([bind], dirs.target);
       end = await inAnotherNamespace('true');
-      assert.equal(await staysMountedFrom(dirs.own), dirs.target);
+      assert.equal(await staysMountedFrom(dirs.own, { unused: 'ignored' }), dirs.target);
     }
     try {
       assert.deepEqual(mountedFrom(dirs.own), [dirs.target]);
-      const stays = staysMountedFrom(dirs.own);
+      assert.equal(
+        await staysMountedFrom(dirs.own, { unused: 'ignored' }),
+        undefined,
+        'nobody uses it',
+      );
+      const stays = staysMountedFrom(dirs.own, { unused: 'counts' });
       await end();
       assert.equal(await stays, undefined);
     } finally {
@@ -105,3 +110,30 @@ test(
     }
   },
 );
+
+for (const use of ['cd "$1"', 'exec 3> "$1/open"'])
+  test(
+    `a mount elsewhere counts while a process uses it: ${use}`,
+    { skip: needs('overlay') },
+    async () => {
+      await using dirs = await directories();
+      const bind = { type: 'bind', source: dirs.upper, options: ['rbind'] };
+      let end: () => Promise<void>;
+      {
+        await using _ = await performMounts([bind], dirs.target);
+        end = await inAnotherNamespace(use, dirs.target);
+      }
+      try {
+        let answer: string | undefined = 'none yet';
+        const asked = staysMountedFrom(dirs.own, { unused: 'ignored' }).then(
+          (target) => (answer = target),
+        );
+        await new Promise((resolve) => setTimeout(resolve, 100));
+        assert.equal(answer, 'none yet');
+        await end();
+        assert.equal(await asked, undefined);
+      } finally {
+        await end();
+      }
+    },
+  );

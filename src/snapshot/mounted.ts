@@ -2,6 +2,7 @@ import { readdirSync, readlinkSync, realpathSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { SharedMount } from '../sys/mount-data.ts';
+import { mountsInUse } from '../sys/mount-users.ts';
 import { type MountInfo, readMountinfo } from '../sys/mountinfo.ts';
 
 /**
@@ -10,42 +11,57 @@ import { type MountInfo, readMountinfo } from '../sys/mountinfo.ts';
  * is shared. In every mount namespace that this process may look into.
  */
 export function mountedFrom(directory: string, tree?: SharedMount): string[] {
-  return [...new Set(targetsIn(mountTables(), directory, tree))];
+  const found = writableIn(mountTables(), directory, tree);
+  return [...new Set(found.map(({ target }) => target))];
 }
 
 /** How long a mount namespace that is being made may have a copy of our mount, in milliseconds. */
 const COPIED = 10_000;
 
+export interface StaysOptions {
+  readonly tree?: SharedMount | undefined;
+  /** Whether what is mounted elsewhere counts although no process uses it. */
+  readonly unused: 'counts' | 'ignored';
+}
+
 /**
  * Where {@link mountedFrom} still finds something: at once in this mount namespace, and in others when
- * it stays there. Whoever starts a container has, for a moment, a copy of every mount of the machine.
+ * it stays there. Whoever starts a container has, for a moment, a copy of every mount of the machine;
+ * who makes himself a namespace has it as long as he lives, and mostly never looks at it.
  */
 export async function staysMountedFrom(
   directory: string,
-  tree?: SharedMount,
+  { tree, unused }: StaysOptions,
 ): Promise<string | undefined> {
   for (const until = performance.now() + COPIED; ;) {
-    const [target] = mountedFrom(directory, tree);
-    if (target === undefined || performance.now() > until) return target;
-    const [here] = targetsIn([readMountinfo()], directory, tree);
-    if (here !== undefined) return here;
+    const [here] = writableIn([readMountinfo()], directory, tree);
+    if (here !== undefined) return here.target;
+    const elsewhere = writableIn(mountTables(), directory, tree);
+    const counted = unused === 'counts' ? elsewhere : usedOf(elsewhere);
+    if (counted.length === 0 || performance.now() > until) return counted[0]?.target;
     await setTimeout(10);
   }
 }
 
-function* targetsIn(
+function usedOf(mounts: readonly MountInfo[]): readonly MountInfo[] {
+  if (mounts.length === 0) return mounts;
+  const used = mountsInUse(new Set(mounts.map(({ id }) => id)));
+  return mounts.filter(({ id }) => used.has(id));
+}
+
+function writableIn(
   tables: Iterable<readonly MountInfo[]>,
   directory: string,
   tree: SharedMount | undefined,
-): Generator<string> {
-  if (process.platform !== 'linux') return;
+): MountInfo[] {
+  if (process.platform !== 'linux') return [];
   const real = realPath(directory);
-  if (real === undefined) return;
+  if (real === undefined) return [];
   const shared = tree && { ...tree, target: realPath(tree.target) ?? tree.target };
-  for (const mounts of tables) {
-    for (const { target } of mountsFrom(real, directory, mounts)) yield target;
-    if (shared) for (const { target } of mountsOf(shared, mounts)) yield target;
-  }
+  return [...tables].flatMap((mounts) => [
+    ...mountsFrom(real, directory, mounts),
+    ...(shared ? mountsOf(shared, mounts) : []),
+  ]);
 }
 
 function realPath(path: string): string | undefined {

@@ -81,7 +81,7 @@ function writableInTheWay(rows: readonly SnapshotRow[], from: Driver, to: Driver
 }
 
 async function mountInTheWay({ db }: Store, { name, layer }: SnapshotRow): Promise<string[]> {
-  const target = await staysMountedFrom(layerDirectory(db, layer));
+  const target = await staysMountedFrom(layerDirectory(db, layer), { unused: 'counts' });
   return target === undefined
     ? []
     : [`snapshot ${name} is mounted on ${target}; unmount that first`];
