@@ -394,3 +394,49 @@ test('a Dockerfile that is not in the context is read from where it is', async (
   await assert.rejects(place.builder.build({ context }), { code: 'NOT_FOUND' });
   await assert.rejects(place.builder.build({ context: `${context}/none` }), { code: 'NOT_FOUND' });
 });
+
+test('named contexts come before stages and images, wherever --from and FROM name them', async () => {
+  const more = await place.context({ 'a.txt': 'more', '.dockerignore': 'b.txt', 'b.txt': 'B' });
+  const { image } = await place.build(
+    'FROM scratch\nCOPY a /from-image\n',
+    { a: 'A' },
+    { tags: ['ctx'] },
+  );
+  const text = `FROM nowhere AS one
+COPY --from=More . /more/
+COPY --from=stage /from-image /copied
+FROM scratch AS stage
+COPY a.txt /
+FROM one
+`;
+  const contexts = {
+    nowhere: { image: 'ctx' },
+    more: { directory: more },
+    stage: { image: image.id },
+  };
+  const built = await place.build(text, { 'a.txt': 'A' }, { contexts });
+  const tree = await treeOf(place.engine, built);
+  assert.deepEqual(
+    tree.map((line) => line.split(' ')[0]),
+    ['/copied', '/from-image', '/more/', '/more/.dockerignore', '/more/a.txt'],
+  );
+  await writeFile(join(more, 'a.txt'), 'changed');
+  const again = await treeOf(place.engine, await place.build(text, {}, { contexts }));
+  assert.ok(again.includes('/more/a.txt 644 changed'));
+});
+
+test('a named context that is a directory is no base, and one that is not there is told', async () => {
+  const directory = await place.context({});
+  const wrong = { code: 'INVALID_ARGUMENT', message: /the context "here" is a directory/ };
+  await assert.rejects(
+    place.build('FROM here\n', {}, { contexts: { here: { directory } } }),
+    wrong,
+  );
+  const gone = { here: { directory: join(directory, 'gone') } };
+  await assert.rejects(
+    place.build('FROM scratch\nCOPY --from=here a /\n', {}, { contexts: gone }),
+    {
+      code: 'NOT_FOUND',
+    },
+  );
+});

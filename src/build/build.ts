@@ -98,7 +98,10 @@ async function buildStages(parts: Parts): Promise<Made> {
   const used = new Set<string>();
   const predefined = platformArguments(platform, hostPlatform());
   const globals = globalArguments(dockerfile, predefined, given, used);
-  const plan = planBuild(dockerfile, globals, { target: options.target, platform });
+  const contexts = new Map(
+    Object.entries(options.contexts ?? {}).map(([name, one]) => [name.toLowerCase(), one]),
+  );
+  const plan = planBuild(dockerfile, globals, { target: options.target, platform, contexts });
   const containers = await containerStore(context);
   if (refuseRun(dockerfile, plan, layers.store)) await sweep(containers);
   const emit = options.onProgress ?? (() => {});
@@ -108,6 +111,7 @@ async function buildStages(parts: Parts): Promise<Made> {
     ...parts,
     containers,
     plan,
+    contexts,
     emit,
     slots: new Slots(Math.max(2, availableParallelism())),
     environment: {

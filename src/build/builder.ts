@@ -47,6 +47,13 @@ export interface BuildOptions extends Abortable, LayerCompression {
   readonly noCache?: boolean | undefined;
   /** Ask the registry for base images that are here. */
   readonly pull?: boolean | undefined;
+  /** Of RUN where it does not say itself. Default `host`. */
+  readonly network?: 'none' | 'host' | undefined;
+  /**
+   * More places that `COPY --from`, `RUN --mount=from=` and FROM can name, before stages and images:
+   * a directory of this machine, or an image by its reference.
+   */
+  readonly contexts?: Readonly<Record<string, NamedContext>> | undefined;
   /**
    * Seconds since 1970 (`SOURCE_DATE_EPOCH`): the image says that it was made then, and no file of
    * its new layers is younger. Default: the build argument of that
@@ -56,6 +63,8 @@ export interface BuildOptions extends Abortable, LayerCompression {
   /** What happens, in the order it happens; steps of several stages interleave. */
   readonly onProgress?: ((event: BuildEvent) => void) | undefined;
 }
+
+export type NamedContext = { readonly directory: string } | { readonly image: string };
 
 export interface BuildResult {
   readonly image: StoredImage;

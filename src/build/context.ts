@@ -35,7 +35,11 @@ export async function openInput(
   owner: AsyncDisposableStack,
 ): Promise<BuildInput> {
   if (typeof context === 'string')
-    return readInput(directoryTree(await checkedDirectory(context), NAME), dockerfile, context);
+    return readInput(
+      directoryTree(await checkedDirectory(context, NAME), NAME),
+      dockerfile,
+      context,
+    );
   const archive = await archiveIn(await spooled(context, directory, { signal }), { signal });
   if (archive !== undefined) {
     const opened = await openArchive(archive({ signal }), join(directory, 'context.tar'), NAME, {
@@ -48,14 +52,20 @@ export async function openInput(
   return { dockerfile: await readFile(join(directory, 'input')), file: 'Dockerfile', tree: EMPTY };
 }
 
-async function checkedDirectory(path: string): Promise<string> {
+/** A directory without what its `.dockerignore` leaves out. @throws NOT_FOUND */
+export async function openDirectory(path: string, name: string): Promise<SourceTree> {
+  const tree = directoryTree(await checkedDirectory(path, name), name);
+  return without(tree, await ignoreOf(tree, []));
+}
+
+async function checkedDirectory(path: string, name: string): Promise<string> {
   try {
     if ((await stat(path)).isDirectory()) return resolve(path);
   } catch (error) {
     const known = fromNode(error);
     if (!isCode(known, 'NOT_FOUND')) throw known;
   }
-  throw new MicaError('NOT_FOUND', `the build context ${path} is not a directory`);
+  throw new MicaError('NOT_FOUND', `${name}, ${path}, is not a directory`);
 }
 
 /** A stream as something that can be read twice. */

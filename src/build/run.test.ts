@@ -97,6 +97,27 @@ RUN true
       assert.equal(said(await place.build(`FROM base\n${lines}\n`, {}, options)), output);
     });
 
+  test('a network for all RUN is of those that do not say another', { skip }, async () => {
+    const links = 'ip -o link | wc -l';
+    const text = `FROM base\nRUN ${links}\nRUN --network=host ${links}; true\n`;
+    const built = await place.build(text, {}, { network: 'none', noCache: true });
+    const [own, host] = said(built).split('\n');
+    assert.equal(own, '1');
+    assert.ok(Number(host) >= 1);
+    const again = await place.build(text, {}, { network: 'host' });
+    assert.deepEqual([again.cached, again.steps], [1, 2], 'the network is part of the key');
+  });
+
+  test('mounts show directories that were named as contexts', { skip }, async () => {
+    const more = await place.context({ 'in/file': 'from more', '.dockerignore': 'no', no: 'x' });
+    const text = `FROM base
+RUN --mount=from=more,target=/more cat /more/in/file; ls -A /more
+RUN --mount=type=cache,from=more,source=in,target=/cache cat /cache/file
+`;
+    const built = await place.build(text, {}, { contexts: { more: { directory: more } } });
+    assert.equal(said(built), 'from more.dockerignore\nin\nfrom more');
+  });
+
   test('mounts bring files, and leave nothing in the image', { skip }, async () => {
     const built = await place.build(
       `FROM base AS other

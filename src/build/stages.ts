@@ -6,14 +6,20 @@ import type { Slots } from '../io/slots.ts';
 import { baseImage } from './base-image.ts';
 import { specialSource } from './add-special.ts';
 import type { BuildOptions } from './builder.ts';
-import type { BuildInput } from './context.ts';
+import { type BuildInput, openDirectory } from './context.ts';
 import { type RunEnvironment, runStep } from './run/run-step.ts';
 import type { Dockerfile, Instruction } from './dockerfile/instruction.ts';
 import { parseDockerfile } from './dockerfile/parse.ts';
 import type { BuildEvent, BuildStep } from './event.ts';
 import type { SourceTree } from './files/source-tree.ts';
 import { unionFiles } from './files/union-files.ts';
-import { type Plan, type PlannedStage, sourceStage, sourcesOf } from './plan.ts';
+import {
+  type NamedContexts,
+  type Plan,
+  type PlannedStage,
+  sourceStage,
+  sourcesOf,
+} from './plan.ts';
 import { type Outcome, StageRun, type StageEnvironment } from './stage.ts';
 import { EPOCH, type StageBase } from './stage-state.ts';
 
@@ -23,6 +29,7 @@ export interface StagesOptions {
   readonly dockerfile: Dockerfile;
   readonly plan: Plan;
   readonly input: BuildInput;
+  readonly contexts: NamedContexts;
   readonly environment: StageEnvironment;
   readonly emit: (event: BuildEvent) => void;
   /** Instructions carried out at once. */
@@ -183,6 +190,8 @@ export class Stages {
       secrets: options.secrets ?? {},
       given,
       sourceDateEpoch,
+      network: options.network ?? 'host',
+      directoryOf: (from) => this.#directory(from),
       snapshotOf: async (from) => {
         const base = await this.#base(from, planned);
         return await layers.commit(base.layers, { signal: this.#signal });
@@ -191,19 +200,32 @@ export class Stages {
     };
   }
 
-  /** What `--from` and `from=` name. */
+  /** What `--from` and `from=` name, unless it is a directory. */
   #base(name: string, planned: PlannedStage): Promise<StageBase> {
-    const index = sourceStage(this.#parts.dockerfile, name, planned.stage.index);
-    return index === undefined ? this.#image(name, planned) : this.#stage(index);
+    const { dockerfile, contexts } = this.#parts;
+    const index = sourceStage(dockerfile, name, planned.stage.index, contexts);
+    if (index !== undefined) return this.#stage(index);
+    const context = contexts.get(name.toLowerCase());
+    return this.#image(context && 'image' in context ? context.image : name, planned);
+  }
+
+  /** A context that is a directory, without what its `.dockerignore` leaves out. */
+  async #directory(name: string): Promise<SourceTree | undefined> {
+    const context = this.#parts.contexts.get(name.toLowerCase());
+    return context && 'directory' in context
+      ? await openDirectory(context.directory, `the context ${name}`)
+      : undefined;
   }
 
   #source(name: string, planned: PlannedStage): Promise<SourceTree> {
-    const { dockerfile, environment, owner } = this.#parts;
-    const index = sourceStage(dockerfile, name, planned.stage.index);
+    const { dockerfile, environment, owner, contexts } = this.#parts;
+    const index = sourceStage(dockerfile, name, planned.stage.index, contexts);
     const key = index === undefined ? `image ${name}` : `stage ${index}`;
     const known = this.#sources.get(key);
     if (known !== undefined) return known;
     const opened = (async () => {
+      const directory = await this.#directory(name);
+      if (directory !== undefined) return directory;
       const base = await this.#base(name, planned);
       const tree = await environment.layers.open(base.layers, { signal: this.#signal });
       return unionFiles(owner.use(tree), index === undefined ? `image ${name}` : `stage ${name}`);

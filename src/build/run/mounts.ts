@@ -35,6 +35,8 @@ export interface MountEnvironment {
   readonly place: Place;
   /** Name of the snapshot of a stage or image. */
   snapshotOf(from: string): Promise<string>;
+  /** A directory that was named as a context; `undefined`: it is a stage or image. */
+  directoryOf(from: string): Promise<SourceTree | undefined>;
 }
 
 /** What a container gets for its mounts. */
@@ -55,10 +57,11 @@ export async function mountInputs(
     const name = `the mount ${mount.type === 'secret' ? mount.id : mount.target}`;
     inputs.push([name, JSON.stringify(mount)]);
     if (mount.type !== 'bind') continue;
-    if (mount.from !== undefined)
-      inputs.push([`${name} from`, await environment.snapshotOf(mount.from)]);
+    const tree = await treeOf(mount, environment);
+    if (tree === undefined)
+      inputs.push([`${name} from`, await environment.snapshotOf(mount.from!)]);
     else
-      for (const [path, value] of await digestDraft(draftOf(mount, environment), options))
+      for (const [path, value] of await digestDraft(draftOf(mount, tree, environment), options))
         inputs.push([`${name}: ${toText(path)}`, value]);
   }
   return inputs.toSorted(([a], [b]) => (a < b ? -1 : 1));
@@ -66,8 +69,19 @@ export async function mountInputs(
 
 type BindMount = Extract<Mount, { type: 'bind' }>;
 
-/** What of the context is mounted, as it would be copied to `/it`. */
-function draftOf({ source }: BindMount, { context, place }: MountEnvironment): LayerDraft {
+/** The context that a bind shows; `undefined`: it shows a stage or image. */
+const treeOf = async (
+  { from }: Pick<BindMount, 'from'>,
+  environment: MountEnvironment,
+): Promise<SourceTree | undefined> =>
+  from === undefined ? environment.context : await environment.directoryOf(from);
+
+/** What of a context is mounted, as it would be copied to `/it`. */
+function draftOf(
+  { source }: Pick<BindMount, 'source'>,
+  context: SourceTree,
+  { place }: MountEnvironment,
+): LayerDraft {
   if (leadsOut(source.replace(/^\/+/, '')))
     throw wrong(place, `--mount: ${shown(source)} leads out of ${context.name}`);
   const [selected] = select(context, clean(toByteString(source)));
@@ -113,7 +127,7 @@ export async function openMounts(
       const path =
         mount.type === 'bind'
           ? await bindSource(mount, own, environment, undo, signal)
-          : await cacheSource(mount, environment, undo, signal);
+          : await cacheSource(mount, own, environment, undo, signal);
       const readonly = mount.type === 'bind' ? !mount.writable : mount.readonly;
       opened.binds.push({ source: path, target: targetOf(mount.target, environment), readonly });
     }
@@ -135,15 +149,16 @@ const tmpfsOf = (
 
 /** Files of the context are copied: what a command does to them reaches nobody, and it sees no more than COPY would. */
 async function bindSource(
-  mount: BindMount,
+  mount: Pick<BindMount, 'from' | 'source'>,
   own: string,
   environment: MountEnvironment,
   undo: AsyncDisposableStack,
   signal: AbortSignal | undefined,
 ): Promise<string> {
-  if (mount.from !== undefined)
-    return await placeIn(await environment.snapshotOf(mount.from), mount, environment, undo);
-  await materialise(draftOf(mount, environment), own, { signal });
+  const tree = await treeOf(mount, environment);
+  if (tree === undefined)
+    return await placeIn(await environment.snapshotOf(mount.from!), mount, environment, undo);
+  await materialise(draftOf(mount, tree, environment), own, { signal });
   return join(own, 'it');
 }
 
@@ -166,6 +181,7 @@ async function placeIn(
 
 async function cacheSource(
   mount: Extract<Mount, { type: 'cache' }>,
+  own: string,
   environment: MountEnvironment,
   undo: AsyncDisposableStack,
   signal: AbortSignal | undefined,
@@ -175,8 +191,9 @@ async function cacheSource(
   if (cache.isNew && mount.from !== undefined) {
     const { copyTree } = await import('../../fs/copy.ts');
     await using first = new AsyncDisposableStack();
-    const snapshot = await environment.snapshotOf(mount.from);
-    await copyTree(await placeIn(snapshot, mount, environment, first), cache.path, { signal });
+    const { from, source } = mount;
+    const found = await bindSource({ from, source }, own, environment, first, signal);
+    await copyTree(found, cache.path, { signal });
   }
   return cache.path;
 }

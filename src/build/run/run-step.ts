@@ -26,7 +26,9 @@ export interface RunEnvironment {
   /** `--build-arg`. */
   readonly given: Readonly<Record<string, string>>;
   readonly sourceDateEpoch: number | undefined;
-  snapshotOf(from: string): Promise<string>;
+  readonly network: 'none' | 'host';
+  snapshotOf: MountEnvironment['snapshotOf'];
+  directoryOf: MountEnvironment['directoryOf'];
   readonly onOutput: (stream: 'stdout' | 'stderr', data: Uint8Array) => void;
 }
 
@@ -40,7 +42,7 @@ export async function runStep(
 ): Promise<Outcome> {
   const { state } = stage;
   const { layers, sourceDateEpoch, onOutput } = environment;
-  const input = inputOf(stage, dockerfile, instruction, environment.given);
+  const input = inputOf(stage, dockerfile, instruction, environment);
   const directory = await mkdtemp(join(environment.directory, 'run-'));
   try {
     const { place } = input;
@@ -66,7 +68,7 @@ function inputOf(
   { state }: StageRun,
   dockerfile: Dockerfile,
   instruction: Run,
-  given: RunEnvironment['given'],
+  { given, network }: RunEnvironment,
 ): RunInput {
   const place = { file: dockerfile.file, line: instruction.line };
   const replacer = new Replacer(dockerfile, instruction, state.lookup);
@@ -78,9 +80,12 @@ function inputOf(
     args: new Map([...state.args].filter(([name]) => !isProxy(name) && !env.has(name))),
     proxies: new Map(Object.entries(given).filter(([name]) => isProxy(name))),
     mounts: instruction.mounts.map((text) => parseMount(replacer.word(text), place)),
-    network: instruction.network === 'none' ? 'none' : 'host',
+    network: networkOf(instruction) ?? network,
   };
 }
+
+const networkOf = ({ network }: Run): 'none' | 'host' | undefined =>
+  network === 'none' || network === 'host' ? network : undefined;
 
 /** As BuildKit writes it: arguments in effect, then the command. */
 function createdBy({ args, command }: RunInput): string {

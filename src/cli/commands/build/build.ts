@@ -5,9 +5,10 @@ import { MicaError } from '../../../errors.ts';
 import { parsePlatform } from '../../../oci/platform.ts';
 import { fromNode } from '../../../sys/errno.ts';
 import type { Cli } from '../../cli.ts';
+import { parseBuildContexts } from '../../parse/build-contexts.ts';
 import { parseCompression } from '../../parse/compression.ts';
 import { collect } from '../../parse/list.ts';
-import { parsePairs } from '../../parse/pairs.ts';
+import { parsePairs, parsePairsFromHere } from '../../parse/pairs.ts';
 import { parseSecrets } from '../../parse/secrets.ts';
 import { examples } from '../../program.ts';
 import { type BuildProgress, openBuildProgress } from '../../render/build/open.ts';
@@ -17,6 +18,8 @@ interface Options extends BuildProgress {
   readonly tag?: readonly string[];
   readonly file?: string;
   readonly buildArg?: readonly string[];
+  readonly buildContext?: readonly string[];
+  readonly network: 'default' | 'none' | 'host';
   readonly label?: readonly string[];
   readonly secret?: readonly string[];
   readonly target?: string;
@@ -38,11 +41,25 @@ export function build(command: Command, cli: Cli): void {
       '-f, --file <path>',
       'the Dockerfile; - for standard input (default: Dockerfile in the context)',
     )
-    .option('--build-arg <name=value>', 'a value for an ARG, may be given again', collect)
+    .option(
+      '--build-arg <name=value>',
+      'a value for an ARG; NAME alone: with its value here',
+      collect,
+    )
+    .option(
+      '--build-context <name=where>',
+      'another place for --from: a directory, or docker-image://NAME',
+      collect,
+    )
     .option('--target <stage>', 'build this stage, and only what it needs')
     .option('--platform <os/arch>', "build for it instead of this machine's, e.g. linux/arm64")
     .option('--label <name=value>', 'a label of the image, may be given again', collect)
     .option('--secret <id=NAME,src=FILE>', 'a file that RUN --mount=type=secret may read', collect)
+    .addOption(
+      new Option('--network <mode>', 'of RUN where it does not say itself')
+        .choices(['default', 'none', 'host'])
+        .default('default'),
+    )
     .option('--compression <how>', 'gzip, zstd or none, also with a level (zstd:12)', 'gzip')
     .option('--no-cache', 'make every step again')
     .option('--pull', 'ask the registry for base images that are here')
@@ -98,12 +115,14 @@ async function requestOf(cli: Cli, context: string, options: Options): Promise<B
     context: context === '-' ? cli.stdin : context,
     dockerfile: file === '-' ? Buffer.concat(await Array.fromAsync(cli.stdin)) : file,
     tags: tag,
-    args: parsePairs('--build-arg', buildArg),
+    args: parsePairsFromHere('--build-arg', buildArg),
     labels: parsePairs('--label', label),
     secrets: parseSecrets(secret),
     target,
     platform: platform === undefined ? undefined : parsePlatform(platform),
     ...parseCompression(options.compression),
+    contexts: parseBuildContexts(options.buildContext),
+    network: options.network === 'default' ? undefined : options.network,
     noCache: !options.cache,
     pull,
   };
