@@ -71,10 +71,10 @@ export function syscall(nr: number, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0): n
 }
 
 /** The same on a thread of the pool, for the few calls that wait for a disk; it takes no buffers. */
-export function syscallInBackground(nr: number, a = 0): Promise<number> {
+export function syscallInBackground(nr: number, a = 0, b = 0): Promise<number> {
   const kernel = native ?? load();
   return new Promise((resolve, reject) => {
-    kernel.syscall.async(nr, a, 0, 0, 0, 0, 0, (error, result) => {
+    kernel.syscall.async(nr, a, b, 0, 0, 0, 0, (error, result) => {
       if (error) reject(error);
       else resolve(result < 0 ? -kernel.errno() : result);
     });

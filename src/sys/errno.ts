@@ -55,6 +55,7 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 const UNKNOWN_TO_NODE: Readonly<Record<number, readonly [code: string, text: string]>> = {
   15: ['ENOTBLK', 'block device required'],
+  122: ['EDQUOT', 'disk quota exceeded'],
 };
 
 /** @param errno - positive, as in errno.h. */

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempDisposable } from 'node:fs/promises';
+import { mkdtemp, mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
@@ -38,7 +38,7 @@ const preamble = (step: number): string => `
 export interface CrashTest {
   /** The program's own statements; they call `beginCounting()` when it gets interesting. */
   readonly program: (root: string) => string | Promise<string>;
-  /** Where the roots are made. Default: the system's temporary directory. */
+  /** Where the roots are made; it goes with all that is in it. Default: directories of their own. */
   readonly directory?: string;
   /** What must hold after the program was killed, or ended. */
   readonly check: (root: string) => Promise<void>;
@@ -62,8 +62,8 @@ export async function killAtEveryStep(test: CrashTest): Promise<number> {
 }
 
 async function killAt(step: number, { program, check, directory }: CrashTest): Promise<boolean> {
-  await using dir = await mkdtempDisposable(join(directory ?? tmpdir(), 'mica-crash-'));
-  const root = join(dir.path, 'store');
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-crash-'));
+  const root = join(directory ? await mkdtemp(join(directory, 'crash-')) : dir.path, 'store');
   const source = preamble(step) + (await program(root));
   const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
     stdio: ['ignore', 'ignore', 'inherit'],

@@ -13,6 +13,8 @@ export type Need =
   | 'userns'
   | 'fuse-overlayfs'
   | 'loop'
+  /** The btrfs kernel driver on a loop device. */
+  | 'btrfs'
   /** The EROFS kernel driver, which serves no user namespace. */
   | 'erofs'
   | 'tar'
@@ -74,6 +76,12 @@ const PROBES: Record<Need, () => boolean> = {
   userns: () => root() && have('newuidmap') && runs('unshare', '-Urm', 'true'),
   'fuse-overlayfs': () => root() && existsSync('/dev/fuse') && have('fuse-overlayfs'),
   loop: () => root() && existsSync('/dev/loop-control') && have('mkfs.ext4'),
+  btrfs: () =>
+    root() &&
+    !inUserNamespace() &&
+    fileSystem('btrfs') &&
+    have('mkfs.btrfs') &&
+    existsSync('/dev/loop-control'),
   erofs: () => root() && fileSystem('erofs') && !inUserNamespace(),
   tar: () => runs('tar', '--version'),
   bsdtar: () => have('bsdtar'),

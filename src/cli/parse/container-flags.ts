@@ -13,7 +13,7 @@ import type {
 } from '../../runtime/spec/options.ts';
 import { fromNode } from '../../sys/errno.ts';
 import { signalNumber } from '../../sys/process.ts';
-import { parseBytes } from './bytes.ts';
+import { parseBytes } from '../../io/parse-bytes.ts';
 
 /** docker's flags of `create` and `run`, as far as they say how the container shall be. */
 export interface ContainerFlags {

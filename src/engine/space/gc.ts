@@ -7,8 +7,7 @@ import { type LayerRecord, LayerRows } from '../../snapshot/layer-rows.ts';
 import { settleBlobs } from '../blobs/settle.ts';
 import { sweep } from '../../container/remove.ts';
 import { containerStore } from '../containers/store.ts';
-import { directorySize } from './disk.ts';
-import { outsideOf } from './outside.ts';
+import { LayerSizes } from './layers.ts';
 import type { Context, Store } from '../context.ts';
 import type { GcOptions, GcResult, PruneOptions } from '../engine.ts';
 import { forgetEnded } from '../mounts.ts';
@@ -103,9 +102,8 @@ async function collect(store: Store, options: Collecting): Promise<GcResult> {
   const { images, blobs, unused } = found!;
   const partials = await expired(store, options);
   let bytes = partials.bytes;
-  const outside = unused.length > 0 ? await outsideOf(db) : undefined;
-  for (const { id, directory } of unused)
-    bytes += (await directorySize(directory)) + (outside?.get(id) ?? 0);
+  await using sizes = new LayerSizes(db);
+  for (const layer of unused) bytes += await sizes.of(layer);
   bytes += blobs.reduce((sum, { size }) => sum + size, 0);
   if (!options.dryRun) {
     for (const { digest } of blobs) await content.delete(digest);
@@ -126,7 +124,7 @@ async function collect(store: Store, options: Collecting): Promise<GcResult> {
 interface Condemned {
   readonly images: readonly string[];
   readonly blobs: readonly { readonly digest: Digest; readonly size: number }[];
-  readonly unused: readonly { readonly id: number; readonly directory: string }[];
+  readonly unused: readonly LayerRecord[];
 }
 
 /** In a transaction. */

@@ -1,5 +1,6 @@
 import { listBuildSteps } from '../../db/build-steps.ts';
-import { existsSync } from 'node:fs';
+import { type Dirent, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { openContentStore } from '../../content/file-store.ts';
 import type { Database } from '../../db/database.ts';
 import { listImages } from '../../db/images.ts';
@@ -13,13 +14,14 @@ import {
 import type { Digest } from '../../oci/digest.ts';
 import { parseManifest } from '../../oci/manifest.ts';
 import { isIndex } from '../../oci/media-type.ts';
-import { layerDirectory, LayerRows } from '../../snapshot/layer-rows.ts';
+import { layerDirectory, LayerRows, layersDirectory } from '../../snapshot/layer-rows.ts';
 import { awaitedLayers } from '../../snapshot/migration.ts';
 import { SnapshotRows } from '../../snapshot/snapshot-rows.ts';
 import type { Context } from '../context.ts';
 import { containersOnDisk } from './containers.ts';
 import { directorySize, fileSize } from './disk.ts';
-import { outsideOf } from './outside.ts';
+import { errnoOf, fromNode } from '../../sys/errno.ts';
+import { LayerSizes } from './layers.ts';
 import type { StoreUsage } from '../engine.ts';
 import { needsOf } from './roots.ts';
 
@@ -45,21 +47,21 @@ async function inventory(db: Database): Promise<Inventory> {
   const partials: Inventory['partials'][number][] = [];
   for await (const { digest, size, active } of content.partials())
     partials.push({ digest, bytes: size, active });
-  const outside = await outsideOf(db);
   const layers: InventoryLayer[] = [];
-  for (const { id, diff_id } of new LayerRows(db).all()) {
-    const directory = layerDirectory(db, id);
-    if (diff_id === null) continue;
-    const bytes = (await directorySize(directory)) + (outside.get(id) ?? 0);
-    layers.push({ diffId: diff_id, directory, bytes });
-  }
-  const containers = await containersOnDisk(db, outside);
+  const sizes = await sizesOf(db);
+  for (const { id, diff_id } of new LayerRows(db).all())
+    if (diff_id !== null)
+      layers.push({
+        diffId: diff_id,
+        directory: layerDirectory(db, id),
+        bytes: sizes.get(id) ?? 0,
+      });
+  const containers = await containersOnDisk(db, sizes);
   const counted = [...blobs, ...layers, ...partials, ...containers].reduce(
     (sum, { bytes }) => sum + bytes,
     0,
   );
-  const inside = existsSync(db.root) ? await directorySize(db.root) : 0;
-  const total = outside.values().reduce((sum, bytes) => sum + bytes, inside);
+  const total = await totalOf(db, sizes);
   return {
     images: imagesOf(db),
     blobs,
@@ -69,6 +71,37 @@ async function inventory(db: Database): Promise<Inventory> {
     metadata: Math.max(0, total - counted),
     held: heldBy(db),
   };
+}
+
+/** Of every layer, by number. */
+async function sizesOf(db: Database): Promise<Map<number, number>> {
+  await using layers = new LayerSizes(db);
+  const sizes = new Map<number, number>();
+  for (const row of new LayerRows(db).all()) sizes.set(row.id, await layers.of(row));
+  return sizes;
+}
+
+/** All layers, and everything else that is in the store. */
+async function totalOf({ root }: Database, sizes: ReadonlyMap<number, number>): Promise<number> {
+  const layers = layersDirectory(root);
+  let total = sizes.values().reduce((sum, size) => sum + size, 0);
+  for (const directory of [root, layers])
+    for (const entry of entriesOf(directory)) {
+      const path = join(directory, entry.name);
+      const isCounted = directory === layers && sizes.has(Number(entry.name));
+      if (path === layers || isCounted) continue;
+      total += await (entry.isDirectory() ? directorySize(path) : fileSize(path));
+    }
+  return total;
+}
+
+function entriesOf(directory: string): Dirent[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw fromNode(error);
+  }
 }
 
 function imagesOf(db: Database): Inventory['images'] {

@@ -9,7 +9,7 @@ import { inUserNamespace } from '../../sys/userns.ts';
 import type { Driver, LayerForm, Pack } from '../driver.ts';
 import type { DriverOptions } from './options.ts';
 
-export type DriverName = 'erofs' | 'overlay2' | 'vfs' | 'tar';
+export type DriverName = 'erofs' | 'overlay2' | 'vfs' | 'tar' | 'btrfs';
 
 /** A driver that a store may have. Its code is loaded only if it is chosen. */
 export interface Candidate {
@@ -60,6 +60,12 @@ export const CANDIDATES: readonly Candidate[] = [
     refusal: async () => undefined,
     load: async (layers) => (await import('./tar.ts')).tar(layers),
   },
+  {
+    name: 'btrfs',
+    merit: 'the file system shares what layers have in common; only when it is asked for',
+    refusal: async (directory) => (await ownerRefusal(directory)) ?? btrfsRefusal(directory),
+    load: async (layers, { options }) => (await import('./btrfs.ts')).btrfs(layers, options.btrfs),
+  },
 ];
 
 export const isDriverName = (name: string): name is DriverName =>
@@ -92,6 +98,11 @@ async function erofsRefusal(directory: string): Promise<string | undefined> {
   if (inUserNamespace()) return 'the kernel lets only the root of the machine mount EROFS';
   const probe = await import('./erofs/probe.ts');
   return withScratch(directory, (path) => probe.erofsRefusal(path));
+}
+
+async function btrfsRefusal(directory: string): Promise<string | undefined> {
+  const probe = await import('./btrfs/probe.ts');
+  return withScratch(directory, (path) => probe.btrfsRefusal(path));
 }
 
 const bindRefusal = (directory: string): Promise<string | undefined> =>

@@ -17,6 +17,8 @@ const CMD_CREATE = 6;
 const OPEN_TREE_CLONE = 1;
 const AT_RECURSIVE = 0x8000;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
+/** MOUNT_ATTR__ATIME */
+const ATIME = 0x70;
 
 /** A file system being configured. */
 export class FsContext implements Disposable {
@@ -86,6 +88,8 @@ export function openTree(source: string, recursive: boolean): number {
 export function setAttributes(fd: number, attributes: number, recursive: boolean): void {
   const attr = Buffer.alloc(32);
   attr.writeUInt32LE(attributes);
+  // One of several values, of which the present one has to go.
+  if ((attributes & ATIME) !== 0) attr.writeUInt32LE(ATIME, 8);
   const flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
   const result = syscall(NR.mount_setattr, fd, cstring(''), flags, addressOf(attr), attr.length);
   if (result < 0) throw kernelError(-result, 'mount_setattr', '');

@@ -3,6 +3,7 @@ import { erofs } from '../../snapshot/drivers/erofs.ts';
 import { parseDriverOptions } from '../../snapshot/drivers/options.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
 import { type Need, needs } from '../need.ts';
+import { loopFileSystem } from './environment.ts';
 import type { DriverSuite } from './suite.ts';
 
 /**
@@ -29,6 +30,11 @@ export const drivers: readonly DriverSuite[] = [
     limits: { depth: { layers: 500, reason: 'OVL_MAX_STACK of the kernel' } },
   }),
   row({ name: 'vfs', needs: ['root'] }),
+  row({
+    name: 'btrfs',
+    needs: ['btrfs'],
+    environment: loopFileSystem('btrfs', { small: 128 }),
+  }),
   row({ name: 'tar', needs: [], limits: { mountless: 'tars are not unpacked' } }),
 ];
 

@@ -1,4 +1,4 @@
-import { MicaError } from '../../errors.ts';
+import { MicaError } from '../errors.ts';
 
 const UNITS: Readonly<Record<string, number>> = {
   '': 1,

@@ -1,0 +1,36 @@
+import type { Database } from '../../db/database.ts';
+import type { Driver } from '../../snapshot/driver.ts';
+import { driverOf } from '../../snapshot/drivers/index.ts';
+import { layerDirectory, type LayerRow } from '../../snapshot/layer-rows.ts';
+import { errnoOf } from '../../sys/errno.ts';
+import { directorySize } from './disk.ts';
+
+/** What layers take on the disk, each without what it shares with those below it. */
+export class LayerSizes implements AsyncDisposable {
+  readonly #db: Database;
+  readonly #drivers = new Map<string, Driver | undefined>();
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  /** In bytes; 0 when it is gone. */
+  async of({ id, driver, form }: Pick<LayerRow, 'id' | 'driver' | 'form'>): Promise<number> {
+    const key = `${driver} ${form}`;
+    if (!this.#drivers.has(key)) this.#drivers.set(key, await driverOf(this.#db, { driver, form }));
+    const opened = this.#drivers.get(key);
+    // Of a later version.
+    if (opened === undefined) return directorySize(layerDirectory(this.#db, id));
+    try {
+      return (await opened.usage({ id: String(id), kind: 'committed', parents: [] })).size;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return 0;
+      throw error;
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const driver of this.#drivers.values()) await driver?.[Symbol.asyncDispose]();
+    this.#drivers.clear();
+  }
+}
