@@ -11,6 +11,7 @@ import { spawnSync } from 'node:child_process';
 import { chmod, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'rolldown';
+import { builtins } from './builtins.ts';
 
 const home = join(import.meta.dirname, '..');
 const dist = join(home, 'dist');
@@ -31,6 +32,7 @@ const { output } = await build({
   platform: 'node',
   // Native: it finds its binary next to itself.
   external: ['koffi'],
+  plugins: [builtins()],
   output: {
     dir: fresh,
     format: 'esm',
@@ -66,6 +68,7 @@ for (const [name, source] of Object.entries(ALONE)) {
     input: { [name]: source },
     platform: 'node',
     external: ['koffi'],
+    plugins: [builtins()],
     output: {
       dir: fresh,
       format: 'esm',

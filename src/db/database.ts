@@ -1,4 +1,3 @@
-import assert from 'node:assert/strict';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 import { Reserve } from './reserve.ts';
 import type { AloneOptions, RootLock } from './root-directory.ts';
@@ -55,14 +54,14 @@ export class Database implements Disposable {
    * transaction. If it throws, nothing happened; it may be run a second time on a full disk.
    */
   transaction<T>(body: () => T, { durable = false }: TransactionOptions = {}): T {
-    assert.ok(!this.#db.isTransaction, 'transactions do not nest');
+    demand(!this.#db.isTransaction, 'transactions do not nest');
     return this.#do(() => {
       // Only outside of a transaction may this be changed; a durable commit makes earlier ones durable, too.
       if (durable) this.#db.exec('pragma synchronous = full');
       try {
         this.#db.exec('begin immediate');
         const result = body();
-        assert.ok(!(result instanceof Promise), 'a transaction is synchronous');
+        demand(!(result instanceof Promise), 'a transaction is synchronous');
         this.#db.exec('commit');
         return result;
       } catch (error) {
@@ -76,7 +75,7 @@ export class Database implements Disposable {
 
   /** Fails when called outside of {@link transaction}: for steps that are one with others. */
   assertTransaction(): void {
-    assert.ok(this.#db.isTransaction, 'this step belongs into a transaction');
+    demand(this.#db.isTransaction, 'this step belongs into a transaction');
   }
 
   /**
@@ -85,7 +84,7 @@ export class Database implements Disposable {
    * @throws UNAVAILABLE when others go on using it
    */
   async alone(options: AloneOptions = {}): Promise<Disposable> {
-    assert.ok(this.#lock, 'only who writes can be alone');
+    demand(this.#lock, 'only who writes can be alone');
     return this.#lock.alone(options);
   }
 
@@ -113,6 +112,11 @@ export class Database implements Disposable {
       throw fromSqlite(error, this.#path);
     }
   }
+}
+
+/** For mistakes of ours. `node:assert` takes longer to load than most commands run. */
+function demand(holds: unknown, rule: string): asserts holds {
+  if (!holds) throw new Error(rule);
 }
 
 export interface TransactionOptions {

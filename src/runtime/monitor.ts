@@ -25,14 +25,14 @@ closeInherited(LINK);
 becomeSubreaper();
 
 const link = new Socket({ fd: LINK, readable: true, writable: true });
-const order = await receiveOrder(link);
-try {
-  if (order !== undefined) await obey(order);
-} catch (error) {
-  link.end(controlFrame({ type: 'failed', failure: failureOf(error) }));
-}
+void receiveOrder(link)
+  .then(obey)
+  .catch((error: unknown) => {
+    link.end(controlFrame({ type: 'failed', failure: failureOf(error) }));
+  });
 
-async function obey(given: Order): Promise<void> {
+async function obey(given: Order | undefined): Promise<void> {
+  if (given === undefined) return;
   if (given.kind === 'run') await runContainer(given, link);
   else if (given.kind === 'exec') await runExec(given, link);
   else await remove(given, link);

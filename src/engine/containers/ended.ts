@@ -9,10 +9,12 @@ import { containerStore } from './store.ts';
  * What is executed when a container has ended and nobody attends it: unmounts its tree, and removes
  * it if it was to be. Arguments: the store's directory, the container's ID.
  */
-const [root, id] = process.argv.slice(2);
-if (root !== undefined && id !== undefined) {
+async function settle(root: string, id: string): Promise<void> {
   await using context = new Context({ ...(await resolveConfig({ root })), driver: undefined });
   const store = await containerStore(context);
   const row = findContainer(store.db, id);
   if (row !== undefined) await finish(store, containerOf(row));
 }
+
+const [root, id] = process.argv.slice(2);
+if (root !== undefined && id !== undefined) void settle(root, id);
