@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import type { Readable } from 'node:stream';
 import type { Builder } from '../build/builder.ts';
 import type { EngineConfig, EngineOptions } from '../engine/config.ts';
@@ -13,6 +13,8 @@ export interface Streams {
   readonly stderr: OutputStream;
   /** What starts this program; absent: it cannot be started again. */
   readonly program?: readonly string[];
+  /** A monitor's process for what the command is going to run. */
+  readonly monitor?: ChildProcess | undefined;
 }
 
 /** Options of `mica` itself. */
@@ -25,24 +27,35 @@ export interface GlobalOptions {
 
 /** What a command works with. */
 export class Cli implements AsyncDisposable {
-  readonly stdin: Streams['stdin'];
   readonly out: Output;
-  readonly err: Output;
   /** Aborts when the user, or the reader of the output, wants no more. */
   readonly signal: AbortSignal;
   options: GlobalOptions = {};
-  readonly #program: readonly string[] | undefined;
+  readonly #streams: Streams;
+  readonly #onBroken: (reason: Error) => void;
+  #err: Output | undefined;
   #engine: Promise<Engine> | undefined;
   #builder: Promise<Builder> | undefined;
 
   constructor(streams: Streams, signal: AbortSignal) {
     const broken = new AbortController();
-    const onBroken = (reason: Error): void => broken.abort(reason);
-    this.stdin = streams.stdin;
-    this.#program = streams.program;
-    this.out = new Output(streams.stdout, onBroken);
-    this.err = new Output(streams.stderr, onBroken);
+    this.#streams = streams;
+    this.#onBroken = (reason) => broken.abort(reason);
+    this.out = new Output(streams.stdout, this.#onBroken);
     this.signal = AbortSignal.any([signal, broken.signal]);
+  }
+
+  get stdin(): Streams['stdin'] {
+    return this.#streams.stdin;
+  }
+
+  get err(): Output {
+    return (this.#err ??= new Output(this.#streams.stderr, this.#onBroken));
+  }
+
+  /** Started already, where that was possible; it ends with the command unless it was given an order. */
+  get monitor(): ChildProcess | undefined {
+    return this.#streams.monitor;
   }
 
   /** The engine on the store that options, environment and configuration name; opened at the first call. */
@@ -72,7 +85,7 @@ export class Cli implements AsyncDisposable {
 
   /** Starts another command on the same store, which goes on by itself, in silence. */
   startInBackground(verb: string): void {
-    const [command, ...first] = this.#program ?? [];
+    const [command, ...first] = this.#streams.program ?? [];
     if (command === undefined) return;
     const { root, storageDriver, config } = this.options;
     const options = Object.entries({ root, 'storage-driver': storageDriver, config });
@@ -107,5 +120,6 @@ export class Cli implements AsyncDisposable {
     await engine?.[Symbol.asyncDispose]();
     const builder = await this.#builder?.catch(() => undefined);
     await builder?.[Symbol.asyncDispose]();
+    this.monitor?.stdio[3]?.destroy();
   }
 }

@@ -1,13 +1,14 @@
 import { Command, Help, Option, type OutputConfiguration } from 'commander';
 import type { Cli, GlobalOptions } from './cli.ts';
+import { commandWords } from './command-words.ts';
 import { escapeText } from './render/escape.ts';
 import { FAMILIES, type Verb, VERBS } from './verbs.ts';
 
 /**
- * The command line as data for commander: all names, but arguments and options only of the
- * command that is asked for, whose code is loaded on the way.
+ * The command line as data for commander: the names that `args` may mean, but arguments and options
+ * only of the command that is asked for, whose code is loaded on the way.
  */
-export function buildProgram(cli: Cli, version: string): Command {
+export function buildProgram(cli: Cli, version: string, args: readonly string[]): Command {
   const program = new Command('mica');
   program
     .description(
@@ -26,7 +27,7 @@ export function buildProgram(cli: Cli, version: string): Command {
 
   const verbs = new Map<Command, Verb>();
   const families = new Map<string, Command>();
-  for (const verb of VERBS) verbs.set(declare(program, families, verb), verb);
+  for (const verb of verbsFor(args)) verbs.set(declare(program, families, verb), verb);
   program
     .command('help', { hidden: true })
     .argument('[command...]')
@@ -49,6 +50,13 @@ export function buildProgram(cli: Cli, version: string): Command {
     cli.options = command.optsWithGlobals<GlobalOptions>();
   });
   return program;
+}
+
+/** Those that begin with the command's first word; all, where no verb does, for the help and for suggestions. */
+function verbsFor(args: readonly string[]): readonly Verb[] {
+  const [first] = commandWords(args);
+  const meant = VERBS.filter(({ name }) => name.split(' ')[0] === first);
+  return meant.length > 0 ? meant : VERBS;
 }
 
 /** A list that is empty unless it is given says nothing about itself. */

@@ -28,8 +28,8 @@ const SPELLINGS: ReadonlyMap<string, string> = new Map([
 ]);
 
 async function dispatch(cli: Cli, args: readonly string[]): Promise<void> {
-  const program = buildProgram(cli, VERSION);
   const words = args.length === 0 ? ['--help'] : args;
+  const program = buildProgram(cli, VERSION, words);
   await program.parseAsync(
     words.map((word) => SPELLINGS.get(word) ?? word),
     { from: 'user' },

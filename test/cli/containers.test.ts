@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -40,6 +41,36 @@ describe('containers', { skip }, () => {
       assert.equal(ran.code, code, ran.stderr);
       assert.deepEqual(left(), []);
     });
+
+  test('run --rm tells of a container that could neither be started nor removed', async () => {
+    const held = join(box.kit.directory, 'held');
+    mkdirSync(held);
+    const runtime = join(box.kit.directory, 'runtime');
+    // Shows the tree elsewhere, so that it cannot be taken away, and fails.
+    const script = `#!/bin/sh\nwhile [ "$1" != --bundle ]; do shift; done\nmount --bind "$2/rootfs" ${held}\nexit 1\n`;
+    writeFileSync(runtime, script, { mode: 0o755 });
+    const config = join(box.kit.directory, 'config.json');
+    writeFileSync(config, JSON.stringify({ 'default-runtime': runtime }));
+    try {
+      const ran = await box.mica([
+        '--config',
+        config,
+        'run',
+        '--rm',
+        '--name',
+        'kept',
+        'box',
+        'true',
+      ]);
+      assert.equal(ran.code, 125);
+      assert.match(ran.stderr, /^mica: container kept is left: .* it is mounted on .*held/m);
+      assert.match(ran.stderr, /^mica: start container /m);
+    } finally {
+      execFileSync('umount', [held]);
+    }
+    await box.ok('rm kept');
+    assert.deepEqual(left(), []);
+  });
 
   test('flags reach the process', async () => {
     const script = 'id -u; pwd; echo $A $FROM_IMAGE; hostname; touch /x || echo readonly';

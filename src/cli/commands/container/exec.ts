@@ -37,7 +37,7 @@ export function exec(command: Command, cli: Cli): void {
     .option('-w, --workdir <path>', 'working directory in the container')
     .option('--privileged', 'all capabilities')
     .action(async (name: string, words: string[], options: Options) => {
-      using monitor = needsUserNamespace() ? undefined : startMonitor();
+      using monitor = needsUserNamespace() ? undefined : startMonitor(cli.monitor);
       await execute(cli, name, words, { ...options, monitor });
     });
   examples(

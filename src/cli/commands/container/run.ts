@@ -9,6 +9,7 @@ import { ProcessExit } from '../../failure.ts';
 import { Delegated } from '../../namespace.ts';
 import { type ContainerFlags, containerFlags } from '../../parse/container-flags.ts';
 import { examples } from '../../program.ts';
+import { escapeText } from '../../render/escape.ts';
 import { createContainer } from './create.ts';
 import { requireTerminal, session, sizeOf } from './session.ts';
 
@@ -28,8 +29,8 @@ export function run(command: Command, cli: Cli): void {
     .option('--detach-keys <keys>', 'keys that leave the terminal; default ctrl-p,ctrl-q')
     .option('--no-sig-proxy', 'do not hand signals to the process')
     .action(async (image: string, words: string[], options: Options) => {
-      // First of all: it loads while everything else is being done. In a user namespace, from there.
-      using monitor = needsUserNamespace() ? undefined : startMonitor();
+      // It loads while everything else is being done. In a user namespace, from there.
+      using monitor = needsUserNamespace() ? undefined : startMonitor(cli.monitor);
       await runContainer(cli, image, words, { ...options, monitor });
     });
   examples(
@@ -86,8 +87,18 @@ async function begin(
     const { monitor } = options;
     return { id, running: await engine.containers.start(id, { monitor, attach, size }) };
   } catch (error) {
-    if (options.rm) await engine.containers.remove(name).catch(() => undefined);
+    if (options.rm) await removeAgain(cli, engine, name);
     throw error;
+  }
+}
+
+/** What could not be started is gone like what has ended; why it was not is told by the caller. */
+async function removeAgain(cli: Cli, engine: Engine, name: string): Promise<void> {
+  try {
+    await engine.containers.remove(name);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    await cli.err.line(escapeText(`mica: container ${name} is left: ${why}`));
   }
 }
 
