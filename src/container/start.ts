@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { MicaError } from '../errors.ts';
 import type { ContainerDefaults } from '../oci/config.ts';
 import type { MonitorProcess, Started } from '../runtime/monitor-process.ts';
-import type { Stdio } from '../runtime/order.ts';
+import type { Afterwards, Stdio } from '../runtime/order.ts';
 import { defaultHostname, writeEtcFiles } from '../runtime/spec/etc-files.ts';
 import type { ContainerOptions } from '../runtime/spec/options.ts';
 import { formatSpec, specOf } from '../runtime/spec/spec.ts';
@@ -19,8 +19,8 @@ export interface StartInput {
   /** What the image says about its containers. */
   readonly image: ContainerDefaults;
   readonly stdio: Stdio;
-  /** Given to who watches it: executed when it has ended, whatever becomes of this process. */
-  readonly exitCommand: readonly string[];
+  /** Given to who watches it: done when it has ended, whatever becomes of this process. */
+  readonly afterwards: Afterwards;
 }
 
 /**
@@ -96,7 +96,7 @@ const orderOf = (
   store: ContainerStore,
   { id, settings }: Container,
   { path }: ContainerDirectory,
-  { stdio, exitCommand }: StartInput,
+  { stdio, afterwards }: StartInput,
 ): Parameters<MonitorProcess['run']>[0] => ({
   kind: 'run',
   id,
@@ -104,6 +104,6 @@ const orderOf = (
   runtime: store.runtime().choice,
   log: settings.log ?? {},
   durable: settings.autoRemove !== true,
-  exitCommand,
+  afterwards,
   ...stdio,
 });

@@ -103,7 +103,9 @@ async function* outputOf(
     else if (stream === STREAM.control) {
       const message = parseControl(next);
       if (message.type === 'exited') exit.resolve(message);
-      if (message.type === 'failed') exit.reject(errorOf(message.failure));
+      else if (message.type === 'failed') exit.reject(errorOf(message.failure));
+      // The last frame. The connection stays, as long as its owner has something to do.
+      if (message.type === 'exited' || message.type === 'failed') return;
     }
   }
   exit.reject(

@@ -13,6 +13,8 @@ export interface RuntimeChoice {
   readonly state: string;
   /** It refuses to work while an empty v2 tree is mounted beside the hierarchies of v1. */
   readonly refusesHybrid: boolean;
+  /** Of what has ended it keeps a directory in `state` and control groups, nothing else. */
+  readonly leavesFilesOnly: boolean;
   /** For the programs that it looks for itself. */
   readonly searchPath: string;
 }
@@ -44,6 +46,7 @@ export function findRuntime(options: RuntimeOptions, host: HostFacts): RuntimeCh
       flags: isCrun ? crunFlags(host) : runcFlags(host),
       state,
       refusesHybrid: isCrun && host.hybrid,
+      leavesFilesOnly: KNOWN.includes(basename(program)),
       searchPath,
     };
   }

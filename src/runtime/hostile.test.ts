@@ -139,7 +139,7 @@ test('what was asked for at the end happens after the end is written', { skip },
   await using box = await makeContainer({ options: { command: ['true'] } });
   const proof = join(box.rootfs, 'proof');
   const state = join(box.directory, 'state.json');
-  await box.run({ exitCommand: ['cp', state, proof] });
+  await box.run({ afterwards: { mark: state, command: ['cp', state, proof] } });
   while (!existsSync(proof) || readFileSync(proof, 'utf8') === '') await setTimeout(5);
   assert.match(readFileSync(proof, 'utf8'), /"status":"exited","exitCode":0/);
 });

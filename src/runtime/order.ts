@@ -27,8 +27,15 @@ export interface RunOrder extends Common, Stdio {
   readonly log: LogOptions;
   /** The last record is on the disk before anybody hears of the end; `false` for what is removed then. */
   readonly durable: boolean;
-  /** Executed after everything is written, for example to remove the container. */
-  readonly exitCommand?: readonly string[] | undefined;
+  readonly afterwards?: Afterwards | undefined;
+}
+
+/** What remains to be done when everything is written, whoever has done it by then. */
+export interface Afterwards {
+  /** A file that is there as long as something remains. */
+  readonly mark: string;
+  /** Executed then: once who gave the order, and got the output, has left. */
+  readonly command: readonly string[];
 }
 
 /** Run one more process in a running container. */

@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromNode } from '../sys/errno.ts';
@@ -27,6 +26,8 @@ export interface Runtime {
   exec(id: string, process: string, start: Start): Promise<number>;
   /** Ends whatever is left of a container, its control groups too; harmless when nothing is. */
   delete(id: string, directory: string): Promise<void>;
+  /** The same of one whose processes have ended. */
+  forget(id: string, directory: string): Promise<void>;
 }
 
 export interface Start {
@@ -72,6 +73,11 @@ export function runtimeOf(choice: RuntimeChoice): Runtime {
         if (isThere()) throw error;
       }
       removeCgroups(id);
+    },
+    async forget(id, directory) {
+      // All that the known ones do then: specifications of ours have no hooks. It saves a process.
+      if (!choice.leavesFilesOnly || !removeCgroups(id)) return await this.delete(id, directory);
+      rmSync(join(choice.state, id), { recursive: true, force: true });
     },
   };
 }
@@ -150,8 +156,11 @@ async function exitOf(child: ReturnType<typeof spawn>): Promise<string> {
   return await promise;
 }
 
+let temporaries = 0;
+
+/** Of this process, one after the other. */
 const temporary = (directory: string, kind: string): string =>
-  join(directory, `.runtime-${kind}-${randomBytes(6).toString('hex')}`);
+  join(directory, `.runtime-${kind}-${process.pid}-${temporaries++}`);
 
 function readLog(path: string): string {
   try {

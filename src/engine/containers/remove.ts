@@ -22,7 +22,7 @@ export async function remove(
   options?: RemoveContainerOptions,
 ): Promise<void> {
   const store = await containerStore(context);
-  await removeContainer(store, getContainer(store.db, name), options);
+  await removeContainer(store, containerOf(getContainer(store.db, name)), options);
   await (await context.store()).layers.purge();
 }
 

@@ -9,8 +9,8 @@ import { startMonitor } from '../../runtime/monitor-process.ts';
 import { readState } from '../../runtime/state.ts';
 import { type HeldLock, tryLock } from '../../sys/alive.ts';
 import type { Context } from '../context.ts';
+import { afterwards } from './afterwards.ts';
 import type { StartedContainer, StartOptions } from './containers.ts';
-import { exitCommand } from './exit-command.ts';
 import { imageOfContainer } from './find.ts';
 import { containerStore } from './store.ts';
 
@@ -33,13 +33,15 @@ export async function start(
     monitor,
     image: config.config ?? {},
     stdio: { tty, stdin: tty && settings.interactive ? 'open' : stdin, size, attach },
-    exitCommand: exitCommand(store.db.root, id),
+    afterwards: afterwards(store.db.root, id),
   });
   const attending = held.move();
   return Object.assign(started, {
     async settle() {
       using _ = attending;
       await finish(store, container);
+      // Its monitor waits for us.
+      started[Symbol.dispose]();
     },
   });
 }

@@ -24,15 +24,24 @@ export function cgroupsOf(id: string): Cgroups {
   return { memory: find('memory'), freezer: find('freezer') };
 }
 
-/** Removes groups that a runtime made and then left, as when it fails halfway; what is in use stays. */
-export function removeCgroups(id: string): void {
-  if (!existsSync(MOUNT)) return;
-  for (const hierarchy of [...readdirSync(MOUNT).map((name) => join(MOUNT, name)), MOUNT])
+/**
+ * Removes groups that a runtime made and then left, as when it fails halfway.
+ * @returns whether none is left: what is in use, or holds groups of the container's own, stays
+ */
+export function removeCgroups(id: string): boolean {
+  if (!existsSync(MOUNT)) return true;
+  let gone = true;
+  for (const hierarchy of [...readdirSync(MOUNT).map((name) => join(MOUNT, name)), MOUNT]) {
+    const group = join(hierarchy, cgroupPathOf(id));
+    // Most hierarchies of a machine have one; what has none is a link, or no hierarchy.
+    if (!existsSync(group)) continue;
     try {
-      rmdirSync(join(hierarchy, cgroupPathOf(id)));
+      rmdirSync(group);
     } catch {
-      // It is not there, or no hierarchy, or not ours.
+      gone &&= !existsSync(group);
     }
+  }
+  return gone;
 }
 
 /** Whether the kernel killed something of the group because it was out of memory. */

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { rmSync, writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
@@ -14,7 +13,7 @@ export async function runExec(order: ExecOrder, link: Socket): Promise<void> {
   const runtime = runtimeOf(order.runtime);
   const session = new Session(order);
   session.clients.add(link, order.attach);
-  const description = join(directory, `.exec-${randomBytes(6).toString('hex')}.json`);
+  const description = join(directory, `.exec-${process.pid}.json`);
   try {
     // It may hold secrets in its environment.
     writeFileSync(description, order.process, { mode: 0o600 });

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { bootId } from '../../db/boot.ts';
@@ -8,7 +8,7 @@ import { tryLock } from '../../sys/alive.ts';
 import { type Ending, identify } from '../../sys/process.ts';
 import { cgroupsOf, wasOomKilled } from '../cgroup/cgroup.ts';
 import { StartError } from '../failure.ts';
-import type { RunOrder } from '../order.ts';
+import type { Afterwards, RunOrder } from '../order.ts';
 import { runtimeOf } from '../runtime.ts';
 import { type ContainerState, type Exited, readState, RUN_FILES, type Running } from '../state.ts';
 import type { FromMonitor } from '../frame.ts';
@@ -43,7 +43,14 @@ export async function runContainer(order: RunOrder, link: Socket): Promise<void>
   lock[Symbol.dispose]();
   // Now: who hears of it may start the container again at once.
   session.clients.end(last);
-  if (order.exitCommand !== undefined) execute(order.exitCommand);
+  if (order.afterwards !== undefined) await finish(order.afterwards, link);
+}
+
+/** Who attends the container does what remains, and then leaves; most often there is nothing to do here. */
+async function finish({ mark, command }: Afterwards, link: Socket): Promise<void> {
+  link.resume();
+  if (!link.closed) await new Promise((resolve) => link.once('close', resolve));
+  if (existsSync(mark)) execute(command);
 }
 
 async function run(
@@ -88,7 +95,7 @@ async function watch(
   const oomKilled = wasKilled(ending) && wasOomKilled(cgroups);
   // Whatever is wrong with that: how the container ended is known, and told.
   await runtimeOf(runtime)
-    .delete(id, directory)
+    .forget(id, directory)
     .catch(() => undefined);
   return {
     exitCode: exitCodeOf(ending),

@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import type { Afterwards } from '../../runtime/order.ts';
 import { directoryOf } from '../../container/directory.ts';
 
 /** Runs from source and built: its neighbour has the same ending. */
@@ -15,15 +16,12 @@ const ENDED = new URL(
 const SCRIPT =
   'cd "$0" || exit 0; [ ! -e attended.lock ] || flock attended.lock true; [ -e unsettled ] || exit 0; exec "$@"';
 
-/** What a container's monitor executes when the container has ended. */
-export const exitCommand = (root: string, id: string): string[] => [
-  '/bin/sh',
-  '-c',
-  SCRIPT,
-  directoryOf(root, id).path,
-  process.execPath,
-  '--disable-warning=ExperimentalWarning',
-  fileURLToPath(ENDED),
-  root,
-  id,
-];
+/** What a container's monitor does when the container has ended. */
+export function afterwards(root: string, id: string): Afterwards {
+  const { path, unsettled } = directoryOf(root, id);
+  const node = [process.execPath, '--disable-warning=ExperimentalWarning'];
+  return {
+    mark: unsettled,
+    command: ['/bin/sh', '-c', SCRIPT, path, ...node, fileURLToPath(ENDED), root, id],
+  };
+}
