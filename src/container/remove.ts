@@ -24,7 +24,7 @@ export interface RemoveContainerOptions {
 /** Removes a container with its writable layer, log and all. @throws FAILED_PRECONDITION while it runs */
 export async function remove(
   store: ContainerStore,
-  { id, name }: Pick<Container, 'id' | 'name'>,
+  { id, name, settings }: Pick<Container, 'id' | 'name' | 'settings'>,
   { force = false }: RemoveContainerOptions = {},
 ): Promise<void> {
   const directory = directoryOf(store.db.root, id);
@@ -46,7 +46,7 @@ export async function remove(
     );
   if (status === 'dead') await endOrphan(store, id, directory);
   unmountTree(directory);
-  await erase(store, id, directory);
+  await erase(store, id, directory, { durable: settings.autoRemove !== true });
 }
 
 /** What is to be done when a container has ended, by whoever is first. */
@@ -62,14 +62,18 @@ export async function finish(store: ContainerStore, container: Container): Promi
   }
 }
 
-/** With its lock held. What a crash leaves of it is repeated by the next removal, or by {@link sweep}. */
+/**
+ * With its lock held. What a crash leaves of it is repeated by the next removal, or by {@link sweep}.
+ * @param options - `durable`: `false` for what {@link sweep} removes whenever it finds it ended
+ */
 export async function erase(
   { db, snapshots }: ContainerStore,
   id: string,
   { path }: ContainerDirectory,
+  options: { readonly durable?: boolean } = {},
 ): Promise<void> {
   try {
-    await snapshots.remove(snapshotKeyOf(id));
+    await snapshots.remove(snapshotKeyOf(id), options);
   } catch (error) {
     if (!isCode(error, 'NOT_FOUND')) throw error;
   }
@@ -115,9 +119,11 @@ export async function sweep(store: ContainerStore): Promise<void> {
   }
   for (const row of listContainers(db)) {
     const container = containerOf(row);
-    const { status } = await readState(directoryOf(db.root, row.id).path);
-    if (container.settings.autoRemove && (status === 'exited' || status === 'dead'))
-      await remove(store, container, { force: true });
+    const { path } = directoryOf(db.root, row.id);
+    const { status } = await readState(path);
+    // Its removal is not durable: after a power loss there may be rows without files.
+    const ended = status === 'exited' || status === 'dead' || !existsSync(path);
+    if (container.settings.autoRemove && ended) await remove(store, container, { force: true });
   }
 }
 

@@ -19,6 +19,7 @@ import type {
 
 /** The snapshotter of this store, with what the engine needs of it besides. */
 export interface LocalSnapshotter extends Snapshotter {
+  remove(key: string, options?: RemoveOptions): Promise<void>;
   /**
    * Names a layer as it stands on `parent`: a committed snapshot, without physical work. What is
    * there under this name stays. In the caller's transaction, in which the layer became ready.
@@ -32,6 +33,11 @@ export interface LocalSnapshotter extends Snapshotter {
   forget(names: readonly string[]): string[];
   /** Undoes or finishes what dead processes left. What lives is not touched. */
   recover(): Promise<void>;
+}
+
+export interface RemoveOptions extends Abortable {
+  /** `false`: a power loss may bring it back, without its files, and who made it knows what to do then. Default: true. */
+  readonly durable?: boolean | undefined;
 }
 
 /** Opens the snapshotter of a store, undoing or finishing what dead processes left. */
@@ -91,7 +97,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     await this.#seal(row);
   }
 
-  async remove(key: string, { signal }: Abortable = {}): Promise<void> {
+  async remove(key: string, { signal, durable = true }: RemoveOptions = {}): Promise<void> {
     signal?.throwIfAborted();
     const row = this.#rows.get(key);
     const child = this.#rows.childOf(row.id);
@@ -101,7 +107,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
         `snapshot ${key} has child ${child}; remove that first`,
       );
     await this.#refuseMounted(row, 'remove');
-    await this.#erase(row);
+    await this.#erase(row, { durable });
   }
 
   async mounts(key: string, { signal }: Abortable = {}): Promise<readonly Mount[]> {
@@ -233,16 +239,19 @@ class DatabaseSnapshotter implements LocalSnapshotter {
   }
 
   /** Its layer goes with it, unless others stand on that or are about to. */
-  async #erase(row: SnapshotRow): Promise<void> {
-    const gone = this.#db.transaction(() => {
-      if (this.#rows.childOf(row.id) !== undefined)
-        throw new MicaError('FAILED_PRECONDITION', `snapshot ${row.name} has a new child`);
-      this.#rows.remove(row.id);
-      const layer = this.#layers.get(row.layer);
-      if (layer === undefined || this.#layers.isUsed(layer.id)) return false;
-      if (layer.key !== null && this.#leases.held('layer').has(layer.key)) return false;
-      return this.#layers.condemn(layer);
-    }, DURABLE);
+  async #erase(row: SnapshotRow, { durable } = DURABLE): Promise<void> {
+    const gone = this.#db.transaction(
+      () => {
+        if (this.#rows.childOf(row.id) !== undefined)
+          throw new MicaError('FAILED_PRECONDITION', `snapshot ${row.name} has a new child`);
+        this.#rows.remove(row.id);
+        const layer = this.#layers.get(row.layer);
+        if (layer === undefined || this.#layers.isUsed(layer.id)) return false;
+        if (layer.key !== null && this.#leases.held('layer').has(layer.key)) return false;
+        return this.#layers.condemn(layer);
+      },
+      { durable },
+    );
     if (gone) await this.#eraseLayer(row.layer);
     await this.#release();
   }
@@ -308,4 +317,4 @@ class DatabaseSnapshotter implements LocalSnapshotter {
 }
 
 /** Also what takes something away: files that are gone must not come back as rows after a power loss. */
-const DURABLE = { durable: true } as const;
+const DURABLE = { durable: true };

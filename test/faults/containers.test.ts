@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
@@ -63,6 +63,14 @@ describe('a killed command line', { skip }, () => {
       if (created !== '') await box.ok(['rm', ...created.trim().split('\n')]);
       return left().length === 0;
     });
+    assert.equal((await box.mica('check')).code, 0);
+  });
+
+  test('and a power loss that leaves but the row of a container with --rm: gc removes it', async () => {
+    const id = (await box.ok('create --rm --name gone box true')).trim();
+    rmSync(join(box.kit.root, 'containers', id), { recursive: true });
+    await box.ok('gc');
+    assert.equal(await box.ok('ps -aq'), '');
     assert.equal((await box.mica('check')).code, 0);
   });
 
