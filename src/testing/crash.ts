@@ -6,11 +6,17 @@ import assert from 'node:assert/strict';
 import { unmount } from '../sys/mount/unmount.ts';
 import { readMountinfo } from '../sys/mountinfo.ts';
 
+const url = (path: string): string =>
+  JSON.stringify(new URL(path + import.meta.url.slice(-3), import.meta.url).href);
+
 /** Statements of a program that come before what it does: from now on it counts its steps. */
 const preamble = (step: number): string => `
+  import childProcess from 'node:child_process';
   import fs from 'node:fs';
   import { DatabaseSync, StatementSync } from 'node:sqlite';
   import { enableCompileCache, syncBuiltinESMExports } from 'node:module';
+  import { foreignFunctions } from ${url('../sys/binding')};
+  import { NR } from ${url('../sys/syscalls')};
   enableCompileCache();
   let steps = -Infinity;
   const counted = (holder, name, counts = () => true) => {
@@ -20,8 +26,28 @@ const preamble = (step: number): string => `
       return original.apply(this, parameters);
     };
   };
-  for (const name of ['mkdirSync', 'openSync', 'writeSync', 'writeFileSync', 'renameSync', 'rmSync', 'rmdirSync'])
+  for (const name of ['mkdirSync', 'openSync', 'writeSync', 'writeFileSync', 'renameSync', 'rmSync', 'rmdirSync', 'symlinkSync'])
     counted(fs, name);
+  for (const name of ['mkdir', 'rename', 'rm', 'unlink', 'writeFile']) counted(fs.promises, name);
+  // Other programs that do the work, and calls that volumes and mounts are made and removed with.
+  counted(childProcess.ChildProcess.prototype, 'spawn');
+  for (const name of ['spawnSync', 'execFileSync']) counted(childProcess, name);
+  if (process.platform === 'linux') {
+    const koffi = foreignFunctions();
+    const changing = new Set([NR.ioctl, NR.mount, NR.move_mount, NR.umount2]);
+    const { load } = koffi;
+    koffi.load = (...parameters) => {
+      const library = load(...parameters);
+      return {
+        func(name, ...rest) {
+          const native = { call: library.func(name, ...rest) };
+          const { async } = native.call;
+          if (name === 'syscall') counted(native, 'call', (_, nr) => changing.has(nr));
+          return Object.assign(native.call, { async });
+        },
+      };
+    };
+  }
   // Within a transaction all moments are one: nothing has happened before its commit.
   let within = false;
   counted(DatabaseSync.prototype, 'exec', (_, sql) => {

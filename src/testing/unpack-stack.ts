@@ -39,25 +39,33 @@ export async function unpackStack(
   return layers;
 }
 
-/** Fills the existing directory of a layer. @param parents - nearest first, for one that depends on them */
+/**
+ * Fills the existing directory of a layer.
+ * @param into - `parents`: nearest first, for one that depends on them; `blob`: where the archive is
+ * written meanwhile, by default beside the directory
+ */
 export async function unpackTar(
   tar: Uint8Array,
-  {
-    form,
-    directory,
-    parents,
-  }: Pick<UnpackJob, 'form' | 'directory'> & Partial<Pick<UnpackJob, 'parents'>>,
+  into: Pick<UnpackJob, 'form' | 'directory'> & Partial<Pick<UnpackJob, 'parents' | 'blob'>>,
 ): Promise<LayerFacts> {
-  const job = { ...jobOf(tar, form, directory), parents };
+  const { form, directory, parents, blob } = into;
+  const job = { ...jobOf(tar, form, directory, blob), parents };
   const options = { available: Available.complete(tar.length) };
-  const { digest: _, ...facts } = await unpackLayer(job, options);
-  rmSync(job.blob);
-  return { ...facts, stats: { ...facts.stats } };
+  try {
+    const { digest: _, ...facts } = await unpackLayer(job, options);
+    return { ...facts, stats: { ...facts.stats } };
+  } finally {
+    rmSync(job.blob);
+  }
 }
 
 /** A job for an uncompressed layer; the blob is written beside the directory. */
-export function jobOf(tar: Uint8Array, form: LayerForm, directory: string): UnpackJob {
-  const blob = `${directory}.blob`;
+export function jobOf(
+  tar: Uint8Array,
+  form: LayerForm,
+  directory: string,
+  blob = `${directory}.blob`,
+): UnpackJob {
   writeFileSync(blob, tar);
   const { size } = statSync(blob);
   const mediaType = 'application/vnd.oci.image.layer.v1.tar';

@@ -22,10 +22,11 @@ const preamble = (suite: DriverSuite, root: string, options: readonly string[]):
   const url = (path) => new URL(path + '${EXTENSION}', ${JSON.stringify(import.meta.url)}).href;
   const { openStore } = await import(url('./store'));
   const { syncStore } = await import(url('../../db/sync'));
+  const { holdTree } = await import(url('../../snapshot/trees'));
   const { performMounts } = await import(url('../../sys/mount'));
   const { unpackTar } = await import(url('../unpack-stack'));
   const { file, tarOf, tree } = await import(url('../tree'));
-  const { copyFileSync, mkdirSync, readdirSync, renameSync, writeFileSync } = await import('node:fs');
+  const { mkdirSync, writeFileSync } = await import('node:fs');
   const [root, diffId] = [${JSON.stringify(root)}, '${DIFF_ID}'];
   const { drivers } = await import(${JSON.stringify(suite.module)});
   const suite = drivers.find(({ name }) => name === ${JSON.stringify(suite.name)});
@@ -33,28 +34,29 @@ const preamble = (suite: DriverSuite, root: string, options: readonly string[]):
 
 const LIFE_OF_A_SNAPSHOT = `
   mkdirSync(root + '/target');
+  const change = async (mounts, name) => {
+    await using mounted = await performMounts(mounts, root + '/target');
+    writeFileSync(root + '/target/' + name, 'written');
+  };
+  await change(await snapshots.prepare('base', ''), 'below');
+  await snapshots.commit('b', 'base');
   beginCounting();
-  {
-    await using mounted = await performMounts(await snapshots.prepare('k', ''), root + '/target');
-    writeFileSync(root + '/target/file', 'written');
-  }
+  await change(await snapshots.prepare('k', 'b'), 'file');
   await snapshots.commit('n', 'k', { diffId, labels: { x: '1' } });
   { await using mounted = await performMounts(await snapshots.view('v', 'n'), root + '/target'); }
   await snapshots.remove('v');
   await snapshots.remove('n');`;
 
 const LIFE_OF_A_LAYER = `
-  const unpacked = root + '/unpacked';
-  mkdirSync(unpacked);
   const tar = tarOf(tree({ file: file('written') }));
-  const facts = await unpackTar(tar, { form: driver.form, directory: unpacked });
   beginCounting();
   const lease = leases.open('pull');
   lease.hold('layer', [diffId]);
   const layer = await layers.open(diffId, { diffId, lease });
-  for (const name of readdirSync(unpacked))
-    if (name !== 'fs') renameSync(unpacked + '/' + name, layer.directory + '/' + name);
-    else for (const file of readdirSync(unpacked + '/fs')) copyFileSync(unpacked + '/fs/' + file, layer.directory + '/fs/' + file);
+  const into = { form: driver.form, directory: layer.directory, blob: root + '/blob' };
+  const held = await holdTree(db, driver, { id: String(layer.id), kind: 'committed', parents: [] }, 'rw');
+  const facts = await unpackTar(tar, into);
+  await held[Symbol.asyncDispose]();
   await layers.built(layer.id, facts);
   await syncStore(db);
   db.transaction(() => {
@@ -90,7 +92,7 @@ export function testCrashes(suite: DriverSuite): void {
           options.set(root, (await environment.options?.(join(root, 'layers'))) ?? []);
           return preamble(suite, root, options.get(root)!) + program;
         },
-        check: (root) => check(suite, { root, options: options.get(root)!, verify }),
+        check: (root) => check(suite, { root, environment, options: options.get(root)!, verify }),
       });
       assert.ok(steps > 10, `${steps} steps`);
     };
@@ -109,12 +111,16 @@ export function testCrashes(suite: DriverSuite): void {
 
 interface Checked {
   readonly root: string;
+  readonly environment: Environment;
   readonly options: readonly string[];
   readonly verify: ((names: readonly string[]) => void) | undefined;
 }
 
 /** Opens the store as the next process does: every row has its directory, every directory its row. */
-async function check(suite: DriverSuite, { root, options, verify }: Checked): Promise<void> {
+async function check(
+  suite: DriverSuite,
+  { root, environment, options, verify }: Checked,
+): Promise<void> {
   // A killed process leaves what it mounted for people.
   for (const { target } of readMountinfo()) if (target === join(root, 'target')) unmount(target);
   await using store = await openStore(root, suite, options);
@@ -135,6 +141,8 @@ async function check(suite: DriverSuite, { root, options, verify }: Checked): Pr
   );
   // A view may do without one.
   if (!names.includes('v')) assert.deepEqual(directories.sort(), ids.sort());
+  const held = await environment.held?.(join(root, 'layers'));
+  if (held !== undefined && !names.includes('v')) assert.deepEqual([...held].sort(), ids);
   // A file that was only just made stays for a minute: its maker may be about to lock it.
   const dead = readdirSync(join(root, 'leases')).filter(
     (name) => !name.endsWith('.new') && !leases.isAlive(name),
@@ -147,10 +155,18 @@ async function check(suite: DriverSuite, { root, options, verify }: Checked): Pr
   const layer = await layers.open(DIFF_ID, { diffId: DIFF_ID, lease });
   assert.notEqual(layer.state, 'removing');
   if (suite.limits?.mountless !== undefined) return;
-  const mounts = await snapshots.prepare('k', names.includes('n') ? 'n' : '');
+  const mounts = await snapshots.prepare(
+    'k',
+    ['n', 'b'].find((name) => names.includes(name)) ?? '',
+  );
   mkdirSync(join(root, 'target'), { recursive: true });
   await within(mounts, join(root, 'target'), (path) => {
-    if (names.includes('n')) assert.equal(readFileSync(join(path, 'file'), 'utf8'), 'written');
+    const wanted = ['below', 'file'].slice(
+      names.includes('b') ? 0 : 1,
+      names.includes('n') ? 2 : 1,
+    );
+    assert.deepEqual(readdirSync(path).sort(), wanted);
+    for (const name of wanted) assert.equal(readFileSync(join(path, name), 'utf8'), 'written');
   });
   await snapshots.remove('k');
   assert.deepEqual(mountsBelow(root), []);

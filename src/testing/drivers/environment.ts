@@ -41,13 +41,16 @@ export const loopFileSystem =
     const [image, path] = [join(directory.path, 'image'), join(directory.path, 'mounted')];
     await writeFile(image, '');
     await truncate(image, (wanted.small ? small : mib) * MIB);
-    await run(`mkfs.${type}`, ['-q', image]);
+    await run(`mkfs.${type}`, ['-q', ...(MKFS[type] ?? []), image]);
     await mkdir(path);
     await run('mount', ['-o', 'loop', image, path]);
     stack.defer(() => unmountBelow(path));
     const all = stack.move();
     return { path, [Symbol.asyncDispose]: () => all.disposeAsync() };
   };
+
+/** Without what is kept back for root, and with the size of a journal that fits. */
+const MKFS: Readonly<Record<string, readonly string[]>> = { ext4: ['-m', '0'] };
 
 /** What is mounted on a directory and below it, nothing of which is lost with the mount. */
 function unmountBelow(path: string): void {

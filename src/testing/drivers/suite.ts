@@ -46,12 +46,21 @@ export interface Environment extends AsyncDisposable {
    * meet (a pool) makes one for each. Asked once for a directory. Absent: nothing.
    */
   readonly options?: (layers: string) => readonly string[] | Promise<readonly string[]>;
+  /**
+   * What the driver of this directory keeps elsewhere: ids that have something in a pool. The suites
+   * see that nothing is left in it. Absent: it keeps everything in the directory.
+   */
+  readonly held?: (layers: string) => readonly string[] | Promise<readonly string[]>;
+  /** Bytes that are taken, all in all. Absent: what statfs(2) tells of `path`. */
+  readonly used?: () => number | Promise<number>;
 }
 
 /** What a driver cannot do. The suites see that it says so, in place of seeing that it does it. */
 export interface DriverLimits {
   /** Why nothing can be mounted: it has no `mounts`, and is only read through the union in user space. */
   readonly mountless?: string;
-  /** More layers than this are refused with NOT_IMPLEMENTED. */
+  /** More layers than this are refused with NOT_IMPLEMENTED, when they are to be mounted. */
   readonly depth?: { readonly layers: number; readonly reason: string };
+  /** The smallest limit of a writable layer that it keeps, in bytes. */
+  readonly quota?: { readonly least: number; readonly reason: string };
 }
