@@ -55,6 +55,8 @@ const ADVICE: Readonly<Record<string, string>> = {
 
 const UNKNOWN_TO_NODE: Readonly<Record<number, readonly [code: string, text: string]>> = {
   15: ['ENOTBLK', 'block device required'],
+  116: ['ESTALE', 'stale file handle'],
+  117: ['EUCLEAN', 'structure needs cleaning'],
   122: ['EDQUOT', 'disk quota exceeded'],
 };
 
@@ -85,9 +87,8 @@ export function errnoOf(error: unknown): string | undefined {
   const facts = (error instanceof MicaError ? error.cause : error) as
     | Partial<ErrnoFacts>
     | undefined;
-  return typeof facts?.code === 'string' && typeof facts.syscall === 'string'
-    ? facts.code
-    : undefined;
+  if (typeof facts?.code !== 'string' || typeof facts.syscall !== 'string') return undefined;
+  return UNKNOWN_TO_NODE[-(facts.errno ?? 0)]?.[0] ?? facts.code;
 }
 
 /** Turns what Node's own file functions throw into the same errors; anything else comes back as it is. */

@@ -111,7 +111,10 @@ function stageOf({ driver, environment, layers, work, recorded, made }: Parts): 
     form: driver.form,
   });
   /** Trees that are file systems of their own are held while they are filled or read. */
-  const hold = async (trees: readonly Snapshot[], access: 'ro' | 'rw'): Promise<DisposableStack> => {
+  const hold = async (
+    trees: readonly Snapshot[],
+    access: 'ro' | 'rw',
+  ): Promise<DisposableStack> => {
     using held = new DisposableStack();
     for (const snapshot of trees) {
       const mount = await driver.tree?.(snapshot, access);
