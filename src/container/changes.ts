@@ -31,5 +31,6 @@ export async function changesOf(
   const [below, own] = [parents[0], layerDirectory(db, Number(physical.id))].map(
     (directory) => directory && join(directory, FILES_DIRECTORY),
   );
-  return withoutMountPoints(await treeChanges(own!, { parents, below, since, signal }));
+  const touched = await driver.touched?.(physical, { signal });
+  return withoutMountPoints(await treeChanges(own!, { parents, below, since, touched, signal }));
 }

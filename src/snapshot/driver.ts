@@ -60,6 +60,11 @@ export interface Driver extends AsyncDisposable {
   upper?(snapshot: Snapshot): Upper | undefined;
   /** A faster or only way in (erofs image straight from tar, Windows layer import). Absent: unpack generically. */
   apply?(snapshot: Snapshot, tar: Bytes): Promise<void>;
+  /**
+   * Where a tree differs from that of its parent, which it began with: everything else is surely the
+   * same. Absent, or `undefined`: that is not known, the trees have to be compared.
+   */
+  touched?(snapshot: Snapshot, options?: Abortable): Promise<Touched | undefined>;
   /** A faster or only way out. Absent: compare with the parent generically. */
   diff?(snapshot: Snapshot): Bytes;
 }
@@ -109,6 +114,18 @@ export interface PackOptions extends Abortable {
    * or `fs/`: what is as they have it is left out. `undefined`: not known, everything is kept.
    */
   readonly parents?: readonly string[] | undefined;
+}
+
+export interface Touched {
+  /** What may differ in a directory. @param path - from the root of the tree, a byte string */
+  within(path: string): TouchedNames;
+}
+
+export interface TouchedNames {
+  /** What is there and may differ, in byte order. */
+  readonly names: readonly string[];
+  /** Whether something that the parent has there may be gone. */
+  readonly mayLack: boolean;
 }
 
 export interface Upper {

@@ -165,7 +165,7 @@ function makeDirectory(path: string): void {
 }
 
 /** Whether `path` exists, with no link or file among the directories above it. */
-function isReal(root: string, path: string): boolean {
+export function isReal(root: string, path: string): boolean {
   const parts = path.split('/');
   return parts.every((_, index) => {
     const stat = lstatSync(join(root, ...parts.slice(0, index + 1)), { throwIfNoEntry: false });

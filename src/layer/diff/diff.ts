@@ -1,11 +1,12 @@
 import { Root } from '../../fs/root.ts';
 import type { Abortable } from '../../io/bytes.ts';
 import { Pace } from '../../io/pace.ts';
-import type { Upper } from '../../snapshot/driver.ts';
+import type { Touched, Upper } from '../../snapshot/driver.ts';
 import type { Changes } from './change.ts';
 import { LowerTree } from './lower-tree.ts';
 import { settle } from './settle.ts';
 import type { Source } from './source.ts';
+import { touchedTree } from './touched-tree.ts';
 import { upperSource } from './upper.ts';
 import { Walk } from './walk.ts';
 import { type Moment, wholeTree } from './whole-tree.ts';
@@ -30,6 +31,8 @@ export interface CompareOptions extends DiffOptions {
    * is theirs if its attributes are. Without it contents are compared, which reads everything twice.
    */
   readonly since?: Moment | undefined;
+  /** Where it differs from the tree `below`, which it began with: nothing else is looked at. */
+  readonly touched?: Touched | undefined;
 }
 
 /**
@@ -41,8 +44,13 @@ export const upperChanges = (upper: Upper, options: DiffOptions = {}): Promise<C
   changesOf(upperSource(upper), options);
 
 /** What is different in the whole tree at `path`: exactly what {@link upperChanges} tells of the same changes. */
-export const treeChanges = (path: string, options: CompareOptions): Promise<Changes> =>
-  changesOf(wholeTree(path, options.since), options);
+export async function treeChanges(path: string, options: CompareOptions): Promise<Changes> {
+  const { below, since, touched } = options;
+  if (touched === undefined || below === undefined)
+    return await changesOf(wholeTree(path, since), options);
+  using tree = new Root(below);
+  return await changesOf(touchedTree(path, { touched, tree, since }), options);
+}
 
 async function changesOf(
   source: Source,

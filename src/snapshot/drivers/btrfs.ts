@@ -15,6 +15,7 @@ import { fchmod, syncfs } from '../../sys/file.ts';
 import type { CreateOptions, Driver, Snapshot, Usage } from '../driver.ts';
 import { cleared, destroyTree } from './btrfs/destroy.ts';
 import { findDirectory, openDirectory } from './btrfs/open-directory.ts';
+import { findTouched } from './btrfs/touched.ts';
 import { ownUsage } from './btrfs/usage.ts';
 import { Directories } from './directories.ts';
 
@@ -100,6 +101,16 @@ export function btrfs(root: string, { minSpace = 0 }: BtrfsOptions = {}): Driver
       await syncfs(tree.fd);
       const own = await ownUsage(tree.fd, subvolumeOf(tree.fd), options);
       return sum(own, besides(dirs.of(id)));
+    },
+
+    async touched({ id, parents: [parent] }, options) {
+      if (parent === undefined) return undefined;
+      using tree = openDirectory(dirs.fs(id));
+      using source = openDirectory(dirs.fs(parent));
+      const own = subvolumeOf(tree.fd);
+      if (own.snapshotted === 0) return undefined;
+      await syncfs(tree.fd);
+      return await findTouched(tree.fd, { own, parent: subvolumeOf(source.fd) }, options);
     },
 
     async inspect(snapshot) {

@@ -45,7 +45,8 @@ export interface Search {
 
 const KEY = { size: 104, count: 64 } as const;
 const HEADER = 32;
-const ROOM = 256 * 1024;
+/** The largest block of a tree that btrfs can have. */
+const ROOM = 64 * 1024;
 const ENOENT = 2;
 const LAST = 2n ** 64n - 1n;
 
