@@ -14,6 +14,7 @@ import type {
 import { fromNode } from '../../sys/errno.ts';
 import { signalNumber } from '../../sys/process.ts';
 import { parseBytes } from '../../io/parse-bytes.ts';
+import { pullOption } from '../provide-image.ts';
 
 /** docker's flags of `create` and `run`, as far as they say how the container shall be. */
 export interface ContainerFlags {
@@ -96,8 +97,8 @@ export function containerFlags(command: Command): void {
     .option('--stop-timeout <seconds>', 'how long `mica stop` waits; -1: for ever')
     .option('--log-driver <driver>', 'json-file, the only one')
     .option('--cidfile <file>', 'write its ID to this new file')
-    .option('--platform <os/arch>', 'of the image, if it has to be pulled')
-    .option('--pull <when>', 'pull the image: always, missing or never', 'missing');
+    .option('--platform <os/arch>', 'of the image, if it has to be pulled');
+  pullOption(command);
   many('-e, --env <name=value>', 'environment; NAME alone: with its value here');
   many('--env-file <file>', 'environment from a file, a line each');
   many('-v, --volume <from:to>', 'mount a directory or file of this machine: FROM:TO[:ro]');

@@ -1,4 +1,4 @@
-import stringWidth from 'string-width';
+import { createRequire } from 'node:module';
 import { escape } from './escape.ts';
 
 export interface Column {
@@ -43,7 +43,14 @@ export function textTable(rows: readonly (readonly string[])[]): string {
 
 /** In terminal cells. */
 export const widthOf = (text: string): number =>
-  /^[\u0020-\u007e]*$/.test(text) ? text.length : stringWidth(text);
+  /^[\u0020-\u007e]*$/.test(text) ? text.length : (stringWidth ??= loadStringWidth())(text);
+
+type StringWidth = (typeof import('string-width'))['default'];
+let stringWidth: StringWidth | undefined;
+
+/** Not before text needs it: what it makes of Unicode when it is loaded takes 20 ms. */
+const loadStringWidth = (): StringWidth =>
+  (createRequire(import.meta.url)('string-width') as typeof import('string-width')).default;
 
 /** The longest beginning of `text` that fits, with an ellipsis where something is missing. */
 export function cut(text: string, width: number): string {

@@ -6,7 +6,7 @@ import { fromNode } from '../../../sys/errno.ts';
 import type { Cli } from '../../cli.ts';
 import { type ContainerFlags, containerFlags, requestOf } from '../../parse/container-flags.ts';
 import { examples } from '../../program.ts';
-import { provideImage } from './image.ts';
+import { provideImage } from '../../provide-image.ts';
 
 export function create(command: Command, cli: Cli): void {
   containerFlags(command);

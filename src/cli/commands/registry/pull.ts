@@ -1,9 +1,9 @@
-import { setFlagsFromString } from 'node:v8';
 import type { Command } from 'commander';
 import type { Engine, PullOptions, PullResult } from '../../../engine/engine.ts';
 import { parsePlatform } from '../../../oci/platform.ts';
 import { formatReference, parseReference, repositoryOf } from '../../../oci/reference.ts';
 import type { Cli } from '../../cli.ts';
+import { lightenDownloads } from '../../lighten-downloads.ts';
 import { examples } from '../../program.ts';
 import { json } from '../../render/json.ts';
 import { pullConclusion, pulled } from '../../render/progress/conclusions.ts';
@@ -35,8 +35,7 @@ export function pull(command: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, image: string, options: Options): Promise<void> {
-  // What a download allocates lives for a moment: a nursery that grows to its default only takes memory.
-  setFlagsFromString('--semi-space-growth-factor=1');
+  lightenDownloads();
   const engine = await cli.engine();
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   const references = options.allTags ? await allTags(cli, engine, image) : [image];
