@@ -33,6 +33,7 @@ export interface WrittenIndex {
   readonly droppedXattrs: number;
 }
 
+/** In bytes, at most. */
 const BUFFER_SIZE = 256 * 1024;
 
 /**
@@ -49,10 +50,13 @@ export function writeIndex(
   const { devices, read } = options;
   const layout = layOut(root, { devices, copy: read !== undefined });
   const hash = createHash('sha256');
-  const output = new Output((chunk) => {
-    hash.update(chunk);
-    sink(chunk);
-  }, BUFFER_SIZE);
+  const output = new Output(
+    (chunk) => {
+      hash.update(chunk);
+      sink(chunk);
+    },
+    Math.min(layout.totalBlocks * BLOCK_SIZE, BUFFER_SIZE),
+  );
   writeSuperblock(output, layout, options);
   for (const slot of layout.order) writeMetadata(output, layout, slot);
   output.padTo(layout.sharedStart);

@@ -1,14 +1,19 @@
 import { MicaError } from '../errors.ts';
 import { addressOf } from '../sys/binding.ts';
-import { openLibrary } from '../sys/library.ts';
+import { type Library, openLibrary } from '../sys/library.ts';
 import { gzipHeader } from './gzip-header.ts';
 import { problemOf } from './inflate-trial.ts';
 import type { Inflater, Step } from './inflater.ts';
 
 const LIBRARY = 'libisal.so.2';
-const FUNCTIONS = ['isal_inflate_init', 'isal_inflate_reset', 'isal_inflate'] as const;
+/** The first two return nothing. */
+const FUNCTIONS = {
+  isal_inflate_init: ['int', 1],
+  isal_inflate_reset: ['int', 1],
+  isal_inflate: ['int', 1],
+} as const;
 
-let library: ReturnType<typeof openLibrary<(typeof FUNCTIONS)[number]>> | undefined;
+let library: Library<typeof FUNCTIONS> | undefined;
 
 /**
  * Fields of `struct inflate_state`, as versions 2.30 and 2.31 have it on x86-64 and arm64.
@@ -46,11 +51,16 @@ const MAX_GOOD = 2;
  * finds nothing.
  * @throws NOT_IMPLEMENTED when the library is not there
  */
-export const isalInflater = (): Inflater => inflaterOn(newState());
+export const isalInflater = (): Inflater => inflaterOn(spare.pop() ?? newState());
+
+/** States of inflaters that are closed. */
+const spare: Buffer[] = [];
 
 function inflaterOn(state: Buffer): Inflater {
-  const { isal_inflate, isal_inflate_reset } = isal();
+  const { isal_inflate_init, isal_inflate, isal_inflate_reset } = isal();
   const at = addressOf(state);
+  isal_inflate_init(at);
+  state.writeUInt32LE(ISAL_GZIP_NO_HDR_VER, FIELD.crc_flag);
   let failed = false;
   // The library forgets what a header's flags were when that comes in two pieces.
   let header = gzipHeader();
@@ -104,7 +114,7 @@ function inflaterOn(state: Buffer): Inflater {
     finish() {
       if (failed || !isOver(state)) throw new Error('unexpected end of file');
     },
-    close() {},
+    close: () => void spare.push(state),
   };
 }
 
@@ -139,14 +149,9 @@ function tryOut(): string | undefined {
 
 const NOTHING: Step = { used: 0, made: 0 };
 
-const isal = (): NonNullable<typeof library> => (library ??= openLibrary(LIBRARY, FUNCTIONS));
+const isal = (): Library<typeof FUNCTIONS> => (library ??= openLibrary(LIBRARY, FUNCTIONS));
 
 const isOver = (state: Buffer): boolean =>
   state.readUInt32LE(FIELD.block_state) === ISAL_BLOCK_FINISH;
 
-function newState(): Buffer {
-  const state = Buffer.allocUnsafeSlow(STATE_ROOM).fill(CANARY, STATE_SIZE);
-  isal().isal_inflate_init(addressOf(state));
-  state.writeUInt32LE(ISAL_GZIP_NO_HDR_VER, FIELD.crc_flag);
-  return state;
-}
+const newState = (): Buffer => Buffer.allocUnsafeSlow(STATE_ROOM).fill(CANARY, STATE_SIZE);

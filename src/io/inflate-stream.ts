@@ -6,6 +6,15 @@ import { type Piece, Slabs } from './slabs.ts';
 /** How many pieces may be on their way at once, and how large they are at most, in bytes. */
 const [SLABS, SLAB_SIZE] = [4, 512 * 1024];
 
+/** What pieces lie in; for one stream at a time. */
+export const inflateSlabs = (): Slabs => new Slabs(SLABS, SLAB_SIZE);
+
+export interface InflateStreamOptions {
+  /** Default: the fastest on this machine. */
+  readonly inflater?: Inflater | undefined;
+  readonly slabs?: Slabs;
+}
+
 /**
  * Inflates what is written to it, and hands out pieces. Where the inflater can, it makes a piece on
  * a thread of the pool while whoever takes them is busy with the one before; that one is therefore
@@ -14,13 +23,18 @@ const [SLABS, SLAB_SIZE] = [4, 512 * 1024];
 export class InflateStream implements AsyncDisposable {
   readonly #sink: (piece: Piece) => void;
   readonly #inflation: Inflation | undefined;
-  readonly #slabs = new Slabs(SLABS, SLAB_SIZE);
+  readonly #slabs: Slabs;
   #held: Piece | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
   /** @param sink - called with each piece in turn; what it throws, `write`, `flush` or `end` throws */
-  constructor(compression: Compression, sink: (piece: Piece) => void, inflater?: Inflater) {
+  constructor(
+    compression: Compression,
+    sink: (piece: Piece) => void,
+    { inflater, slabs = inflateSlabs() }: InflateStreamOptions = {},
+  ) {
     this.#sink = sink;
+    this.#slabs = slabs;
     if (compression !== 'none') this.#inflation = new Inflation(compression, inflater);
   }
 

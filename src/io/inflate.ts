@@ -2,11 +2,13 @@ import { MicaError } from '../errors.ts';
 import { handleInflater, handleWorks } from './inflate-handle.ts';
 import { isalInflater, isalProblem } from './inflate-isal.ts';
 import { threadInflater } from './inflate-thread.ts';
+import { hasZstd, zstdInflater } from './inflate-zstd.ts';
 import { type Inflatable, type Inflater, OUTPUT_SIZE, type Step } from './inflater.ts';
 
 /** The fastest inflater that works on this machine. */
 function openInflater(kind: Inflatable): Inflater {
   if (kind === 'gzip' && isalProblem() === undefined) return isalInflater();
+  if (kind === 'zstd' && hasZstd()) return zstdInflater();
   return handleWorks() ? handleInflater(kind) : threadInflater(kind);
 }
 

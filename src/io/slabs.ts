@@ -12,7 +12,8 @@ export interface Slab extends Piece {
 /** A few buffers of one size that are used again and again: fresh memory costs more than what is done with it. */
 export class Slabs {
   readonly #size: number;
-  readonly #free: Slab[] = [];
+  #free: Slab[] = [];
+  readonly #made: Slab[] = [];
   #unmade: number;
   #waiting: ((slab: Slab) => void) | undefined;
 
@@ -31,6 +32,12 @@ export class Slabs {
     });
   }
 
+  /** All are free again. For when nobody who had any, or waited, is left: whoever was stopped gave nothing back. */
+  reclaim(): void {
+    this.#free = [...this.#made];
+    this.#waiting = undefined;
+  }
+
   #make(): Slab {
     this.#unmade--;
     const release = (): void => {
@@ -40,6 +47,7 @@ export class Slabs {
       else waiting(slab);
     };
     const slab: Slab = { bytes: Buffer.allocUnsafeSlow(this.#size), release };
+    this.#made.push(slab);
     return slab;
   }
 }

@@ -3,9 +3,19 @@ import { MicaError } from '../errors.ts';
 import { fromNode } from '../sys/errno.ts';
 import type { Available } from './available.ts';
 
-const CHUNK = 256 * 1024;
+/** In bytes: what is read at once. */
+export const CHUNK: number = 256 * 1024;
 /** Less is not worth waking up for; enough to tell a compression by its magic bytes. */
 const MIN_CHUNK = 64 * 1024;
+
+export interface Following {
+  readonly available: Available;
+  /** What the file must have in the end. */
+  readonly size: number;
+  readonly buffer: Buffer;
+  /** Called when this thread is about to wait for bytes. */
+  readonly beforeWait: () => void;
+}
 
 /** The work was called off: whoever did it knows why. */
 export class Stopped extends Error {
@@ -14,19 +24,14 @@ export class Stopped extends Error {
 
 /**
  * The bytes of a file that may still be growing, from its beginning, as far as `available` tells.
- * Every chunk is the same memory, read anew.
- * @param size - what the file must have in the end
- * @param beforeWait - called when this thread is about to wait for bytes
- * @throws DATA_LOSS when the file ends before that, or goes on after it; {@link Stopped}
+ * Every chunk lies at the beginning of `buffer`.
+ * @throws DATA_LOSS when the file ends before `size`, or goes on after it; {@link Stopped}
  */
 export function* follow(
   path: string,
-  available: Available,
-  size: number,
-  beforeWait: () => void = () => {},
+  { available, size, buffer, beforeWait }: Following,
 ): Generator<Buffer, void, void> {
   const fd = openSync(path, 'r');
-  const buffer = Buffer.allocUnsafeSlow(CHUNK);
   try {
     for (let at = 0; ;) {
       const wanted = Math.min(at + MIN_CHUNK, size);
@@ -38,7 +43,7 @@ export function* follow(
         if (at < size) throw wrongSize(path, size, String(at));
         return;
       }
-      const length = Math.min(there - at, CHUNK);
+      const length = Math.min(there - at, buffer.length);
       const read = readSync(fd, buffer, 0, length, at);
       if (read === 0) throw wrongSize(path, size, String(at));
       at += read;

@@ -2,11 +2,12 @@ import { createHash } from 'node:crypto';
 import { MicaError } from '../errors.ts';
 import { SNIFF_LENGTH, sniffCompression } from '../io/compression.ts';
 import { InflateStream } from '../io/inflate-stream.ts';
-import type { Piece } from '../io/slabs.ts';
+import type { Piece, Slabs } from '../io/slabs.ts';
 import { algorithmOf, type Digest } from '../oci/digest.ts';
 import { errnoOf } from '../sys/errno.ts';
 import type { Available } from './available.ts';
 import { follow, Stopped } from './follow.ts';
+import { type UnpackMemory, unpackMemory } from './unpack-memory.ts';
 
 export interface Blob {
   /** The file with the bytes as stored; it may still be growing. */
@@ -18,6 +19,8 @@ export interface Blob {
 
 export interface ReadBlobOptions {
   readonly available: Available;
+  /** Default: its own. */
+  readonly memory?: UnpackMemory;
   /** Called now and then with how many bytes of the blob are done. */
   readonly onProgress?: (bytes: number) => void;
 }
@@ -36,16 +39,19 @@ const REPORT = 2 ** 20;
 export async function readBlob(
   { path, size, digest, mediaType }: Blob,
   sink: (piece: Piece) => void,
-  { available, onProgress }: ReadBlobOptions,
+  { available, memory = unpackMemory(), onProgress }: ReadBlobOptions,
 ): Promise<void> {
   const hash = createHash(algorithmOf(digest));
   let [done, reported] = [0, 0];
-  await using content = new Content(mediaType, (piece) => {
+  const take = (piece: Piece): void => {
     // A few bytes may inflate to gigabytes: do not wait for the next ones to stop.
     if (available.failed) throw new Stopped();
     sink(piece);
-  });
-  for (const chunk of follow(path, available, size, () => content.flush())) {
+  };
+  await using content = new Content(mediaType, take, memory.slabs);
+  const { chunk: buffer } = memory;
+  const beforeWait = (): void => content.flush();
+  for (const chunk of follow(path, { available, size, buffer, beforeWait })) {
     const writing = content.write(chunk);
     hash.update(chunk);
     await writing;
@@ -66,12 +72,14 @@ export async function readBlob(
 class Content implements AsyncDisposable {
   readonly #mediaType: string;
   readonly #sink: (piece: Piece) => void;
+  readonly #slabs: Slabs;
   #inflate: InflateStream | undefined;
   error: MicaError | undefined;
 
-  constructor(mediaType: string, sink: (piece: Piece) => void) {
+  constructor(mediaType: string, sink: (piece: Piece) => void, slabs: Slabs) {
     this.#mediaType = mediaType;
     this.#sink = sink;
+    this.#slabs = slabs;
   }
 
   async write(chunk: Uint8Array): Promise<void> {
@@ -80,6 +88,7 @@ class Content implements AsyncDisposable {
       this.#inflate ??= new InflateStream(
         sniffCompression(chunk.subarray(0, SNIFF_LENGTH), this.#mediaType),
         this.#sink,
+        { slabs: this.#slabs },
       );
       await this.#inflate.write(chunk);
     } catch (error) {

@@ -35,6 +35,9 @@ export async function unpackLayer(
     return await unpack(job, options);
   } catch (error) {
     throw fromNode(error);
+  } finally {
+    // Nothing runs any more, whatever happened.
+    options.memory?.slabs.reclaim();
   }
 }
 

@@ -5,12 +5,14 @@ import { dropUmask } from '../sys/file.ts';
 import { Available } from './available.ts';
 import { Stopped } from './follow.ts';
 import { unpackLayer } from './unpack-layer.ts';
+import { unpackMemory } from './unpack-memory.ts';
 import type { UnpackMessage, UnpackRequest } from './unpack-message.ts';
 
 /** The entry of a thread that does one job after the other. */
 
 const port = parentPort!;
 const send = (message: UnpackMessage): void => port.postMessage(message);
+const memory = unpackMemory();
 let exactModes: boolean | undefined;
 
 async function work({ job, available }: UnpackRequest): Promise<void> {
@@ -19,6 +21,7 @@ async function work({ job, available }: UnpackRequest): Promise<void> {
     const result = await unpackLayer(job, {
       available: new Available(available),
       exactModes,
+      memory,
       onProgress: (bytes) => send({ type: 'progress', bytes }),
     });
     send({ type: 'done', result });

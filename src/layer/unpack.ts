@@ -37,8 +37,8 @@ const MAX_WORKERS = 4;
 const LIMITS = { maxOldGenerationSizeMb: 1536, maxYoungGenerationSizeMb: 8, stackSizeMb: 4 };
 
 /**
- * How long a worker is kept that has nothing to do while another is busy, in milliseconds: it holds
- * the memory of its last layer, but the next layer of an image comes at once.
+ * How long a worker is kept that has nothing to do, in milliseconds: it holds the memory of its last
+ * layer, but the next layer of an image comes at once.
  */
 const LINGER = 50;
 
@@ -144,13 +144,12 @@ class WorkerPool implements Unpacker {
     if (message.type === 'done') task?.resolve(message.result);
     else task?.reject(message.type === 'failed' ? receiveError(message.error) : stopped());
     this.#next();
-    if (this.#idle.includes(worker) && this.#busy.size > 0)
-      setTimeout(() => this.#dismiss(worker), LINGER).unref();
+    if (this.#idle.includes(worker)) setTimeout(() => this.#dismiss(worker), LINGER).unref();
   }
 
   #dismiss(worker: Worker): void {
     const at = this.#idle.indexOf(worker);
-    if (at < 0 || this.#busy.size === 0) return;
+    if (at < 0) return;
     this.#idle.splice(at, 1);
     void worker.terminate();
   }

@@ -1,45 +1,63 @@
 import { MicaError } from '../errors.ts';
 import { foreignFunctions, hasKernel } from './binding.ts';
 
-/** A function of a C library that takes one address (see `addressOf`) and returns an `int`, or nothing. */
-export interface Foreign {
-  (address: number): number;
-  /** The same on a thread of the pool. What lies at the address must live until it settles. */
-  readonly later: (address: number) => Promise<number>;
+/** What a function of C returns, as C calls it; an address is an `int64_t`. */
+export interface Results {
+  readonly int: number;
+  readonly int64_t: number;
+  readonly str: string;
 }
+
+/** A function of a C library. Its parameters are integers; an address (see `addressOf`) is one. */
+export interface Foreign<Result> {
+  (...parameters: number[]): Result;
+  /** The same on a thread of the pool. What lies at its addresses must live until it settles. */
+  readonly later: (...parameters: number[]) => Promise<Result>;
+}
+
+/** By name: what it returns, and how many parameters it takes. */
+export type Signatures = Readonly<Record<string, readonly [keyof Results, number]>>;
+
+export type Library<Functions extends Signatures> = {
+  readonly [Name in keyof Functions]: Foreign<Results[Functions[Name][0]]>;
+};
 
 /**
  * Loads a shared library of the system, found as the dynamic linker finds it.
+ * @param file - `null`: whatever this program is linked with
  * @throws NOT_IMPLEMENTED when it or one of the functions is not there
  */
-export function openLibrary<Name extends string>(
-  file: string,
-  names: readonly Name[],
-): Readonly<Record<Name, Foreign>> {
+export function openLibrary<const Functions extends Signatures>(
+  file: string | null,
+  signatures: Functions,
+): Library<Functions> {
   try {
     if (!hasKernel()) throw new Error('only on Linux');
     const library = foreignFunctions().load(file);
-    const functions = names.map((name) => {
-      const call = library.func(name, 'int', ['int64_t']);
-      const now = (address: number): number => call(address) as number;
+    const functions = Object.entries(signatures).map(([name, [result, count]]) => {
+      const call = library.func(name, result, Array<string>(count).fill('int64_t'));
+      const now = (...parameters: number[]): unknown => call(...parameters);
       return [name, Object.assign(now, { later: inBackground(call) })] as const;
     });
-    return Object.fromEntries(functions) as Record<Name, Foreign>;
+    return Object.fromEntries(functions) as unknown as Library<Functions>;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new MicaError('NOT_IMPLEMENTED', `load the library ${file}: ${why}`, { cause });
+    const what = file ?? 'of this program';
+    throw new MicaError('NOT_IMPLEMENTED', `load the library ${what}: ${why}`, { cause });
   }
 }
 
+type Done = (error: Error | null, result: unknown) => void;
+
 interface Background {
-  async(address: number, done: (error: Error | null, result: number) => void): void;
+  async(...call: [...parameters: number[], done: Done]): void;
 }
 
 const inBackground =
-  (call: Background): Foreign['later'] =>
-  (address) =>
+  (call: Background) =>
+  (...parameters: number[]): Promise<unknown> =>
     new Promise((resolve, reject) => {
-      call.async(address, (error, result) => {
+      call.async(...parameters, (error, result) => {
         if (error) reject(error);
         else resolve(result);
       });
