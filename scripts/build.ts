@@ -24,7 +24,7 @@ const CORE =
 
 /** Opened together: thirty small files would take longer than what they do. */
 const CONTAINER =
-  /src\/(?:runtime\/(?!monitor\/)|container\/(?!copy\/)|engine\/containers\/(?!ended|commit|copy)|cli\/commands\/container\/(?:run|create|start|session)\.ts|cli\/provide-image|cli\/lighten-downloads|cli\/parse\/(?:container-flags|bytes)\.ts)/;
+  /src\/(?:runtime\/(?!monitor\/)|container\/(?!copy\/)|engine\/containers\/(?!ended|commit|copy)|cli\/commands\/container\/(?:run|create|start|session)\.ts|cli\/parse\/(?:container-flags|bytes)\.ts)/;
 
 const { output } = await build({
   cwd: home,

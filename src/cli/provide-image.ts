@@ -3,8 +3,8 @@ import type { Engine } from '../engine/engine.ts';
 import { isCode, MicaError } from '../errors.ts';
 import { parsePlatform } from '../oci/platform.ts';
 import type { Cli } from './cli.ts';
-import { lightenDownloads } from './lighten-downloads.ts';
 import { settle } from './settle.ts';
+import { SmallNursery } from './small-nursery.ts';
 
 export interface Wanted {
   readonly pull: string;
@@ -29,7 +29,7 @@ export async function provideImage(
   const { openProgress } = await import('./render/progress/open.ts');
   const { pullConclusion } = await import('./render/progress/conclusions.ts');
   const { PULL } = await import('./render/progress/words.ts');
-  lightenDownloads();
+  using nursery = new SmallNursery();
   // Standard output is for what the command itself says.
   const renderer = await openProgress(cli, { json: true, quiet }, PULL);
   let result;
@@ -37,7 +37,10 @@ export async function provideImage(
     result = await engine.pull(image, {
       platform: platform === undefined ? undefined : parsePlatform(platform),
       signal: cli.signal,
-      onProgress: (event) => renderer?.event(event),
+      onProgress: (event) => {
+        nursery.hear(event);
+        renderer?.event(event);
+      },
     });
   } finally {
     renderer?.end(result && pullConclusion(result));

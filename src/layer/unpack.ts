@@ -1,4 +1,6 @@
+import { getCompileCacheDir } from 'node:module';
 import { availableParallelism } from 'node:os';
+import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { MicaError } from '../errors.ts';
 import { receiveError } from '../io/sent-error.ts';
@@ -126,7 +128,12 @@ class WorkerPool implements Unpacker {
 
   #start(): Worker {
     // Options of the program may be about its own source (`--input-type`): it would not start with them.
-    const options = { resourceLimits: LIMITS, name: 'mica-unpack', execArgv: [] };
+    const options = {
+      resourceLimits: LIMITS,
+      name: 'mica-unpack',
+      execArgv: [],
+      ...keepingCompiled(),
+    };
     const worker = new Worker(WORKER, options);
     worker.unref();
     worker.on('message', (message: UnpackMessage) => this.#hear(worker, message));
@@ -162,6 +169,16 @@ class WorkerPool implements Unpacker {
     this.#busy.delete(worker);
     this.#next();
   }
+}
+
+/**
+ * A thread keeps what it compiled where the program does, which it can be told by its environment
+ * only. It needs nothing else of that.
+ */
+function keepingCompiled(): { readonly env?: NodeJS.ProcessEnv } {
+  const cache = getCompileCacheDir();
+  // The directory that is named is one of Node's version below the one that was asked for.
+  return cache === undefined ? {} : { env: { NODE_COMPILE_CACHE: dirname(cache) } };
 }
 
 const stopped = (): MicaError =>

@@ -3,13 +3,13 @@ import type { Engine, PullOptions, PullResult } from '../../../engine/engine.ts'
 import { parsePlatform } from '../../../oci/platform.ts';
 import { formatReference, parseReference, repositoryOf } from '../../../oci/reference.ts';
 import type { Cli } from '../../cli.ts';
-import { lightenDownloads } from '../../lighten-downloads.ts';
 import { examples } from '../../program.ts';
 import { json } from '../../render/json.ts';
 import { pullConclusion, pulled } from '../../render/progress/conclusions.ts';
 import { openProgress, type ProgressOptions, progressOptions } from '../../render/progress/open.ts';
 import { PULL } from '../../render/progress/words.ts';
 import { settle } from '../../settle.ts';
+import { SmallNursery } from '../../small-nursery.ts';
 
 interface Options extends ProgressOptions {
   readonly platform?: string;
@@ -35,7 +35,6 @@ export function pull(command: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, image: string, options: Options): Promise<void> {
-  lightenDownloads();
   const engine = await cli.engine();
   const platform = options.platform === undefined ? undefined : parsePlatform(options.platform);
   const references = options.allTags ? await allTags(cli, engine, image) : [image];
@@ -82,11 +81,15 @@ async function pullOne(
   options: Options,
 ): Promise<PullResult> {
   const renderer = await openProgress(cli, options, PULL);
+  using nursery = new SmallNursery();
   let result: PullResult | undefined;
   try {
     result = await engine.pull(reference, {
       ...request,
-      onProgress: renderer && ((event) => renderer.event(event)),
+      onProgress: (event) => {
+        nursery.hear(event);
+        renderer?.event(event);
+      },
     });
   } finally {
     renderer?.end(result && pullConclusion(result));

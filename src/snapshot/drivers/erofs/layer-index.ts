@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, statSync } from 'node:fs';
+import { closeSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IndexDevice } from '../../../erofs/node.ts';
 import { openIndex } from '../../../erofs/read.ts';
@@ -49,25 +49,39 @@ function open(directory: string): ReturnType<typeof openIndex> {
  * @param recorded - its sha256 as the store knows it
  * @throws DATA_LOSS
  */
-export async function verifyIndex(directory: string, recorded: Digest | undefined): Promise<void> {
+export function verifyIndex(directory: string, recorded: Digest | undefined): void {
   if (recorded === undefined)
     throw new MicaError(
       'DATA_LOSS',
       `layer ${directory}: its index is not mounted, because the store did not write it; ${REPAIR}`,
     );
-  const hash = createHash('sha256');
-  try {
-    for await (const chunk of createReadStream(join(directory, INDEX), { highWaterMark: 1 << 20 }))
-      hash.update(chunk as Buffer);
-  } catch (error) {
-    throw fromNode(error);
-  }
-  if (`sha256:${hash.digest('hex')}` !== recorded)
+  if (digestOf(join(directory, INDEX)) !== recorded)
     throw new MicaError(
       'DATA_LOSS',
       `layer ${directory}: its index is not the one that was written; ${REPAIR}`,
     );
 }
+
+/** At once: most are some KiB, and the largest some MiB, which takes less than changing threads for them. */
+function digestOf(path: string): Digest {
+  const hash = createHash('sha256');
+  try {
+    const fd = openSync(path, 'r');
+    try {
+      for (let read = -1; read !== 0;) {
+        read = readSync(fd, PIECE);
+        hash.update(PIECE.subarray(0, read));
+      }
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    throw fromNode(error);
+  }
+  return `sha256:${hash.digest('hex')}`;
+}
+
+const PIECE = Buffer.allocUnsafeSlow(64 * 1024);
 
 /** What the kernel would find out by EIO when somebody reads a file. @throws DATA_LOSS */
 export function verifyTar(directory: string, { size }: IndexDevice): void {

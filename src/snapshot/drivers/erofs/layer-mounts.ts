@@ -51,7 +51,7 @@ export class LayerMounts {
     for (const id of ids) {
       const tars = this.#tars(id, ids);
       const mount = this.#mount(id, tars);
-      if (!isSharedMounted(mount)) await this.#verify(id, tars);
+      if (!isSharedMounted(mount)) this.#verify(id, tars);
       mounts.push(mount);
     }
     return mounts;
@@ -98,8 +98,8 @@ export class LayerMounts {
     return [id, ...others.map(({ tag }) => owners.get(tag) ?? missing(id, tag))];
   }
 
-  async #verify(id: string, tars: readonly string[]): Promise<void> {
-    await verifyIndex(join(this.#layers, id), this.#options.digestOf(id));
+  #verify(id: string, tars: readonly string[]): void {
+    verifyIndex(join(this.#layers, id), this.#options.digestOf(id));
     for (const [n, device] of this.facts(id).devices.entries())
       verifyTar(join(this.#layers, tars[n]!), device);
   }

@@ -92,7 +92,7 @@ export class MergedMounts {
     if (mount && isIntact(mount.source)) return this.#verified(mount, ids);
     if (kept !== undefined) rmSync(kept, { force: true });
     const { digestOf } = this.#options;
-    for (const id of ids) await verifyIndex(this.#pathOf(id), digestOf(id));
+    for (const id of ids) verifyIndex(this.#pathOf(id), digestOf(id));
     const base = ids.toReversed();
     const made = makeMerged(directory, key, {
       indexes: base.map((id) => join(this.#pathOf(id), INDEX)),
