@@ -450,8 +450,10 @@ export interface EngineInfo {
   readonly driverReason: string;
   /** What the driver tells of what it works on. */
   readonly driverStatus: Readonly<Record<string, string>>;
-  /** Each driver passed over, and why. */
+  /** Each driver that would be taken before it, and why it is not, or what would make it the store's. */
   readonly rejected: readonly { readonly driver: string; readonly reason: string }[];
+  /** Drivers that are only taken when asked for. */
+  readonly onRequest: readonly string[];
   readonly platform: Platform;
   readonly kernel: string;
   /** What inflates gzip, and why nothing faster does. */

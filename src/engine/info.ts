@@ -2,6 +2,7 @@ import { arch, release } from 'node:os';
 import { gzipInflater } from '../io/inflate.ts';
 import { LayerRows } from '../snapshot/layer-rows.ts';
 import { migrationOf } from '../snapshot/migration.ts';
+import { betterDrivers, driversOnRequest } from '../snapshot/drivers/index.ts';
 import { hostPlatform } from '../oci/platform.ts';
 import { features } from '../sys/features.ts';
 import { inUserNamespace } from '../sys/userns.ts';
@@ -19,7 +20,8 @@ export async function info(context: Context): Promise<EngineInfo> {
     driver: choice.driver.name,
     driverReason: choice.reason,
     driverStatus: (await choice.driver.status?.()) ?? {},
-    rejected: choice.rejected,
+    rejected: await betterDrivers(db, choice.driver.name),
+    onRequest: driversOnRequest().filter((name) => name !== choice.driver.name),
     platform: hostPlatform(),
     kernel: kernel || `${release()} (${process.platform})`,
     inflater: gzipInflater(),

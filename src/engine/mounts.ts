@@ -13,6 +13,7 @@ import { isCode, MicaError } from '../errors.ts';
 import { hexOf } from '../oci/digest.ts';
 import { holdWhenFree } from '../sys/alive.ts';
 import { performMounts } from '../sys/mount.ts';
+import { isServed } from '../sys/mount/fuse-overlayfs.ts';
 import { unmount as unmountKernel } from '../sys/mount/unmount.ts';
 import type { Mount } from '../sys/mount-data.ts';
 import { liveMountNamespaces } from '../sys/mount-namespaces.ts';
@@ -122,15 +123,22 @@ function viewsOf({ db }: Store, name: string, all: readonly MountRecord[]): Moun
   }
 }
 
+/** Where something is mounted, and serves. */
 const kernelTargets = (): Set<string> =>
-  new Set(process.platform === 'linux' ? readMountinfo().map(({ target }) => target) : []);
+  new Set(
+    process.platform === 'linux'
+      ? readMountinfo()
+          .filter(isServed)
+          .map(({ target }) => target)
+      : [],
+  );
 
 function mountedNow({ db }: Store): MountRecord[] {
   const kernel = kernelTargets();
   return listMounts(db).filter(({ target }) => kernel.has(target));
 }
 
-/** Views that ended without us: with the machine or their mount namespace, or by umount(8). */
+/** Views that ended without us: with the machine, their mount namespace or their program, or by umount(8). */
 export async function forgetEnded(store: Store): Promise<void> {
   if (!hasMounts(store.db)) return;
   using _ = await lockViews(store);
@@ -139,7 +147,12 @@ export async function forgetEnded(store: Store): Promise<void> {
 
 async function forgetEndedLocked(store: Store): Promise<void> {
   const kernel = kernelTargets();
-  for (const view of listMounts(store.db)) if (!kernel.has(view.target)) await forget(store, view);
+  for (const view of listMounts(store.db)) {
+    if (kernel.has(view.target)) continue;
+    // The program that served it may be gone, and its mount still there.
+    unmountKernel(view.target, { detach: true });
+    await forget(store, view);
+  }
   const alive = liveMountNamespaces();
   const isAlive = (namespace: string): boolean => alive?.has(namespace) ?? true;
   for (const { snapshot } of lostMounts(store.db, isAlive)) {

@@ -3,6 +3,9 @@ import { join, relative } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import type { SharedMount } from '../sys/mount-data.ts';
 import { mountsInUse } from '../sys/mount-users.ts';
+import { AUFS } from '../sys/mount/aufs.ts';
+import { FUSE_OVERLAYFS } from '../sys/mount/fuse-overlayfs.ts';
+import { isSourceBelow } from '../sys/mount/source.ts';
 import { type MountInfo, readMountinfo } from '../sys/mountinfo.ts';
 
 /**
@@ -89,9 +92,14 @@ function mountsFrom(real: string, named: string, mounts: readonly MountInfo[]): 
   return mounts.filter(
     (mount) =>
       (mount !== home && mount.device === home.device && isWithin(inside, mount.root)) ||
-      (mount.type === 'overlay' &&
-        [real, named].some((path) => mount.superOptions.join(',').includes(`upperdir=${path}/`))),
+      [real, named].some((path) => writesInto(mount, path)),
   );
+}
+
+/** Whether it is a union that keeps its changes below `path`. */
+function writesInto({ type, source, superOptions }: MountInfo, path: string): boolean {
+  if (type === 'overlay') return superOptions.join(',').includes(`upperdir=${path}/`);
+  return (type === FUSE_OVERLAYFS || type === AUFS) && isSourceBelow(path, source);
 }
 
 const isWithin = (directory: string, path: string): boolean =>

@@ -2,8 +2,10 @@ import { MicaError } from '../errors.ts';
 import { AT_FDCWD, close, O_DIRECTORY, O_PATH, openat } from './at.ts';
 import { toBytes } from './byte-string.ts';
 import { errnoOf } from './errno.ts';
+import { AUFS, mountAufs } from './mount/aufs.ts';
 import { attach, FsContext, openTree, setAttributes } from './mount/context.ts';
 import { type Mount, parseLowerdir, type SharedMount } from './mount-data.ts';
+import { FUSE_OVERLAYFS, mountFuseOverlayfs } from './mount/fuse-overlayfs.ts';
 import { mountOverLoops } from './mount/over-loops.ts';
 import { mountByOldCall } from './mount/old-call.ts';
 import { attributesOf, splitOptions } from './mount/options.ts';
@@ -38,7 +40,8 @@ export async function performMounts(
     for (const mount of shared) await ensureShared(mount, performMount);
     for (const mount of mounts) {
       if (isShared(mount)) continue;
-      performMount(mount, target);
+      if (mount.type === FUSE_OVERLAYFS) await mountFuseOverlayfs(mount, target);
+      else performMount(mount, target);
       done++;
     }
   } catch (error) {
@@ -68,6 +71,7 @@ export async function holdShared(mount: SharedMount): Promise<Disposable> {
 function performMount(mount: Mount, target: string): void {
   if (mount.type === 'windows-layer')
     throw new MicaError('NOT_IMPLEMENTED', `mount ${target}: Windows layers mount on Windows only`);
+  if (mount.type === AUFS) return mountAufs(mount, target);
   try {
     if (mount.type === 'bind' || mount.options.some((o) => o === 'bind' || o === 'rbind'))
       bind(mount, target);

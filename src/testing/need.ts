@@ -12,6 +12,8 @@ export type Need =
   /** User namespaces with subordinate ids. */
   | 'userns'
   | 'fuse-overlayfs'
+  /** A kernel patch; no user namespace may mount it. */
+  | 'aufs'
   | 'loop'
   /** The btrfs kernel driver on a loop device. */
   | 'btrfs'
@@ -75,6 +77,7 @@ const PROBES: Record<Need, () => boolean> = {
   overlay: () => root() && fileSystem('overlay') && runs('unshare', '-m', 'true'),
   userns: () => root() && have('newuidmap') && runs('unshare', '-Urm', 'true'),
   'fuse-overlayfs': () => root() && existsSync('/dev/fuse') && have('fuse-overlayfs'),
+  aufs: () => root() && fileSystem('aufs') && !inUserNamespace(),
   loop: () => root() && existsSync('/dev/loop-control') && have('mkfs.ext4'),
   btrfs: () =>
     root() &&

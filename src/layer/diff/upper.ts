@@ -49,7 +49,10 @@ function overlayMarks(kind: Exclude<Upper['whiteouts'], 'aufs'>): Marks {
   return {
     list(directory) {
       const all = entriesOf(directory.fd);
-      const named = kind === 'fuse-overlayfs' ? splitNamed(all) : plain(all);
+      const named =
+        kind === 'fuse-overlayfs'
+          ? splitNamed(all.filter(({ name }) => name !== FUSE_OPAQUE))
+          : plain(all);
       const [entries, deleted] = [[] as Entry[], [...named.deleted]];
       for (const entry of named.entries)
         if (isWhiteout(directory, entry)) deleted.push(entry.name);
@@ -75,6 +78,7 @@ function overlayMarks(kind: Exclude<Upper['whiteouts'], 'aufs'>): Marks {
 const plain = (entries: readonly Entry[]): Listing => ({ entries, deleted: [], complete: false });
 
 const OVERRIDE = '.override_stat';
+/** fuse-overlayfs makes directories opaque in three ways: this one is no deletion of a file `.opq`. */
 const FUSE_OPAQUE = '.wh..opq';
 
 const refused = (path: string, what: string, option: string): MicaError =>
@@ -90,16 +94,14 @@ const aufsMarks: Marks = {
 
 /**
  * Marks that are files with names of their own: `.wh.<name>` and `.wh..wh..opq`. Other `.wh..wh.*`
- * are AUFS' bookkeeping, `.wh..opq` is that of fuse-overlayfs.
+ * are AUFS' bookkeeping.
  */
 function splitNamed(all: readonly Entry[]): Listing {
   const entries = all.filter(({ name }) => !name.startsWith(WHITEOUT_PREFIX));
   const marks = all.filter(({ name }) => name.startsWith(WHITEOUT_PREFIX));
   return {
     entries,
-    deleted: marks
-      .filter(({ name }) => name !== FUSE_OPAQUE)
-      .map(({ name }) => name.slice(WHITEOUT_PREFIX.length)),
+    deleted: marks.map(({ name }) => name.slice(WHITEOUT_PREFIX.length)),
     complete: marks.some(({ name }) => name === OPAQUE_WHITEOUT),
   };
 }

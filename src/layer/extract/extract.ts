@@ -6,6 +6,7 @@ import type { LayerForm } from '../../snapshot/driver.ts';
 import * as at from '../../sys/at.ts';
 import { errnoOf } from '../../sys/errno.ts';
 import { fchmod, fchown } from '../../sys/file.ts';
+import { AufsMarks } from './aufs-marks.ts';
 import { Attributes, clearXattrs, setOrLeave } from './attributes.ts';
 import { DirectoryFds } from './directory-fds.ts';
 import { FileWriter } from './file-writer.ts';
@@ -22,10 +23,11 @@ export interface ExtractOptions {
   readonly exactModes?: boolean;
 }
 
-/** Overlay's attribute family per form; `direct` deletes for real and needs none. */
+/** Overlay's attribute family per form; `direct` deletes for real and needs none, AUFS has files. */
 const FAMILY = {
   overlay: OVERLAY_XATTRS[0],
   userxattr: OVERLAY_XATTRS[1],
+  aufs: undefined,
   direct: undefined,
 } as const;
 
@@ -39,6 +41,7 @@ export class Extraction implements LayerSink {
   readonly #attributes: Attributes;
   /** Modes that this layer's directories were made with. */
   readonly #made = new Map<Node, number>();
+  readonly #aufs: AufsMarks | undefined;
   #file: FileWriter | undefined;
 
   /** @param path - the existing directory: empty, or with the parents' files in form `direct` */
@@ -46,6 +49,7 @@ export class Extraction implements LayerSink {
     this.#fds = new DirectoryFds(path);
     this.#options = options;
     this.#attributes = new Attributes(options.exactModes ?? false, this.#isDirect);
+    if (options.form === 'aufs') this.#aufs = new AufsMarks();
     if (!this.#isDirect) this.#disinherit();
   }
 
@@ -121,7 +125,8 @@ export class Extraction implements LayerSink {
 
   whiteout(parent: string, name: string): void {
     if (this.#isDirect) this.remove(parent, name);
-    else at.mknodat(this.#fds.fd(parent), name, S_IFCHR, 0);
+    // AUFS' own are made at the end: until then something may come to be there after all.
+    else if (this.#aufs === undefined) at.mknodat(this.#fds.fd(parent), name, S_IFCHR, 0);
   }
 
   opaque(path: string, directory: Node): void {
@@ -137,6 +142,7 @@ export class Extraction implements LayerSink {
 
   [Symbol.dispose](): void {
     this.#closeFile();
+    this.#aufs?.[Symbol.dispose]();
     this.#fds[Symbol.dispose]();
   }
 
@@ -172,6 +178,7 @@ export class Extraction implements LayerSink {
       const family = FAMILY[this.#options.form];
       const marks = family && directoryMarks(family, { opaque: opaque.has(node), whiteouts });
       for (const mark of marks ?? []) setOrLeave(fd, mark);
+      this.#aufs?.mark(fd, node, opaque.has(node));
       this.#attributes.ofFile(fd, node, made, name);
     } finally {
       at.close(fd);
@@ -187,7 +194,7 @@ export class Extraction implements LayerSink {
       this.#make(dirfd, name, () => at.mknodat(dirfd, name, node.mode, node.rdev));
       return true;
     } catch (error) {
-      if (errnoOf(error) !== 'EPERM' || !isDevice(node)) throw error;
+      if (errnoOf(error) !== 'EPERM' || !isDevice(node) || this.#aufs !== undefined) throw error;
       if (this.#isDirect) removeTreeAt(dirfd, name);
       else at.mknodat(dirfd, name, S_IFCHR, 0);
       return false;

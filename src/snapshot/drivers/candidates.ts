@@ -3,19 +3,21 @@ import { join } from 'node:path';
 import { MicaError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { hasKernel } from '../../sys/binding.ts';
-import { overlayRefusal } from '../../sys/features.ts';
+import { features, overlayRefusal } from '../../sys/features.ts';
 import { performMounts } from '../../sys/mount.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
 import type { Driver, LayerForm, Pack } from '../driver.ts';
 import type { DriverOptions } from './options.ts';
 
-export type DriverName = 'erofs' | 'overlay2' | 'vfs' | 'tar' | 'btrfs';
+export type DriverName = 'erofs' | 'overlay2' | 'fuse-overlayfs' | 'vfs' | 'tar' | 'aufs' | 'btrfs';
 
 /** A driver that a store may have. Its code is loaded only if it is chosen. */
 export interface Candidate {
   readonly name: DriverName;
   /** Why one takes it when one can. */
   readonly merit: string;
+  /** Whether a new store takes it by itself. Absent: it does. Otherwise it has to be asked for. */
+  isAutomatic?(): boolean;
   /** @param directory - where its layers would be @returns why it does not work here */
   refusal(directory: string): Promise<string | undefined>;
   load(layers: string, parts: DriverParts): Promise<Driver>;
@@ -49,6 +51,19 @@ export const CANDIDATES: readonly Candidate[] = [
       (await import('./overlay2.ts')).overlay2(layers, { userxattr: form === 'userxattr' }),
   },
   {
+    name: 'fuse-overlayfs',
+    merit: 'a program stacks layers where the kernel stacks none for this user',
+    // As root it would serve what the kernel serves faster.
+    isAutomatic: inUserNamespace,
+    refusal: async (directory) =>
+      (await ownerRefusal(directory)) ?? fuseOverlayfsRefusal(directory),
+    load: async (layers, { form, options }) =>
+      (await import('./fuse-overlayfs.ts')).fuseOverlayfs(layers, {
+        ...options['fuse-overlayfs'],
+        userxattr: form === 'userxattr',
+      }),
+  },
+  {
     name: 'vfs',
     merit: 'it needs nothing but a directory, at the price of a copy per layer',
     refusal: async (directory) => (await ownerRefusal(directory)) ?? bindRefusal(directory),
@@ -61,12 +76,22 @@ export const CANDIDATES: readonly Candidate[] = [
     load: async (layers) => (await import('./tar.ts')).tar(layers),
   },
   {
+    name: 'aufs',
+    merit: 'the kernel stacks layers as Docker once had them',
+    isAutomatic: () => false,
+    refusal: async (directory) => (await ownerRefusal(directory)) ?? aufsRefusal(directory),
+    load: async (layers) => (await import('./aufs.ts')).aufs(layers),
+  },
+  {
     name: 'btrfs',
-    merit: 'the file system shares what layers have in common; only when it is asked for',
+    merit: 'the file system shares what layers have in common',
+    isAutomatic: () => false,
     refusal: async (directory) => (await ownerRefusal(directory)) ?? btrfsRefusal(directory),
     load: async (layers, { options }) => (await import('./btrfs.ts')).btrfs(layers, options.btrfs),
   },
 ];
+
+export const isAutomatic = (candidate: Candidate): boolean => candidate.isAutomatic?.() ?? true;
 
 export const isDriverName = (name: string): name is DriverName =>
   CANDIDATES.some((candidate) => candidate.name === name);
@@ -104,6 +129,35 @@ async function btrfsRefusal(directory: string): Promise<string | undefined> {
   const probe = await import('./btrfs/probe.ts');
   return withScratch(directory, (path) => probe.btrfsRefusal(path));
 }
+
+async function fuseOverlayfsRefusal(directory: string): Promise<string | undefined> {
+  const { fuseOverlayfs } = await import('./fuse-overlayfs.ts');
+  const userxattr = inUserNamespace();
+  return triedOn(directory, (layers) => fuseOverlayfs(layers, { userxattr }));
+}
+
+async function aufsRefusal(directory: string): Promise<string | undefined> {
+  if (inUserNamespace()) return 'the kernel lets only the root of the machine mount AUFS';
+  const { aufs } = await import('./aufs.ts');
+  const why = await triedOn(directory, aufs);
+  // Once a mount has been tried, its module is loaded if there is one.
+  return why === undefined || features().fileSystems.has('aufs')
+    ? why
+    : `the kernel has no AUFS, which is a patch that hardly any distribution has today (${why})`;
+}
+
+const triedOn = (
+  directory: string,
+  open: (layers: string) => Driver,
+): Promise<string | undefined> =>
+  withScratch(directory, async (path) => {
+    const { unionRefusal } = await import('./union-probe.ts');
+    try {
+      return await unionRefusal(open, path);
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    }
+  });
 
 const bindRefusal = (directory: string): Promise<string | undefined> =>
   withScratch(directory, async (path) => {

@@ -6,7 +6,7 @@ import { Directories } from './directories.ts';
 import { INDEX, readRootAttributes, TAR } from './erofs/layer-index.ts';
 import { LayerMounts } from './erofs/layer-mounts.ts';
 import { MergedMounts } from './erofs/merged-mounts.ts';
-import { bindOf, overlayOf, stacked } from './overlay.ts';
+import { bindOf, MAX_LOWERS, overlayOf, stacked } from './overlay.ts';
 import { refuseLimit } from './quota.ts';
 import { copyRootAttributes } from './root-attributes.ts';
 
@@ -21,7 +21,11 @@ export interface ErofsOptions {
   readonly mergeFrom?: number;
 }
 
-const ADVICE = 'read the image with mica ls, cat and cp';
+const STACKING = {
+  by: 'overlayfs',
+  most: MAX_LOWERS,
+  advice: 'read the image with mica ls, cat and cp',
+};
 
 /**
  * Layers that are never unpacked: the kernel mounts each layer's index with its tar as the device
@@ -37,7 +41,7 @@ export function erofs(root: string, given: ErofsOptions): Driver {
   /** Where what is below a snapshot is shown, nearest first. */
   function lowers(snapshot: Snapshot): string[] {
     const whole = merged.name(snapshot.parents);
-    const shown = whole === undefined ? stacked(snapshot, ADVICE) : [whole];
+    const shown = whole === undefined ? stacked(snapshot, STACKING) : [whole];
     return shown.map((name) => layers.point(name));
   }
 
@@ -81,7 +85,7 @@ export function erofs(root: string, given: ErofsOptions): Driver {
           kind === 'view' ? bindOf({ ...own, fs: on }) : overlayOf({ ...own, lowers: [on] }),
         ];
       }
-      const stack = stacked(snapshot, ADVICE);
+      const stack = stacked(snapshot, STACKING);
       const shared = await layers.of(stack);
       const points = stack.map((parent) => layers.point(parent));
       return [...shared, overlayOf({ ...own, lowers: points })];

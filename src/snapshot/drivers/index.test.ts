@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync } from 'node:fs';
+import { chownSync, mkdirSync, readdirSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,9 @@ import { lowerdirOption } from '../../sys/mount-data.ts';
 import { performMounts } from '../../sys/mount.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
 import { needs } from '../../testing/need.ts';
-import { chooseDriver, probeDrivers, rememberedDriver } from './index.ts';
+import { betterDrivers, chooseDriver, driversOnRequest, rememberedDriver } from './index.ts';
+
+const withoutAufs = needs('aufs') === false ? 'the kernel has AUFS' : needs('root');
 
 const scratch = (): ReturnType<typeof mkdtempDisposable> =>
   mkdtempDisposable(join(tmpdir(), 'mica-choice-'));
@@ -19,12 +21,12 @@ test('a new store takes the best driver, and keeps it', { skip: needs('overlay')
   await using dir = await scratch();
   using db = await openDatabase(dir.path);
   assert.equal(rememberedDriver(db), undefined);
-  const { driver, reason, rejected } = await chooseDriver(db);
+  const { driver, reason } = await chooseDriver(db);
   const isBest = inUserNamespace() || needs('erofs') !== false ? 'overlay2' : 'erofs';
   const form = isBest === 'erofs' ? 'tar' : inUserNamespace() ? 'userxattr' : 'overlay';
   assert.deepEqual([driver.name, driver.form], [isBest, form]);
   assert.deepEqual(
-    rejected.map((one) => one.driver),
+    (await betterDrivers(db, isBest)).map((one) => one.driver),
     isBest === 'erofs' ? [] : ['erofs'],
   );
   assert.ok(reason.length > 0);
@@ -48,12 +50,21 @@ test('a store keeps what it was made with; another driver is refused with advice
 test('a storage option that does not exist is refused, and so is a value that means nothing', async () => {
   await using dir = await scratch();
   using db = await openDatabase(dir.path);
-  for (const option of ['erofs.size=1', 'directio=true', 'erofs.directio', 'erofs.directio=1'])
+  for (const option of [
+    'erofs.size=1',
+    'directio=true',
+    'erofs.directio',
+    'erofs.directio=1',
+    'fuse-overlayfs.uidmapping=0:1000',
+    'fuse-overlayfs.gidmapping=a:b:c',
+    'constructor=1',
+  ])
     await assert.rejects(chooseDriver(db, { wanted: 'tar', options: [option] }), {
       code: 'INVALID_ARGUMENT',
       message: new RegExp(option),
     });
-  await chooseDriver(db, { wanted: 'tar', options: ['erofs.directio=true'] });
+  const options = ['erofs.directio=true', 'fuse-overlayfs.uidmapping=0:1000:1:1:100000:65535'];
+  await chooseDriver(db, { wanted: 'tar', options });
 });
 
 test(
@@ -61,7 +72,8 @@ test(
   { skip: needs('root', 'overlay', 'erofs') },
   async () => {
     await using dir = await scratch();
-    const layers = join(dir.path, 'layers');
+    using db = await openDatabase(join(dir.path, 'store'));
+    const layers = join(db.root, 'layers');
     mkdirSync(layers);
     // An overlay carries no upper layer of another.
     const [lower, upper, work] = ['l', 'u', 'w'].map((name) => join(dir.path, name));
@@ -69,11 +81,12 @@ test(
     const dirs = [lowerdirOption([lower!]), `upperdir=${upper}`, `workdir=${work}`];
     const mount = { type: 'overlay', source: 'overlay', options: dirs };
     await using _ = await performMounts([mount], layers);
-    const [erofs, overlay2, vfs] = await probeDrivers(layers);
+    assert.equal((await chooseDriver(db)).driver.name, 'vfs');
+    const [erofs, overlay2, ...others] = await betterDrivers(db, 'vfs');
     assert.equal(erofs?.driver, 'erofs');
-    assert.match(erofs.refusal!, /overlay/);
-    assert.notEqual(overlay2?.refusal, undefined);
-    assert.equal(vfs?.refusal, undefined);
+    assert.match(erofs.reason, /overlay/);
+    assert.equal(overlay2?.driver, 'overlay2');
+    assert.deepEqual(others, []);
     assert.deepEqual(readdirSync(layers), []);
   },
 );
@@ -81,11 +94,11 @@ test(
 test('a driver that does not exist is refused, as is one that only another version has', async () => {
   await using dir = await scratch();
   using db = await openDatabase(dir.path);
-  await assert.rejects(chooseDriver(db, { wanted: 'zfs' }), {
+  await assert.rejects(chooseDriver(db, { wanted: 'none' }), {
     code: 'INVALID_ARGUMENT',
-    message: /overlay2, vfs, tar/,
+    message: /overlay2, .*vfs, tar/,
   });
-  setMeta(db, 'driver', 'zfs');
+  setMeta(db, 'driver', 'later');
   setMeta(db, 'form', 'direct');
   await assert.rejects(chooseDriver(db), { code: 'FAILED_PRECONDITION' });
 });
@@ -95,25 +108,65 @@ test(
   { skip: needs('root') },
   async () => {
     await using dir = await scratch();
+    using db = await openDatabase(dir.path);
     mkdirSync(join(dir.path, 'layers'));
     const seteuid = process.seteuid!.bind(process);
-    const { chownSync } = await import('node:fs');
-    chownSync(join(dir.path, 'layers'), 1, 1);
+    for (const path of [dir.path, join(dir.path, 'layers')]) chownSync(path, 1, 1);
     seteuid(1);
     try {
-      const found = await probeDrivers(join(dir.path, 'layers'));
+      const found = await betterDrivers(db, 'tar');
+      const names = ['erofs', 'overlay2', ...(inUserNamespace() ? ['fuse-overlayfs'] : []), 'vfs'];
       assert.deepEqual(
-        found.map(({ driver, refusal }) => [driver, refusal === undefined]),
-        [
-          ['erofs', false],
-          ['overlay2', false],
-          ['vfs', false],
-          ['tar', true],
-        ],
+        found.map(({ driver }) => driver),
+        names,
       );
-      assert.match(found[0]!.refusal!, /root/);
+      for (const { reason } of found) assert.match(reason, /root/);
     } finally {
       seteuid(0);
     }
+  },
+);
+
+test(
+  'what a store could have instead is said with what gives it that',
+  { skip: needs('overlay') },
+  async () => {
+    await using dir = await scratch();
+    using db = await openDatabase(dir.path);
+    await chooseDriver(db, { wanted: 'vfs' });
+    const { reason } = (await betterDrivers(db, 'vfs')).find(
+      ({ driver }) => driver === 'overlay2',
+    )!;
+    assert.match(reason, /works here; `mica migrate --driver overlay2`/);
+  },
+);
+
+test('a driver that has to be asked for is neither tried nor taken by itself', async () => {
+  await using dir = await scratch();
+  using db = await openDatabase(dir.path);
+  await chooseDriver(db);
+  const onRequest = driversOnRequest();
+  assert.ok(onRequest.includes('aufs'));
+  assert.equal(onRequest.includes('fuse-overlayfs'), !inUserNamespace());
+  const tried = await betterDrivers(db, 'tar');
+  assert.deepEqual(
+    tried.filter(({ driver }) => onRequest.includes(driver)),
+    [],
+  );
+  assert.deepEqual(await betterDrivers(db, 'aufs'), []);
+});
+
+test(
+  'where the kernel has no AUFS, who asks for it is told so',
+  { skip: withoutAufs },
+  async () => {
+    await using dir = await scratch();
+    using db = await openDatabase(dir.path);
+    await assert.rejects(chooseDriver(db, { wanted: 'aufs' }), {
+      code: 'FAILED_PRECONDITION',
+      message: /kernel has no AUFS|only the root of the machine/,
+    });
+    assert.equal(rememberedDriver(db), undefined);
+    assert.deepEqual(readdirSync(join(dir.path, 'layers')), []);
   },
 );

@@ -6,15 +6,13 @@ import { fromNode } from '../../sys/errno.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
 import type { Driver, LayerForm, Pack } from '../driver.ts';
 import { LayerRows, layersDirectory } from '../layer-rows.ts';
-import { CANDIDATES, type DriverParts, refuseUnknown } from './candidates.ts';
+import { CANDIDATES, type DriverParts, isAutomatic, refuseUnknown } from './candidates.ts';
 import { parseDriverOptions } from './options.ts';
 
 export interface DriverChoice {
   readonly driver: Driver;
   /** Why this one, for people. */
   readonly reason: string;
-  /** Those that would have been taken before it, and why they were not. */
-  readonly rejected: readonly RejectedDriver[];
 }
 
 export interface RejectedDriver {
@@ -84,30 +82,39 @@ export async function driverOf(
   return candidate?.load(layersDirectory(db.root), { ...partsOf(db), form });
 }
 
-/** Each driver, best first, and what speaks against it here. `directory` must exist. */
-export async function probeDrivers(
-  directory: string,
-): Promise<readonly { readonly driver: string; readonly refusal: string | undefined }[]> {
-  const found = [];
-  for (const candidate of CANDIDATES)
-    found.push({ driver: candidate.name, refusal: await candidate.refusal(directory) });
+/**
+ * Why a new store would not have this driver, by what a machine can do now: each that would be taken
+ * before it, with what speaks against it; of one that would work, what to do to have it.
+ */
+export async function betterDrivers(db: Database, driver: string): Promise<RejectedDriver[]> {
+  const automatic = CANDIDATES.filter(isAutomatic);
+  const at = automatic.findIndex(({ name }) => name === driver);
+  const found: RejectedDriver[] = [];
+  // What had to be asked for was taken for reasons of its own.
+  for (const candidate of automatic.slice(0, Math.max(at, 0))) {
+    const refusal = await candidate.refusal(layersDirectory(db.root));
+    const advice = `it works here; \`mica migrate --driver ${candidate.name}\` gives it to the store`;
+    found.push({ driver: candidate.name, reason: refusal ?? advice });
+  }
   return found;
 }
 
+/** Drivers that are only taken when somebody asks for them. */
+export const driversOnRequest = (): string[] =>
+  CANDIDATES.filter((candidate) => !isAutomatic(candidate)).map(({ name }) => name);
+
 /** The best driver that nothing speaks against, or `wanted` if nothing does. */
 async function best(layers: string, { wanted, ...parts }: Wanted): Promise<DriverChoice> {
-  const rejected: RejectedDriver[] = [];
   for (const candidate of CANDIDATES) {
-    if (wanted !== undefined && candidate.name !== wanted) continue;
+    if (wanted === undefined ? !isAutomatic(candidate) : candidate.name !== wanted) continue;
     const refusal = await candidate.refusal(layers);
     if (refusal === undefined) {
       const reason = wanted === undefined ? candidate.merit : 'asked for';
       const form = inUserNamespace() ? 'userxattr' : 'overlay';
-      return { driver: await candidate.load(layers, { ...parts, form }), reason, rejected };
+      return { driver: await candidate.load(layers, { ...parts, form }), reason };
     }
     if (wanted !== undefined)
       throw new MicaError('FAILED_PRECONDITION', `storage driver ${wanted}: ${refusal}`);
-    rejected.push({ driver: candidate.name, reason: refusal });
   }
   throw new MicaError('INTERNAL', 'no storage driver works here');
 }
@@ -158,7 +165,7 @@ async function open(
       `the store was made with storage driver ${driver}, which this version of Mica does not have; use a newer version, or another --root`,
     );
   const reason = 'the layers of the store are in its form';
-  return { driver: await candidate.load(layers, parts), reason, rejected: [] };
+  return { driver: await candidate.load(layers, parts), reason };
 }
 
 function makeDirectory(path: string): void {

@@ -16,18 +16,28 @@ export interface OwnDirectories {
 }
 
 /**
- * Nearest first, each once: overlayfs refuses a directory that it has already (ELOOP), and images
- * often repeat a layer. What a layer says a second time, further down, is all hidden by the first.
+ * Nearest first, each once: unions refuse a directory that they have already (overlayfs: ELOOP), and
+ * images often repeat a layer. What a layer says a second time, further down, is all hidden by the first.
  *
- * @throws NOT_IMPLEMENTED when there are more than overlayfs stacks
+ * @throws NOT_IMPLEMENTED when there are more than what stacks them takes
  */
-export function stacked({ id, parents }: Snapshot, advice: string): string[] {
+export function stacked({ id, parents }: Snapshot, { by, most, advice }: Stacking): string[] {
   const once = [...new Set(parents)];
-  if (once.length <= MAX_LOWERS) return once;
+  if (once.length <= most) return once;
   throw new MicaError(
     'NOT_IMPLEMENTED',
-    `layer ${id} stands on ${once.length} others, overlayfs stacks ${MAX_LOWERS}; ${advice}`,
+    `layer ${id} stands on ${once.length} others, ${by} stacks ${most}; ${advice}`,
   );
+}
+
+/** What stacks directories. */
+export interface Stacking {
+  /** Its name, for people. */
+  readonly by: string;
+  /** Of how many directories, besides a snapshot's own. */
+  readonly most: number;
+  /** What to do when there are more, for people. */
+  readonly advice: string;
 }
 
 /** What a snapshot that stands on nothing shows. */

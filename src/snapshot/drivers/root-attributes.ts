@@ -4,8 +4,8 @@ import { fchmod, fchown, futimens } from '../../sys/file.ts';
 import { type FileStat, statat } from '../../sys/stat.ts';
 import { allXattrs, isXattrRefusal, setXattr, type Xattr } from '../../sys/xattr.ts';
 
-/** What overlayfs itself keeps in xattrs is about the one directory that has them. */
-const OVERLAY = /^(?:trusted|user)\.overlay\./;
+/** What unions themselves keep in xattrs is about the one directory that has them. */
+const OVERLAY = /^(?:(?:trusted|user)\.overlay|user\.fuseoverlayfs)\./;
 
 /** Of a root directory. */
 export interface RootAttributes {

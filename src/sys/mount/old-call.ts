@@ -6,12 +6,12 @@ import { attributesOf, splitOptions } from './options.ts';
 import { ShortPaths } from './short-paths.ts';
 import { NR } from '../syscalls.ts';
 
-const MS_REMOUNT = 0x20;
+export const MS_REMOUNT = 0x20;
 const MS_BIND = 0x1000;
 const MS_REC = 0x4000;
 
 /** mount(2) copies one page of options, the final NUL included. */
-const PAGE = 4096;
+export const PAGE = 4096;
 
 /**
  * Performs `mount` with mount(2), for kernels before 6.8.
@@ -26,17 +26,30 @@ export function mountByOldCall(mount: Mount, target: string, refused?: unknown):
   const failed = (errno: number): unknown =>
     refused ?? kernelError(errno, `mount ${mount.type}`, toBytes(target));
 
-  const result = call(mount.source, target, mount.type, first, isBind ? '' : data(rest, short));
+  const result = mountCall(
+    mount.source,
+    target,
+    mount.type,
+    first,
+    isBind ? '' : data(rest, short),
+  );
   if (result < 0) throw failed(-result);
   if (!isBind || flags === 0) return;
   // A bind takes its attributes only when it is mounted again.
-  const again = call('none', target, 'none', MS_REMOUNT | MS_BIND | flags, '');
+  const again = mountCall('none', target, 'none', MS_REMOUNT | MS_BIND | flags, '');
   if (again >= 0) return;
   syscall(NR.umount2, cstring(toBytes(target)), 2);
   throw failed(-again);
 }
 
-function call(source: string, target: string, type: string, flags: number, text: string): number {
+/** @param text - options, as a byte string shorter than a page @returns 0, or -errno */
+export function mountCall(
+  source: string,
+  target: string,
+  type: string,
+  flags: number,
+  text: string,
+): number {
   const from = cstring(toBytes(source), 0);
   const to = cstring(toBytes(target), 1);
   const options = Buffer.alloc(PAGE);

@@ -29,6 +29,16 @@ export const drivers: readonly DriverSuite[] = [
     needs: ['overlay'],
     limits: { depth: { layers: 500, reason: 'OVL_MAX_STACK of the kernel' } },
   }),
+  row({
+    name: 'fuse-overlayfs',
+    needs: ['fuse-overlayfs'],
+    limits: { depth: { layers: 500, reason: 'every layer takes a descriptor of its process' } },
+  }),
+  row({
+    name: 'aufs',
+    needs: ['aufs'],
+    limits: { depth: { layers: 126, reason: 'CONFIG_AUFS_BRANCH_MAX_127 of most kernels' } },
+  }),
   row({ name: 'vfs', needs: ['root'] }),
   row({
     name: 'btrfs',

@@ -29,6 +29,7 @@ function render(facts: EngineInfo): string {
       value,
     ]),
     ...facts.rejected.map(({ driver, reason }): [string, string] => [`  not ${driver}`, reason]),
+    ['  only when asked for (--storage-driver)', facts.onRequest.join(', ')],
     ...(facts.migratingTo === undefined
       ? []
       : [

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { isCode } from '../../errors.ts';
+import { performMounts } from '../../sys/mount.ts';
+import { inUserNamespace } from '../../sys/userns.ts';
+import { within } from '../../testing/mounted.ts';
+import { needs } from '../../testing/need.ts';
+import { mountedFrom } from '../mounted.ts';
+import { fuseOverlayfs } from './fuse-overlayfs.ts';
+
+const skip = needs('fuse-overlayfs');
+const open = (layers: string): ReturnType<typeof fuseOverlayfs> =>
+  fuseOverlayfs(layers, { userxattr: inUserNamespace() });
+
+test('500 layers can be seen at once, and written on; more are refused', { skip }, async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-deep-'));
+  const driver = open(dir.path);
+  const ids = Array.from({ length: 501 }, (_, n) => String(n));
+  for (const id of ids) {
+    await driver.create({ id, kind: 'committed', parents: [] });
+    writeFileSync(join(dir.path, id, 'fs', `file-${id}`), '');
+  }
+  mkdirSync(join(dir.path, 'work'));
+  const parents = ids.slice(0, 500);
+  for (const kind of ['view', 'active'] as const) {
+    const snapshot = { id: kind, kind, parents };
+    await driver.create(snapshot);
+    await within(await driver.mounts!(snapshot), join(dir.path, 'work'), (root) => {
+      assert.equal(readdirSync(root).length, 500);
+      if (kind === 'active') rmSync(join(root, 'file-499'));
+    });
+  }
+  await assert.rejects(driver.mounts!({ id: 'x', kind: 'view', parents: ids }), (error) =>
+    isCode(error, 'NOT_IMPLEMENTED'),
+  );
+});
+
+for (const name of ['comma,and space', 'back\\slash', 'ü', 'l'.repeat(200)])
+  test(`a store may be in a directory named ${name.slice(0, 30)}`, { skip }, async () => {
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-names-'));
+    const layers = join(dir.path, name, name);
+    mkdirSync(layers, { recursive: true });
+    mkdirSync(join(dir.path, 'work'));
+    const driver = open(layers);
+    for (const id of ['1', '2']) {
+      await driver.create({ id, kind: 'committed', parents: [] });
+      writeFileSync(join(layers, id, 'fs', id), '');
+    }
+    const active = { id: '3', kind: 'active', parents: ['2', '1'] } as const;
+    await driver.create(active);
+    await within(await driver.mounts!(active), join(dir.path, 'work'), (root) => {
+      writeFileSync(join(root, '3'), '');
+      assert.deepEqual(readdirSync(root).sort(), ['1', '2', '3']);
+      // So that nobody commits or removes it meanwhile.
+      assert.deepEqual(mountedFrom(join(layers, '3')), [root]);
+      assert.deepEqual(mountedFrom(join(layers, '2')), []);
+    });
+    assert.deepEqual(readdirSync(join(layers, '3', 'fs')), ['3']);
+  });
+
+test('a store with a colon in its path is refused with advice', { skip }, async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-na:mes-'));
+  const driver = open(dir.path);
+  await driver.create({ id: '1', kind: 'committed', parents: [] });
+  const active = { id: '2', kind: 'active', parents: ['1'] } as const;
+  await driver.create(active);
+  mkdirSync(join(dir.path, 'work'));
+  await assert.rejects(performMounts(await driver.mounts!(active), join(dir.path, 'work')), {
+    code: 'INVALID_ARGUMENT',
+    message: /colon.*--root/,
+  });
+});
+
+test('with a map of ids, snapshots without parents are translated, too', { skip }, async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-ids-'));
+  const [layers, work] = [join(dir.path, 'layers'), join(dir.path, 'work')];
+  for (const path of [layers, work]) mkdirSync(path);
+  const driver = fuseOverlayfs(layers, { uidmapping: '0:7:1', gidmapping: '0:8:1' });
+  const base = { id: '1', kind: 'active', parents: [] } as const;
+  await driver.create(base);
+  await within(await driver.mounts!(base), work, (root) => {
+    assert.deepEqual([statSync(root).uid, statSync(root).gid], [7, 8]);
+  });
+  writeFileSync(join(layers, '1', 'fs', 'file'), 'x');
+  const above = { id: '2', kind: 'view', parents: ['1'] } as const;
+  await driver.create(above);
+  await within(await driver.mounts!(above), work, (root) => {
+    assert.equal(statSync(join(root, 'file')).uid, 7);
+    assert.equal(readFileSync(join(root, 'file'), 'utf8'), 'x');
+  });
+});

@@ -1,0 +1,43 @@
+import { lowerdirOption, type Mount } from '../../sys/mount-data.ts';
+import { FUSE_OVERLAYFS } from '../../sys/mount/fuse-overlayfs.ts';
+import type { Driver } from '../driver.ts';
+import type { IdMaps } from './options.ts';
+import { MAX_LOWERS, type OwnDirectories } from './overlay.ts';
+import { unionDriver } from './union.ts';
+
+export interface FuseOverlayfsOptions extends IdMaps {
+  /** Marks in `user.` xattrs instead of `trusted.` ones: for user namespaces. */
+  readonly userxattr?: boolean;
+}
+
+/**
+ * Union of directories by fuse-overlayfs(1), a program that serves each mount: for users whom the
+ * kernel lets mount no overlay. Layers from archives are as overlay2 has them; what was written has
+ * marks of the program's own besides.
+ */
+export function fuseOverlayfs(root: string, options: FuseOverlayfsOptions = {}): Driver {
+  const { userxattr = false, ...maps } = options;
+  const mapping = Object.entries(maps).map(([name, ids]) => `${name}=${ids}`);
+  return unionDriver(root, {
+    name: 'fuse-overlayfs',
+    form: userxattr ? 'userxattr' : 'overlay',
+    whiteouts: 'fuse-overlayfs',
+    scratch: true,
+    stacking: { by: 'fuse-overlayfs', most: MAX_LOWERS, advice: 'use storage driver vfs' },
+    mount: (own, lowers) => unionOf(own, lowers, mapping),
+    // Only the program translates ids.
+    alone: mapping.length > 0,
+  });
+}
+
+function unionOf(
+  { kind, fs, work }: OwnDirectories,
+  lowers: readonly string[],
+  mapping: readonly string[],
+): Mount {
+  const own = kind === 'active' ? [`upperdir=${fs}`, `workdir=${work}`] : ['ro'];
+  // A view's own directory on top is its root. A writable union must have something below, if only itself.
+  const isOnTop = (kind === 'view' && lowers.length < MAX_LOWERS) || lowers.length === 0;
+  const all = isOnTop ? [fs, ...lowers] : lowers;
+  return { type: FUSE_OVERLAYFS, source: fs, options: [...own, ...mapping, lowerdirOption(all)] };
+}

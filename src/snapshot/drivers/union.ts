@@ -1,0 +1,80 @@
+import { rm } from 'node:fs/promises';
+import { fromNode } from '../../sys/errno.ts';
+import type { Mount } from '../../sys/mount-data.ts';
+import type { Driver, LayerForm, Snapshot, Upper } from '../driver.ts';
+import { Directories } from './directories.ts';
+import { bindOf, type OwnDirectories, stacked, type Stacking } from './overlay.ts';
+import { refuseLimit } from './quota.ts';
+import { copyRootAttributes } from './root-attributes.ts';
+
+/** What differs between file systems that unite directories. */
+export interface UnionKind {
+  readonly name: string;
+  readonly form: LayerForm;
+  readonly whiteouts: Upper['whiteouts'];
+  /** Whether writing takes a scratch directory beside a snapshot's own. */
+  readonly scratch: boolean;
+  readonly stacking: Stacking;
+  /** What shows `lowers`, nearest first, below a snapshot's own directory. */
+  readonly mount: (own: OwnDirectories, lowers: readonly string[]) => Mount;
+  /** Prepares the directory of an active snapshot, before it gets its attributes. */
+  readonly furnish?: (fs: string) => void;
+  /** Whether a snapshot that stands on nothing is mounted as a union, too. */
+  readonly alone?: boolean;
+}
+
+/** A driver whose snapshots own a directory with their changes, and show the union of it and others. */
+export function unionDriver(root: string, kind: UnionKind): Driver {
+  const dirs = new Directories(root);
+  const lowersOf = (snapshot: Snapshot): string[] =>
+    stacked(snapshot, kind.stacking).map((parent) => dirs.fs(parent));
+
+  return {
+    name: kind.name,
+    form: kind.form,
+
+    async create({ id, kind: what, parents }, options) {
+      refuseLimit(kind.name, options);
+      const fs = dirs.fs(id);
+      dirs.make(fs);
+      if (what === 'committed') return;
+      if (what === 'active' && kind.scratch) dirs.make(dirs.work(id));
+      if (parents.length === 0) return;
+      if (what === 'active') kind.furnish?.(fs);
+      const lowers = parents.map((parent) => dirs.fs(parent));
+      copyRootAttributes(lowers, fs);
+    },
+
+    async seal({ id }) {
+      await rm(dirs.work(id), { recursive: true, force: true }).catch((error: unknown) => {
+        throw fromNode(error);
+      });
+      return undefined;
+    },
+
+    remove: async ({ id }) => dirs.remove(id),
+    purge: (options) => dirs.purge(options),
+
+    async mounts(snapshot): Promise<readonly Mount[]> {
+      const { id, kind: what, parents } = snapshot;
+      const own = { kind: what, fs: dirs.fs(id), work: dirs.work(id) };
+      const isUnion = parents.length > 0 || kind.alone === true;
+      return [isUnion ? kind.mount(own, lowersOf(snapshot)) : bindOf(own)];
+    },
+
+    usage: ({ id }, options) => dirs.usage(id, options),
+
+    async inspect(snapshot) {
+      const { id, parents } = snapshot;
+      return {
+        ...(parents.length > 0 && { LowerDir: lowersOf(snapshot).join(':') }),
+        MergedDir: `${dirs.of(id)}/merged`,
+        UpperDir: dirs.fs(id),
+        ...(kind.scratch && { WorkDir: dirs.work(id) }),
+      };
+    },
+
+    upper: ({ id }) => ({ path: dirs.fs(id), whiteouts: kind.whiteouts }),
+    async [Symbol.asyncDispose]() {},
+  };
+}
