@@ -10,6 +10,7 @@ const LINES: readonly (readonly string[])[] = [
   ['sys'],
   ['io', 'db'],
   ['tar', 'fs', 'deflate'],
+  ['windows'],
   ['erofs'],
   ['content', 'registry', 'snapshot'],
   ['layer', 'union'],

@@ -21,7 +21,7 @@ export async function openTree(
 }
 
 export const unionOf = (db: Database, image: StoredImage, options: TreeOptions = {}): UnionTree =>
-  openUnion(unionLayersOf(db, image, options));
+  openUnion(unionLayersOf(db, image, options), { os: image.config.os });
 
 /** The layers of an image as this store keeps them, base first. */
 export function unionLayersOf(

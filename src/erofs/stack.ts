@@ -22,12 +22,8 @@ export interface Stack {
   readdir(node: StackNode): StackEntry[];
 }
 
-/** One file of the merged tree. */
-export interface StackNode {
-  /** The layer that provides it. */
-  readonly layer: number;
-  /** As that layer has it. */
-  readonly inode: Inode;
+/** One file of the merged tree, as the layer has it that provides it. */
+export interface StackNode extends StackPart {
   /** Of a directory: all versions that merge, topmost first, beginning with this one. Else just this one. */
   readonly parts: readonly StackPart[];
   /** The directory that has it; `undefined`: it is the root. */
@@ -37,6 +33,16 @@ export interface StackNode {
 export interface StackPart {
   readonly layer: number;
   readonly inode: Inode;
+  /** As that layer has it; of the root ''. */
+  readonly name: string;
+}
+
+export interface StackOptions {
+  /**
+   * What names are compared by, where the case of letters makes no other name: those for which this
+   * is the same are one. It is called what the topmost layer calls it. Default: the name itself.
+   */
+  readonly fold?: ((name: string) => string) | undefined;
 }
 
 export interface StackEntry {
@@ -45,8 +51,8 @@ export interface StackEntry {
 }
 
 /** @param indexes base layer first */
-export function openStack(indexes: readonly Index[]): Stack {
-  return new IndexStack(indexes);
+export function openStack(indexes: readonly Index[], options: StackOptions = {}): Stack {
+  return new IndexStack(indexes, options);
 }
 
 export const isDirectory = (inode: Inode): boolean => (inode.mode & S_IFMT) === S_IFDIR;
@@ -57,12 +63,18 @@ class IndexStack implements Stack {
   /** By layer: what was listed so far. */
   readonly #listed: { readonly directories: Set<number>; entries: number }[];
 
-  constructor(indexes: readonly Index[]) {
+  readonly #fold: StackOptions['fold'];
+  /** With `fold`: the entries of the directories asked last, by folded name. */
+  readonly #folded: Map<number, ReadonlyMap<string, IndexDirent>>[];
+
+  constructor(indexes: readonly Index[], { fold }: StackOptions) {
     this.indexes = indexes;
+    this.#fold = fold;
+    this.#folded = indexes.map(() => new Map());
     this.#listed = indexes.map(() => ({ directories: new Set<number>(), entries: 0 }));
     const merge = new Merge(this.indexes, undefined);
     for (let layer = indexes.length - 1; layer >= 0 && !merge.complete; layer--)
-      merge.add(layer, indexes[layer]!.root);
+      merge.add(layer, indexes[layer]!.root, '');
     this.root = merge.node();
   }
 
@@ -79,8 +91,8 @@ class IndexStack implements Stack {
     if (!isDirectory(node.inode) || name === '.' || name === '..') return undefined;
     const merge = new Merge(this.indexes, node);
     for (const part of node.parts) {
-      const nid = this.indexes[part.layer]!.lookup(part.inode.nid, name);
-      if (nid !== undefined) merge.add(part.layer, nid);
+      const found = this.#lookup(part, name);
+      if (found !== undefined) merge.add(part.layer, found.nid, found.name);
       if (merge.complete) break;
     }
     return merge.node();
@@ -89,19 +101,43 @@ class IndexStack implements Stack {
   readdir(node: StackNode): StackEntry[] {
     if (!isDirectory(node.inode)) return [];
     const [top, ...lower] = node.parts;
-    if (lower.length === 0) return this.#single(node, this.#list(top!));
+    if (lower.length === 0 && this.#fold === undefined) return this.#single(node, this.#list(top!));
     const merges = new Map<string, Merge>();
     for (const part of node.parts) {
       for (const { name, nid, type } of this.#list(part)) {
-        let merge = merges.get(name);
-        if (!merge) merges.set(name, (merge = new Merge(this.indexes, node)));
-        if (!merge.complete) merge.add(part.layer, nid, type);
+        const key = this.#fold?.(name) ?? name;
+        let merge = merges.get(key);
+        if (!merge) merges.set(key, (merge = new Merge(this.indexes, node)));
+        if (!merge.complete && !merge.has(part.layer)) merge.add(part.layer, nid, name, type);
       }
     }
     const entries: StackEntry[] = [];
-    for (const name of [...merges.keys()].sort()) {
-      const found = merges.get(name)!.node();
-      if (found) entries.push({ name, node: found });
+    for (const merge of merges.values()) {
+      const found = merge.node();
+      if (found) entries.push({ name: found.name, node: found });
+    }
+    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  #lookup(part: StackPart, name: string): { nid: number; name: string } | undefined {
+    const index = this.indexes[part.layer]!;
+    const nid = index.lookup(part.inode.nid, name);
+    if (nid !== undefined) return { nid, name };
+    return this.#fold && this.#foldedOf(part, this.#fold).get(this.#fold(name));
+  }
+
+  /** Of names that fold alike the first in byte order counts. */
+  #foldedOf(part: StackPart, fold: (name: string) => string): ReadonlyMap<string, IndexDirent> {
+    const known = this.#folded[part.layer]!;
+    let entries = known.get(part.inode.nid);
+    if (entries === undefined) {
+      if (known.size >= FOLDED_DIRECTORIES) known.clear();
+      entries = new Map(
+        this.#list(part)
+          .toReversed()
+          .map((entry) => [fold(entry.name), entry]),
+      );
+      known.set(part.inode.nid, entries);
     }
     return entries;
   }
@@ -125,12 +161,15 @@ class IndexStack implements Stack {
       const inode = this.indexes[layer]!.stat(nid);
       checkType(layer, inode, type);
       if (isWhiteout(inode)) continue;
-      if (isDirectory(inode)) checkParent(this.indexes[layer]!, { layer, inode }, parent);
-      entries.push({ name, node: { layer, inode, parts: [{ layer, inode }], parent } });
+      if (isDirectory(inode)) checkParent(this.indexes[layer]!, { layer, inode, name }, parent);
+      entries.push({ name, node: { layer, inode, name, parts: [{ layer, inode, name }], parent } });
     }
     return entries;
   }
 }
+
+/** What is kept of a layer to look up names in whatever case. */
+const FOLDED_DIRECTORIES = 64;
 
 /** One name's versions, added topmost first, until one hides the rest. */
 class Merge {
@@ -144,18 +183,24 @@ class Merge {
     this.#parent = parent;
   }
 
+  /** Whether the layer added last is this one. */
+  has(layer: number): boolean {
+    return this.#parts.at(-1)?.layer === layer;
+  }
+
   /** @param type as the directory's entry has it, if it is known */
-  add(layer: number, nid: number, type?: number): void {
+  add(layer: number, nid: number, name: string, type?: number): void {
     const index = this.#indexes[layer]!;
     const inode = index.stat(nid);
     if (type !== undefined) checkType(layer, inode, type);
     if (isDirectory(inode)) {
-      checkParent(index, { layer, inode }, this.#parent);
-      this.#parts.push({ layer, inode });
+      const part = { layer, inode, name };
+      checkParent(index, part, this.#parent);
+      this.#parts.push(part);
       this.complete = isOpaque(index, inode);
       return;
     }
-    if (this.#parts.length === 0 && !isWhiteout(inode)) this.#parts.push({ layer, inode });
+    if (this.#parts.length === 0 && !isWhiteout(inode)) this.#parts.push({ layer, inode, name });
     this.complete = true;
   }
 

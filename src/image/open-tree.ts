@@ -43,6 +43,7 @@ export async function openImageTree(
       index: indexes[at]!,
       data: tarData(deviceOfLayer(layer), deviceOf),
     })),
+    { os: image.config.os },
   );
 }
 

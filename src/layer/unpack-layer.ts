@@ -5,7 +5,9 @@ import { removeTree } from '../fs/remove.ts';
 import { WriteBehind } from '../io/write-behind.ts';
 import { algorithmOf, type DiffId, sha256 } from '../oci/digest.ts';
 import { errnoOf, fromNode } from '../sys/errno.ts';
+import type { EntryHandler } from '../tar/entry.ts';
 import { TarReader } from '../tar/read.ts';
+import { LayerWriter } from '../windows/layer-writer.ts';
 import { Changeset } from './changeset/changeset.ts';
 import { Extraction } from './extract/extract.ts';
 import { FILES_DIRECTORY, INDEX_FILE, TAR_FILE, tagOf, writeLayerIndex } from './index-output.ts';
@@ -48,9 +50,10 @@ async function unpack(job: UnpackJob, options: UnpackLayerOptions): Promise<Unpa
   const endApplying = job.form === 'direct' ? beginApplying(job.directory) : undefined;
   const sink = work.use(openSink(job, options.exactModes ?? false));
   const changeset = new Changeset(sink, { lower, inheritRoot: job.form === 'direct' });
-  const reader = new TarReader(changeset);
+  const windows = job.form === 'windows' ? work.use(openWindows(job)) : undefined;
+  const reader = new TarReader(windows ? both(windows, changeset) : changeset);
   const algorithm = job.diffId === undefined ? 'sha256' : algorithmOf(job.diffId);
-  const tar = work.use(new TarOutput(reader, algorithm));
+  const tar = work.use(new TarOutput(windows?.keeping(reader) ?? reader, algorithm));
   const file =
     job.form === 'tar' ? work.use(new WriteBehind(join(job.directory, TAR_FILE))) : undefined;
 
@@ -72,6 +75,7 @@ async function unpack(job: UnpackJob, options: UnpackLayerOptions): Promise<Unpa
       `layer ${job.digest}: its content has diffID ${diffId}, the image says ${job.diffId}`,
     );
   reader.end();
+  windows?.finish();
   changeset.finish();
   const own = { tag: tagOf(diffId), size: tar.size };
   const index = changeset.incomplete
@@ -91,13 +95,26 @@ function lowerOfJob({ parents }: UnpackJob): Lower | undefined {
 }
 
 function openSink({ form, directory, parents }: UnpackJob, exactModes: boolean): LayerSink {
-  if (form === 'tar') return noSink;
+  if (form === 'tar' || form === 'windows') return noSink;
   const files = join(directory, FILES_DIRECTORY);
   // What an earlier attempt left would mix with this one.
   if (form !== 'direct') removeTree(files);
   mkdirSync(files, { recursive: form === 'direct', mode: 0o700 });
   const lowerFiles = parents?.map((parent) => join(parent.directory, FILES_DIRECTORY)).reverse();
   return new Extraction(files, { form, exactModes, lowerFiles: lowerFiles ?? [] });
+}
+
+const openWindows = ({ directory, parents }: UnpackJob): LayerWriter =>
+  new LayerWriter(directory, { parents: parents?.map((parent) => parent.directory) });
+
+/** Tells both, the first one first: what it refuses the second never hears of. */
+function both(first: EntryHandler, second: EntryHandler): EntryHandler {
+  const told = [first, second];
+  return {
+    entry: (entry) => told.forEach((handler) => handler.entry(entry)),
+    data: (chunk) => told.forEach((handler) => handler.data(chunk)),
+    end: () => told.forEach((handler) => handler.end()),
+  };
 }
 
 /**

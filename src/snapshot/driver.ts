@@ -76,8 +76,12 @@ export interface Driver extends AsyncDisposable {
  *  - `aufs`: the same, spelled by AUFS as in the archive: files `.wh.<name>` and `.wh..wh..opq`
  *  - `direct`: applied onto a directory that already holds the parents' files; whiteouts delete
  *  - `tar`: nothing is extracted, the uncompressed tar is kept as `layer.tar`
+ *  - `windows`: the transport format of Windows' layers, from which the archive can be made again
  */
-export type LayerForm = 'overlay' | 'userxattr' | 'aufs' | 'direct' | 'tar';
+export type LayerForm = 'overlay' | 'userxattr' | 'aufs' | 'direct' | 'tar' | 'windows';
+
+/** Whether a layer belongs to the stack that it was made in, and cannot be shared by other stacks. */
+export const isOfChain = (form: LayerForm): boolean => form === 'direct' || form === 'windows';
 
 /** The physical side of a snapshot. */
 export interface Snapshot {

@@ -4,7 +4,7 @@ import { syncStore } from '../db/sync.ts';
 import { MicaError } from '../errors.ts';
 import type { Abortable } from '../io/bytes.ts';
 import type { Mount } from '../sys/mount-data.ts';
-import type { Driver, LayerFacts, Usage } from './driver.ts';
+import { type Driver, isOfChain, type LayerFacts, type Usage } from './driver.ts';
 import { isUsable, layerDirectory, LayerRows } from './layer-rows.ts';
 import { staysMountedFrom } from './mounted.ts';
 import { forget, record, type Recorded } from './record.ts';
@@ -223,8 +223,8 @@ class DatabaseSnapshotter implements LocalSnapshotter {
    */
   #publish(row: SnapshotRow, facts: LayerFacts | undefined): number | undefined {
     const diffId = facts?.diffId ?? row.target_diff_id ?? undefined;
-    const isOfChain = this.#driver.form === 'direct' || facts?.dependent === true;
-    const key = diffId && (isOfChain ? row.target! : diffId);
+    const ofChain = isOfChain(this.#driver.form) || facts?.dependent === true;
+    const key = diffId && (ofChain ? row.target! : diffId);
     const same = key === undefined ? undefined : this.#layers.find(this.#driver.name, key);
     if (same !== undefined && isUsable(same)) {
       this.#layers.ready(same.id);

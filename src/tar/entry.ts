@@ -29,6 +29,8 @@ export interface Entry {
    * lists in the kernel's form, as `system.posix_acl_*`. No name twice.
    */
   readonly xattrs: readonly { readonly name: string; readonly value: Uint8Array }[] | undefined;
+  /** `MSWINDOWS.*` and `LIBARCHIVE.creationtime` records by key, as a file of Windows has them. */
+  readonly windows?: ReadonlyMap<string, string>;
   /** Where the stored data begin in the archive, in bytes. For a GNU 1.0 sparse file: after its map. */
   readonly dataOffset: number;
   /** Stored data in bytes (without padding, and without the sparse map). */

@@ -61,8 +61,8 @@ export class Member {
     const isFile = type === 'file';
     const isLink = type === 'link' || type === 'symlink';
     const dataSize = isFile ? this.size - mapSize : 0;
-    const { mtime } = extended;
-    return {
+    const { mtime, windows } = extended;
+    const entry = {
       type,
       name,
       linkName: isLink ? this.#longLink || (extended.linkPath ?? header.linkName) : '',
@@ -82,6 +82,7 @@ export class Member {
       dataSize,
       sparse: map && sparseMap(map, dataSize),
     };
+    return windows === undefined ? entry : { ...entry, windows };
   }
 }
 

@@ -21,6 +21,7 @@ export class Extended {
   permissions: number | undefined = undefined;
   xattrs: Map<string, Uint8Array> | undefined = undefined;
   sparse: PaxSparse | undefined = undefined;
+  windows: Map<string, string> | undefined = undefined;
 }
 
 export interface Time {
@@ -103,6 +104,9 @@ function apply(extended: Extended, key: string, value: Buffer): void {
 const XATTR = 'SCHILY.xattr.';
 const LIBARCHIVE_XATTR = 'LIBARCHIVE.xattr.';
 const SPARSE = 'GNU.sparse.';
+const WINDOWS = 'MSWINDOWS.';
+const CREATION_TIME = 'LIBARCHIVE.creationtime';
+
 function applyVendor(extended: Extended, key: string, value: Buffer): void {
   if (key.startsWith(XATTR)) setXattr(extended, attributeName(extended, key), value);
   else if (key.startsWith(LIBARCHIVE_XATTR)) {
@@ -111,9 +115,15 @@ function applyVendor(extended: Extended, key: string, value: Buffer): void {
     addXattr(extended, name, Buffer.from(textOf(value), 'base64'));
   } else if (key.startsWith(SPARSE)) applySparse(extended, key.slice(SPARSE.length), value);
   else if (key.startsWith('SCHILY.acl.')) applyAcl(extended, key, value);
+  else if (key.startsWith(WINDOWS) || key === CREATION_TIME) applyWindows(extended, key, value);
   else if (key === 'RHT.security.selinux' && value.length > 0)
     // As the kernel has it: with the NUL of a C string.
     addXattr(extended, 'security.selinux', Buffer.concat([value, new Uint8Array(1)]));
+}
+
+function applyWindows(extended: Extended, key: string, value: Buffer): void {
+  if (value.length === 0) extended.windows?.delete(key);
+  else (extended.windows ??= new Map()).set(key, textOf(value));
 }
 
 /** Lists in the form of the kernel, as attributes, count more. */

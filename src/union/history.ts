@@ -1,5 +1,5 @@
 import { isOpaque, isWhiteout, type Index, type Inode } from '../erofs/index-file.ts';
-import { isDirectory } from '../erofs/stack.ts';
+import { isDirectory, type StackOptions as Folding } from '../erofs/stack.ts';
 import { decode } from './byte-string.ts';
 import { statOf } from './stat.ts';
 import type { Cover, PathLayer } from './tree.ts';
@@ -9,10 +9,14 @@ import type { Cover, PathLayer } from './tree.ts';
  * @param indexes base layer first
  * @param names the path from the root, without links; byte strings
  */
-export function historyOf(indexes: readonly Index[], names: readonly string[]): PathLayer[] {
+export function historyOf(
+  indexes: readonly Index[],
+  names: readonly string[],
+  { fold }: Folding = {},
+): PathLayer[] {
   const told = new History(names);
   for (let layer = indexes.length - 1; layer >= 0; layer--)
-    told.add(layer, indexes[layer]!, look(indexes[layer]!, names));
+    told.add(layer, indexes[layer]!, look(indexes[layer]!, names, fold));
   return told.layers();
 }
 
@@ -24,7 +28,7 @@ interface Sight {
   readonly covers?: { readonly how: Exclude<Cover['how'], 'version'>; readonly depth: number };
 }
 
-function look(index: Index, names: readonly string[]): Sight {
+function look(index: Index, names: readonly string[], fold: Folding['fold']): Sight {
   let inode = index.stat(index.root);
   let covers: Sight['covers'];
   for (let depth = 0; ; depth++) {
@@ -34,11 +38,21 @@ function look(index: Index, names: readonly string[]): Sight {
     const name = names[depth];
     if (name === undefined) return { inode, ...(covers && { covers }) };
     if (!directory) return { covers: { how: 'replacement', depth } };
-    const nid = index.lookup(inode.nid, name);
+    const nid = index.lookup(inode.nid, name) ?? (fold && folded(index, inode, name, fold));
     if (nid === undefined) return covers ? { covers } : {};
     inode = index.stat(nid);
   }
 }
+
+const folded = (
+  index: Index,
+  { nid }: Inode,
+  name: string,
+  fold: (name: string) => string,
+): number | undefined => {
+  const wanted = fold(name);
+  return index.readdir(nid).find((entry) => fold(entry.name) === wanted)?.nid;
+};
 
 class History {
   readonly #names: readonly string[];

@@ -24,29 +24,43 @@ export interface Found {
  *
  * @throws FAILED_PRECONDITION after 40 links, INVALID_ARGUMENT for a path that no system could have
  */
-export function resolvePath(stack: Stack, path: TreePath, follow: boolean): Found {
+export function resolvePath(
+  stack: Stack,
+  path: TreePath,
+  { follow, paths }: { readonly follow: boolean; readonly paths?: PathForm | undefined },
+): Found {
   const bytes = encode(path);
   if (bytes.includes('\0'))
     throw new MicaError('INVALID_ARGUMENT', `path ${JSON.stringify(decode(bytes))} has a NUL byte`);
-  return new Resolver(stack, bytes, follow).run();
+  return new Resolver(stack, bytes, follow, paths).run();
+}
+
+/** How an image's own system writes paths and links, where that is not as Unix does. */
+export interface PathForm {
+  /** A path that is asked for, as one with slashes from the root. Byte strings. */
+  readonly asked: (path: string) => string;
+  /** The same of what a link leads to, which may be relative. */
+  readonly target: (target: string) => string;
 }
 
 class Resolver {
   readonly #stack: Stack;
   readonly #asked: string;
   readonly #follow: boolean;
+  readonly #paths: PathForm | undefined;
   /** Components yet to walk, the next one last. */
   readonly #pending: string[];
   readonly #names: string[] = [];
   readonly #links: FollowedLink[] = [];
   #node: StackNode | undefined;
 
-  constructor(stack: Stack, path: string, follow: boolean) {
+  constructor(stack: Stack, path: string, follow: boolean, paths: PathForm | undefined) {
     this.#stack = stack;
     this.#asked = path;
     this.#follow = follow;
+    this.#paths = paths;
     this.#node = stack.root;
-    this.#pending = path.split('/').reverse();
+    this.#pending = (paths?.asked(path) ?? path).split('/').reverse();
   }
 
   run(): Found {
@@ -69,7 +83,7 @@ class Resolver {
     const child = this.#stack.child(node, name);
     if (child && this.#isFollowed(child)) this.#enter(child, name);
     else {
-      this.#names.push(name);
+      this.#names.push(child?.name ?? name);
       this.#node = child;
     }
   }
@@ -88,11 +102,12 @@ class Resolver {
         'FAILED_PRECONDITION',
         `look up ${decode(this.#asked)}: more than ${MAX_LINKS} symbolic links, the last one ${path}`,
       );
-    if (target.startsWith('/')) {
+    const leads = this.#paths?.target(target) ?? target;
+    if (leads.startsWith('/')) {
       this.#node = this.#stack.root;
       this.#names.length = 0;
     }
-    for (const part of target.split('/').reverse()) this.#pending.push(part);
+    for (const part of leads.split('/').reverse()) this.#pending.push(part);
   }
 
   /** Nothing is here: the rest is only words. */

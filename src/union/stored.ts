@@ -3,6 +3,7 @@ import type { LayerForm } from '../snapshot/driver.ts';
 import { directoryData } from './directory-data.ts';
 import { tarData, tarFile } from './tar-data.ts';
 import type { UnionLayer } from './union.ts';
+import { windowsData } from './windows-data.ts';
 
 export interface StoredLayerOptions {
   /**
@@ -24,6 +25,7 @@ export function storedLayer(
   { tarOf = () => undefined, hold }: StoredLayerOptions = {},
 ): UnionLayer {
   const index = join(directory, 'index.erofs');
+  if (form === 'windows') return { index, data: windowsData(directory) };
   if (form !== 'tar') return { index, data: directoryData(join(directory, 'fs'), hold) };
   const other = (diffIdHex: string): ReturnType<typeof tarFile> | undefined => {
     const path = tarOf(diffIdHex);

@@ -1,5 +1,6 @@
 import { isOpaque, isWhiteout, type Index, type Inode } from '../erofs/index-file.ts';
 import { S_IFDIR, S_IFMT } from '../erofs/node.ts';
+import type { StackOptions as Folding } from '../erofs/stack.ts';
 import { Bounds } from './bounds.ts';
 import { Path } from './byte-string.ts';
 import { inoOf, typeOf } from './stat.ts';
@@ -10,22 +11,28 @@ import type { PathVersion, SurveyedFile, SurveyedPath } from './tree.ts';
  * order. One pass over the layers' indexes side by side; nothing is kept but the way down.
  * @param indexes base layer first
  */
-export function survey(indexes: readonly Index[], visit: (path: SurveyedPath) => void): void {
+export function survey(
+  indexes: readonly Index[],
+  visit: (path: SurveyedPath) => void,
+  { fold }: Folding = {},
+): void {
   const bounds = new Bounds(indexes);
   const roots: Part[] = indexes.map((index, layer) => ({ layer, nid: index.root, clears: false }));
   const stack: Level[] = [];
   const enter = (path: string, sighted: Sighted): void => {
     visit(new SurveyedAt(path, sighted.versions));
     const parts = trim(sighted.parts);
-    if (parts.length > 0) stack.push(open(indexes, bounds, path, parts, stack.length));
+    if (parts.length > 0)
+      stack.push(open(indexes, bounds, { path, parts, depth: stack.length, fold }));
   };
   enter('', judge(indexes, roots, rootSightings(indexes)));
   for (let level = stack.at(-1); level; level = stack.at(-1)) {
-    const name = level.names.next().value;
-    if (name === undefined) stack.pop();
+    const found = level.names.next().value;
+    if (found === undefined) stack.pop();
     else {
+      const { name, sightings } = found;
       const path = level.path === '' ? name : `${level.path}/${name}`;
-      enter(path, judge(indexes, level.parts, level.sightings.get(name)!));
+      enter(path, judge(indexes, level.parts, sightings));
     }
   }
 }
@@ -42,13 +49,18 @@ interface Part {
 interface Level {
   readonly path: string;
   readonly parts: readonly Part[];
-  readonly sightings: Map<string, Sighting[]>;
-  readonly names: Iterator<string, undefined>;
+  readonly names: Iterator<Seen, undefined>;
 }
 
 interface Sighting {
   readonly layer: number;
   readonly nid: number;
+}
+
+/** A name, as the topmost layer writes it, and who has it. */
+interface Seen {
+  name: string;
+  readonly sightings: Sighting[];
 }
 
 interface Sighted {
@@ -81,26 +93,35 @@ function trim(parts: readonly Part[]): readonly Part[] {
 function open(
   indexes: readonly Index[],
   bounds: Bounds,
-  path: string,
-  parts: readonly Part[],
-  depth: number,
+  {
+    path,
+    parts,
+    depth,
+    fold,
+  }: Pick<Level, 'path' | 'parts'> & Folding & { readonly depth: number },
 ): Level {
   bounds.checkDepth(depth, path);
-  const sightings = new Map<string, Sighting[]>();
+  const seen = new Map<string, Seen>();
   for (const { layer, nid } of parts) {
     if (nid === undefined) continue;
     bounds.enter(layer, nid);
     const dirents = indexes[layer]!.readdir(nid);
     bounds.count(layer, dirents.length);
     for (const dirent of dirents) {
+      const { name } = dirent;
       const sighting = { layer, nid: dirent.nid };
-      const known = sightings.get(dirent.name);
-      if (known) known.push(sighting);
-      else sightings.set(dirent.name, [sighting]);
+      const key = fold?.(name) ?? name;
+      const known = seen.get(key);
+      if (known === undefined) seen.set(key, { name, sightings: [sighting] });
+      else if (known.sightings.at(-1)!.layer !== layer) {
+        known.sightings.push(sighting);
+        known.name = name;
+      }
     }
   }
-  const names = parts.length > 1 ? [...sightings.keys()].sort() : sightings.keys();
-  return { path, parts, sightings, names: names[Symbol.iterator]() };
+  const byName = (a: Seen, b: Seen): number => (a.name < b.name ? -1 : 1);
+  const names = parts.length > 1 ? [...seen.values()].sort(byName) : seen.values();
+  return { path, parts, names: names[Symbol.iterator]() };
 }
 
 /** Replays, from the base up, what the layers do to one path. */

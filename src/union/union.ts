@@ -15,7 +15,7 @@ import type { Abortable, Bytes } from '../io/bytes.ts';
 import { decode, encode, Path } from './byte-string.ts';
 import type { LayerData } from './content.ts';
 import { historyOf } from './history.ts';
-import { resolvePath, type Found } from './resolve.ts';
+import { type Found, type PathForm, resolvePath } from './resolve.ts';
 import { inoOf, statOf, typeOf } from './stat.ts';
 import { survey } from './survey.ts';
 import type {
@@ -31,6 +31,8 @@ import type {
   TreeStat,
   UnionTree,
 } from './tree.ts';
+import { foldName } from '../windows/fold.ts';
+import { imagePath, linkTarget } from '../windows/image-path.ts';
 import { walk } from './walk.ts';
 
 /** One layer, ready to be stacked. */
@@ -40,6 +42,14 @@ export interface UnionLayer {
   readonly data: LayerData;
 }
 
+export interface UnionOptions {
+  /**
+   * The image's system, as its config names it: in one for `windows` the case of letters makes no
+   * other name, and paths may be written as `C:\\Users`. Default: as on Linux.
+   */
+  readonly os?: string | undefined;
+}
+
 /** Above this, `readFile` refuses: what an index claims must not decide how much memory we take. */
 const MAX_READ_FILE = 2 ** 30;
 
@@ -47,15 +57,16 @@ const MAX_READ_FILE = 2 ** 30;
  * Stacks layers into one tree. Nothing is read but the superblocks until somebody asks.
  * @param layers base layer first
  */
-export function openUnion(layers: readonly UnionLayer[]): UnionTree {
+export function openUnion(layers: readonly UnionLayer[], options: UnionOptions = {}): UnionTree {
   const indexes: Index[] = [];
   try {
-    if (layers.length === 0) return new Union(0, [openIndex(emptyIndex())], []);
+    if (layers.length === 0) return new Union(0, [openIndex(emptyIndex())], [], options);
     for (const { index } of layers) indexes.push(openIndex(index));
     return new Union(
       layers.length,
       indexes,
       layers.map(({ data }) => data),
+      options,
     );
   } catch (error) {
     for (const index of indexes) index.close();
@@ -75,10 +86,17 @@ class Union implements UnionTree {
   readonly depth: number;
   readonly #stack: Stack;
   readonly #data: readonly LayerData[];
+  readonly #names: Names;
 
-  constructor(depth: number, indexes: readonly Index[], data: readonly LayerData[]) {
+  constructor(
+    depth: number,
+    indexes: readonly Index[],
+    data: readonly LayerData[],
+    { os }: UnionOptions,
+  ) {
     this.depth = depth;
-    this.#stack = openStack(indexes);
+    this.#names = os === 'windows' ? WINDOWS : {};
+    this.#stack = openStack(indexes, this.#names);
     this.#data = data;
   }
 
@@ -116,7 +134,7 @@ class Union implements UnionTree {
   }
 
   resolve(path: TreePath, { follow = true }: ResolveOptions = {}): Resolution {
-    const { node, names, links } = resolvePath(this.#stack, path, follow);
+    const { node, names, links } = this.#resolve(path, follow);
     const at = new Path(names.join('/'));
     return { path: at.path, raw: at.raw, links, exists: node !== undefined };
   }
@@ -139,12 +157,12 @@ class Union implements UnionTree {
   }
 
   createReadStream(path: TreePath, options: ReadOptions = {}): Bytes {
-    const { node, names } = this.#regular(path);
+    const { node } = this.#regular(path);
     const { nid, size } = node.inode;
     const { start = 0, end = Infinity, signal } = options;
     signal?.throwIfAborted();
     const stop = Math.min(end + 1, size);
-    const file = { path: names.join('/'), nid, size, index: this.#index(node) };
+    const file = { path: pathOf(node), nid, size, index: this.#index(node) };
     return this.#data[node.layer]!.read(file, Math.min(start, stop), stop, { signal });
   }
 
@@ -156,12 +174,12 @@ class Union implements UnionTree {
   }
 
   history(path: TreePath): PathLayer[] {
-    const { names } = resolvePath(this.#stack, path, false);
-    return historyOf(this.#stack.indexes, names);
+    const { names } = this.#resolve(path, false);
+    return historyOf(this.#stack.indexes, names, this.#names);
   }
 
   survey(visit: (path: SurveyedPath) => void): void {
-    survey(this.#stack.indexes, visit);
+    survey(this.#stack.indexes, visit, this.#names);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -169,8 +187,12 @@ class Union implements UnionTree {
     for (const data of this.#data) await data.close?.();
   }
 
+  #resolve(path: TreePath, follow: boolean): Found {
+    return resolvePath(this.#stack, path, { follow, paths: this.#names.paths });
+  }
+
   #find(path: TreePath, follow: boolean): Found & { readonly node: StackNode } {
-    const found = resolvePath(this.#stack, path, follow);
+    const found = this.#resolve(path, follow);
     const { node, blockedBy } = found;
     if (node) return { ...found, node };
     if (blockedBy !== undefined)
@@ -231,6 +253,21 @@ class LazyEntry extends Path implements TreeEntry {
   get stat(): TreeStat {
     return this.#decodeStat(this.#node);
   }
+}
+
+interface Names {
+  readonly fold?: (name: string) => string;
+  readonly paths?: PathForm;
+}
+
+const WINDOWS: Names = { fold: foldName, paths: { asked: imagePath, target: linkTarget } };
+
+/** As the layer writes it that provides the file: with case aside, others may write it otherwise. */
+function pathOf({ layer, name, parent }: StackNode): string {
+  const names = [name];
+  for (let at = parent; at?.parent; at = at.parent)
+    names.push(at.parts.find((part) => part.layer === layer)!.name);
+  return names.reverse().join('/');
 }
 
 const show = (path: TreePath): string => decode(encode(path));

@@ -17,6 +17,7 @@ import type { Context, Store } from '../context.ts';
 import type { CheckOptions, CheckProblem, CheckReport } from '../engine.ts';
 import { RecipeRows } from '../../content/recipe/recipe-rows.ts';
 import { repositoriesOf } from '../blobs/origins.ts';
+import { layerTar } from '../../windows/layer-tar.ts';
 import { repair } from './repair.ts';
 import { needsOf } from '../space/roots.ts';
 
@@ -156,7 +157,8 @@ async function checkLayer(
       hash.update(chunk as Buffer);
     if (!facts.indexDigest.endsWith(hash.digest('hex')))
       return wrong('the index is not the one that was written');
-    if (form === 'tar') return await checkTar(layer, wrong);
+    if (form === 'tar') return await checkTar(tarFile(directory), layer, wrong);
+    if (form === 'windows') return await checkTar(layerTar(directory, options), layer, wrong);
     await using _ = await holdLayers(db, [layer.id]);
     return await checkFiles(layer, wrong, options);
   } catch (error) {
@@ -165,18 +167,19 @@ async function checkLayer(
   }
 }
 
+const tarFile = (directory: string): AsyncIterable<Buffer> =>
+  createReadStream(join(directory, 'layer.tar'), { highWaterMark: 1 << 20 });
+
 async function checkTar(
-  { directory, facts }: LayerRecord,
+  tar: AsyncIterable<Uint8Array>,
+  { facts }: LayerRecord,
   wrong: (message: string) => Finding,
 ): Promise<Finding | undefined> {
   const hash = createHash(algorithmOf(facts!.diffId));
-  for await (const chunk of createReadStream(join(directory, 'layer.tar'), {
-    highWaterMark: 1 << 20,
-  }))
-    hash.update(chunk as Buffer);
+  for await (const chunk of tar) hash.update(chunk);
   return facts!.diffId.endsWith(hash.digest('hex'))
     ? undefined
-    : wrong('the tar is not the one that was unpacked');
+    : wrong('its archive is not the one that was unpacked');
 }
 
 async function checkFiles(

@@ -2,6 +2,7 @@ import type { Container } from '../../container/container.ts';
 import { create as createContainer } from '../../container/create.ts';
 import { MicaError } from '../../errors.ts';
 import type { Context } from '../context.ts';
+import { formatPlatform } from '../../oci/platform.ts';
 import { findByName, storedImage } from '../images.ts';
 import type { CreateRequest } from './containers.ts';
 import { containerStore } from './store.ts';
@@ -15,7 +16,10 @@ export async function create(
   const store = await containerStore(context);
   const image = storedImage(store.db, findByName(store.db, name));
   if (image.config.os !== 'linux')
-    throw new MicaError('FAILED_PRECONDITION', `${name} is an image for ${image.config.os}`);
+    throw new MicaError(
+      'FAILED_PRECONDITION',
+      `${name} is an image for ${formatPlatform(image.config)}: only Linux runs in containers here; its files can be read with mica ls, cat and cp`,
+    );
   const { id, layers } = image;
   return await createContainer(store, {
     image: id,

@@ -12,6 +12,7 @@ import type { AppendOptions } from './derive.ts';
 import { derive, type Original } from './derived.ts';
 import { directoryTar } from './directory-layer.ts';
 import { refuseZstdInDocker, storeLayer } from './store-layer.ts';
+import { checkWindowsLayer, windowsDirectoryTar } from './windows-layer.ts';
 
 /** @see Engine.append */
 export const append = (
@@ -40,8 +41,12 @@ async function layerFrom(
 ): Promise<Layer> {
   if (!isDirectory(source)) return layerFromArchive(original, source, options);
   const { store, stored, image } = original;
-  await using tree = unionOf(store.db, stored);
   const format = formatOf(image.descriptor.mediaType);
+  if (isForWindows(original)) {
+    const tar = windowsDirectoryTar(source, { ...options, isBase: isEmpty(original) });
+    return await storeLayer(original, tar, { ...options, format });
+  }
+  await using tree = unionOf(store.db, stored);
   return await storeLayer(original, directoryTar(source, tree, options), { ...options, format });
 }
 
@@ -57,12 +62,18 @@ async function layerFromArchive(
   const blob = await store.content.ingest(readBytes(source, { signal }), '', { signal });
   lease.hold('blob', [blob.digest]);
   const layer = await layerOfBlob(store, blob, { signal });
+  if (isForWindows(original))
+    await checkWindowsLayer(layer, source, { signal, isBase: isEmpty(original) });
   const compression = compressionOf(layer.descriptor.mediaType);
   if (compression === 'none')
     return await storeLayer(original, layer.open({ signal }), { ...options, format });
   refuseZstdInDocker(format, compression);
   return layer;
 }
+
+const isForWindows = ({ image }: Original): boolean => image.config.os === 'windows';
+
+const isEmpty = ({ image }: Original): boolean => image.layers.length === 0;
 
 function isDirectory(path: string): boolean {
   try {

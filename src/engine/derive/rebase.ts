@@ -11,7 +11,8 @@ import { BASE_DIGEST, BASE_NAME } from '../../oci/annotations.ts';
 import { matchPlatform } from '../../oci/choose-platform.ts';
 import { compressionOf, formatOf } from '../../oci/media-type.ts';
 import { formatPlatform } from '../../oci/platform.ts';
-import { openUnion } from '../../union/union.ts';
+import type { UnionTree } from '../../union/tree.ts';
+import { openUnion, type UnionLayer } from '../../union/union.ts';
 import type { Context, Store } from '../context.ts';
 import type { StoredImage } from '../engine.ts';
 import { unionLayersOf } from '../tree.ts';
@@ -87,11 +88,13 @@ async function findingsOf(
   const [oldLayers, newLayers] = [oldBase.image.layers.length, newBase.image.layers.length];
   const [own, below] = [unionLayersOf(db, stored), unionLayersOf(db, newBase.stored)];
   await using opened = new AsyncDisposableStack();
+  const treeOf = (layers: readonly UnionLayer[]): UnionTree =>
+    opened.use(openUnion(layers, { os: image.config.os }));
   const trees = {
-    oldBase: opened.use(openUnion(unionLayersOf(db, oldBase.stored))),
-    newBase: opened.use(openUnion(below)),
-    image: opened.use(openUnion(own)),
-    rebased: opened.use(openUnion([...below, ...own.slice(oldLayers)])),
+    oldBase: treeOf(unionLayersOf(db, oldBase.stored)),
+    newBase: treeOf(below),
+    image: treeOf(own),
+    rebased: treeOf([...below, ...own.slice(oldLayers)]),
     oldLayers,
     newLayers,
   };

@@ -40,6 +40,11 @@ async function squashLayers(
   const { store, stored, image, created } = original;
   const { from, signal } = options;
   const count = image.layers.length;
+  if (image.config.os === 'windows')
+    throw new MicaError(
+      'FAILED_PRECONDITION',
+      'layers of a Windows image cannot be merged: only Windows can merge their registry hives',
+    );
   if (!Number.isInteger(from) || from < 1 || from > count)
     throw new MicaError(
       'INVALID_ARGUMENT',

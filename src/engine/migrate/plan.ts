@@ -4,7 +4,7 @@ import { TAR_FILE } from '../../layer/index-output.ts';
 import type { UnpackJob } from '../../layer/unpack-job.ts';
 import type { DiffId } from '../../oci/digest.ts';
 import { OCI_LAYER } from '../../oci/media-type.ts';
-import type { Driver } from '../../snapshot/driver.ts';
+import { type Driver, isOfChain } from '../../snapshot/driver.ts';
 import {
   layerDirectory,
   type LayerRecord,
@@ -148,7 +148,7 @@ const needsParents = (
   { form, diff_id }: LayerRow,
   origins: readonly BlobOrigin[],
 ): boolean =>
-  driver.form === 'direct' ||
+  isOfChain(driver.form) ||
   (origins.length === 0 && form !== 'tar') ||
   (diff_id !== null && layers.isDependent(diff_id));
 

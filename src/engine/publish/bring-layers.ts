@@ -8,7 +8,7 @@ import type { UnpackJob, UnpackResult } from '../../layer/unpack-job.ts';
 import type { Unpacker } from '../../layer/unpack.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { type ChainId, chainIds, type DiffId } from '../../oci/digest.ts';
-import type { LayerFacts } from '../../snapshot/driver.ts';
+import { isOfChain, type LayerFacts } from '../../snapshot/driver.ts';
 import {
   layerDirectory,
   type LayerRecord,
@@ -92,8 +92,7 @@ async function bringIndependent(
 ): Promise<number | undefined> {
   const { store, lease, emit } = bringing;
   const { target, diffId, at } = layer;
-  const later =
-    store.choice.driver.form === 'direct' || (at > 0 && store.layers.isDependent(diffId));
+  const later = isOfChain(store.choice.driver.form) || (at > 0 && store.layers.isDependent(diffId));
   if (later) {
     await bringBlob(bringing, target, progress);
     return undefined;

@@ -71,6 +71,8 @@ export class Changeset implements EntryHandler {
     this.#receiving = false;
     // What comes next would be judged by a guess.
     if (this.incomplete) return;
+    // Members of Windows' layers say what they are; the first one is a directory at the root.
+    if (entry.windows?.has('MSWINDOWS.fileattr')) this.#tree.ignoresCase = true;
     const path = cleanName(entry.name);
     this.#weigh(entry);
     if (path === '') this.#describeRoot(entry);
@@ -117,15 +119,17 @@ export class Changeset implements EntryHandler {
     const parentPath = slash < 0 ? '' : path.slice(0, slash);
     if (mark.kind !== 'none' && !isLinkStore(path)) return this.#mark(mark, parentPath);
     const parent = this.#tree.directory(parentPath);
-    if (entry.type === 'link') this.#link(entry, parent, name);
-    else this.#put(entry, parent, name);
+    const spelled = this.#tree.spelled(parent, name);
+    if (entry.type === 'link') this.#link(entry, parent, spelled);
+    else this.#put(entry, parent, spelled);
   }
 
   /** A deletion in a directory that does not exist deletes nothing, and makes no directory. */
   #mark(mark: Mark, parentPath: string): void {
     const parent = this.#tree.existing(parentPath);
     if (parent === undefined) return;
-    if (mark.kind === 'whiteout') this.#tree.whiteout(parent, mark.name);
+    if (mark.kind === 'whiteout')
+      this.#tree.whiteout(parent, this.#tree.spelled(parent, mark.name));
     else if (mark.kind === 'opaque') this.#tree.hideLower(parent);
   }
 
@@ -145,10 +149,8 @@ export class Changeset implements EntryHandler {
     const to = cleanName(entry.linkName);
     if (to === '') throw refusedLink(place, to, 'is a directory');
     const slash = to.lastIndexOf('/');
-    const [toParent, toName] = [
-      this.#tree.directory(slash < 0 ? '' : to.slice(0, slash)),
-      to.slice(slash + 1),
-    ];
+    const toParent = this.#tree.directory(slash < 0 ? '' : to.slice(0, slash));
+    const toName = this.#tree.spelled(toParent, to.slice(slash + 1));
     const node = this.#linked(toParent, toName, { place, to });
     // Its own name again, or nobody knows yet: the layer will be read once more.
     if (node === undefined || parent.node.children!.get(name) === node) return;

@@ -10,12 +10,13 @@ import {
 import { openIndex } from '../../erofs/read.ts';
 import { isDirectory, openStack, type Stack, type StackNode } from '../../erofs/stack.ts';
 import { isCode } from '../../errors.ts';
+import { foldName } from '../../windows/fold.ts';
 import { isReservedXattr } from './marks.ts';
 
 /** What the layers below look like together, for a layer that depends on them. */
 export interface Lower extends Disposable {
   /** What they have at a path without symbolic links; `undefined` when nothing. */
-  find(names: readonly string[]): LowerNode | undefined;
+  find(names: readonly string[], ignoresCase?: boolean): LowerNode | undefined;
 }
 
 export interface LowerNode {
@@ -43,15 +44,16 @@ export const nothingBelow: Lower = { find: () => undefined, [Symbol.dispose]() {
 export function lowerOf(sources: readonly (string | Uint8Array)[]): Lower {
   if (sources.length === 0) return nothingBelow;
   const opened = new DisposableStack();
-  const open = (): Stack => {
+  const open = (fold: ((name: string) => string) | undefined): Stack => {
     const indexes = sources.map((source) => openIndex(source));
     for (const index of indexes) opened.defer(() => index.close());
-    return openStack(indexes);
+    return openStack(indexes, { fold });
   };
-  let stack: Stack | undefined;
+  const stacks = new Map<boolean, Stack>();
   return {
-    find(names) {
-      stack ??= open();
+    find(names, ignoresCase = false) {
+      const stack = stacks.get(ignoresCase) ?? open(ignoresCase ? foldName : undefined);
+      stacks.set(ignoresCase, stack);
       const node = stack.lookup(names);
       return node && lowerNode(stack, node);
     },

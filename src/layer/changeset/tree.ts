@@ -1,5 +1,6 @@
 import { Node, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } from '../../erofs/node.ts';
 import { MicaError } from '../../errors.ts';
+import { foldName } from '../../windows/fold.ts';
 import type { Lower, LowerNode } from './lower.ts';
 import { MAX_PATH, shown, splitNames } from './member-name.ts';
 import { type LayerSink, noSink } from './sink.ts';
@@ -44,7 +45,11 @@ export class LayerTree {
   dependent = false;
   /** Told of everything that is done to the tree. Nobody, once the result cannot be used. */
   sink: LayerSink;
+  /** Whether the case of letters makes no other name, as on Windows. Once true, it stays so. */
+  ignoresCase = false;
   readonly #lower: Lower | undefined;
+  /** With `ignoresCase`: names of each directory by what they are without case. */
+  readonly #spellings = new WeakMap<Node, Map<string, string>>();
   readonly #directories = new Map<Node, Directory>();
   /** Where paths led the last times; emptied when a directory or link goes away. */
   readonly #known = new Map<string, Directory>();
@@ -96,6 +101,7 @@ export class LayerTree {
     if (++this.#nodes > this.#maxNodes)
       throw new MicaError('RESOURCE_EXHAUSTED', `a layer of more than ${this.#maxNodes} files`);
     children!.set(name, node);
+    if (this.ignoresCase) this.#spellingsOf(parent.node).set(foldName(name), name);
     return true;
   }
 
@@ -105,6 +111,7 @@ export class LayerTree {
     if (old === undefined) return;
     this.#remove(parent, name, old);
     parent.node.children!.delete(name);
+    this.#spellings.delete(parent.node);
   }
 
   /** Deletes what lower layers have as `name`; what this layer has there stays. */
@@ -137,7 +144,22 @@ export class LayerTree {
       this.sink = noSink;
       return 'unknown';
     }
-    return this.#lower.find([...splitNames(parent.path), name]);
+    return this.#lower.find([...splitNames(parent.path), name], this.ignoresCase);
+  }
+
+  /** How this layer writes `name` in the directory: where case makes no other name, as it came first. */
+  spelled({ node }: Directory, name: string): string {
+    if (!this.ignoresCase || node.children!.has(name)) return name;
+    return this.#spellingsOf(node).get(foldName(name)) ?? name;
+  }
+
+  #spellingsOf(node: Node): Map<string, string> {
+    let names = this.#spellings.get(node);
+    if (names === undefined) {
+      names = new Map([...node.children!.keys()].map((name) => [foldName(name), name]));
+      this.#spellings.set(node, names);
+    }
+    return names;
   }
 
   #find(path: string, create: boolean): Directory | undefined {
@@ -156,7 +178,8 @@ export class LayerTree {
     const names = splitNames(path).reverse();
     /** Names below `at` that lead to nothing: made at the end, unless a `..` takes them back. */
     const missing: string[] = [];
-    for (let name = names.pop(); name !== undefined; name = names.pop()) {
+    for (let given = names.pop(); given !== undefined; given = names.pop()) {
+      const name = missing.length > 0 ? given : this.spelled(at, given);
       if (++steps > MAX_STEPS) throw tooManyLinks(path);
       if (name === '..') {
         if (missing.pop() === undefined) at = at.parent;

@@ -16,7 +16,7 @@ import type { LayerSink, Place } from '../changeset/sink.ts';
 import { isDirectoryNode, isWhiteoutNode, typeOf } from '../changeset/tree.ts';
 
 export interface ExtractOptions {
-  readonly form: Exclude<LayerForm, 'tar'>;
+  readonly form: Exclude<LayerForm, 'tar' | 'windows'>;
   /** Directories with the files of the lower layers, base first: what is copied up comes from there. */
   readonly lowerFiles?: readonly string[];
   /** Whether the process' umask is 0, so that modes need not be set a second time. */

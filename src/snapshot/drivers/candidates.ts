@@ -9,7 +9,15 @@ import { inUserNamespace } from '../../sys/userns.ts';
 import type { Driver, LayerForm, Pack } from '../driver.ts';
 import type { DriverOptions } from './options.ts';
 
-export type DriverName = 'erofs' | 'overlay2' | 'fuse-overlayfs' | 'vfs' | 'tar' | 'aufs' | 'btrfs';
+export type DriverName =
+  | 'erofs'
+  | 'overlay2'
+  | 'fuse-overlayfs'
+  | 'vfs'
+  | 'tar'
+  | 'aufs'
+  | 'btrfs'
+  | 'windowsfilter';
 
 /** A driver that a store may have. Its code is loaded only if it is chosen. */
 export interface Candidate {
@@ -88,6 +96,13 @@ export const CANDIDATES: readonly Candidate[] = [
     isAutomatic: () => false,
     refusal: async (directory) => (await ownerRefusal(directory)) ?? btrfsRefusal(directory),
     load: async (layers, { options }) => (await import('./btrfs.ts')).btrfs(layers, options.btrfs),
+  },
+  {
+    name: 'windowsfilter',
+    merit: 'it keeps layers of Windows images as Windows has them',
+    isAutomatic: () => false,
+    refusal: async () => undefined,
+    load: async (layers) => (await import('./windowsfilter.ts')).windowsfilter(layers),
   },
 ];
 
