@@ -10,7 +10,7 @@ const url = (path: string): string =>
   JSON.stringify(new URL(path + import.meta.url.slice(-3), import.meta.url).href);
 
 /** Statements of a program that come before what it does: from now on it counts its steps. */
-const preamble = (step: number): string => `
+const preamble = (at: number): string => `
   import childProcess from 'node:child_process';
   import fs from 'node:fs';
   import { DatabaseSync, StatementSync } from 'node:sqlite';
@@ -19,13 +19,40 @@ const preamble = (step: number): string => `
   import { NR } from ${url('../sys/syscalls')};
   enableCompileCache();
   let steps = -Infinity;
+  let [everywhere, inside] = [true, 0];
+  const step = () => {
+    if ((everywhere || inside > 0) && ++steps === ${at}) process.kill(process.pid, 'SIGKILL');
+  };
   const counted = (holder, name, counts = () => true) => {
     const original = holder[name];
     holder[name] = function (...parameters) {
-      if (counts(this, ...parameters) && ++steps === ${step}) process.kill(process.pid, 'SIGKILL');
+      if (counts(this, ...parameters)) step();
       return original.apply(this, parameters);
     };
   };
+  // From now on steps count that are made in what is marked as interesting, and its begin and end.
+  const interesting = (call) => {
+    everywhere = false;
+    return (...parameters) => {
+      inside++;
+      step();
+      const end = () => {
+        step();
+        inside--;
+      };
+      const result = call(...parameters);
+      if (typeof result?.finally === 'function') return result.finally(end);
+      end();
+      return result;
+    };
+  };
+  const allInteresting = (object) =>
+    new Proxy(object, {
+      get(target, key) {
+        const value = Reflect.get(target, key);
+        return typeof value === 'function' ? interesting(value.bind(target)) : value;
+      },
+    });
   for (const name of ['mkdirSync', 'openSync', 'writeSync', 'writeFileSync', 'renameSync', 'rmSync', 'rmdirSync', 'symlinkSync'])
     counted(fs, name);
   for (const name of ['mkdir', 'rename', 'rm', 'unlink', 'writeFile']) counted(fs.promises, name);
@@ -62,7 +89,10 @@ const preamble = (step: number): string => `
 `;
 
 export interface CrashTest {
-  /** The program's own statements; they call `beginCounting()` when it gets interesting. */
+  /**
+   * The program's own statements; they call `beginCounting()` when it gets interesting. If not all of
+   * it does, they wrap what does with `interesting(call)` and `allInteresting(object)`.
+   */
   readonly program: (root: string) => string | Promise<string>;
   /** Where the roots are made; it goes with all that is in it. Default: directories of their own. */
   readonly directory?: string;

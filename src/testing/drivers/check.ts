@@ -26,15 +26,25 @@ export function checksOf(
   { small = false, skip: ours = false }: ChecksOptions = {},
 ): void {
   const skip = suite.skip || ours;
-  let environment: Environment;
-  const check: Checks['check'] = (name, body) => {
-    test(name, { skip }, () => onStage(suite, environment, body));
-  };
   describe(title, () => {
-    before(async () => {
-      if (skip === false) environment = await environmentOf(suite, { small });
-    });
-    after(() => environment?.[Symbol.asyncDispose]());
+    const environment = environmentDuring(suite, skip, small);
+    const check: Checks['check'] = (name, body) => {
+      test(name, { skip }, () => onStage(suite, environment(), body));
+    };
     state({ check, see: suite.limits?.mountless === undefined ? check : () => {} });
   });
+}
+
+/** One environment for all tests of the present `describe`. @returns how tests get at it */
+export function environmentDuring(
+  suite: DriverSuite,
+  skip: string | false = suite.skip ?? false,
+  small = false,
+): () => Environment {
+  let environment: Environment | undefined;
+  before(async () => {
+    if (skip === false) environment = await environmentOf(suite, { small });
+  });
+  after(() => environment?.[Symbol.asyncDispose]());
+  return () => environment!;
 }

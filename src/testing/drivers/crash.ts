@@ -1,53 +1,33 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { after, before, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { DiffId } from '../../oci/digest.ts';
 import { layersOf, listCommitted, listLayers } from '../../snapshot/chain.ts';
 import { unmount } from '../../sys/mount/unmount.ts';
 import { readMountinfo } from '../../sys/mountinfo.ts';
 import { killAtEveryStep } from '../crash.ts';
 import { within } from '../mounted.ts';
-import { environmentOf } from './environment.ts';
+import { environmentDuring } from './check.ts';
+import { openingStatements } from './program.ts';
 import { openStore } from './store.ts';
 import type { DriverSuite, Environment } from './suite.ts';
 
 const DIFF_ID = `sha256:${'d'.repeat(64)}` as DiffId;
 
-/** `.ts` here, `.js` where this is published. */
-const EXTENSION = import.meta.url.slice(-3);
-
-/** Statements that open the store of another process. */
-const preamble = (suite: DriverSuite, root: string, options: readonly string[]): string => `
-  const url = (path) => new URL(path + '${EXTENSION}', ${JSON.stringify(import.meta.url)}).href;
-  const { openStore } = await import(url('./store'));
-  const { syncStore } = await import(url('../../db/sync'));
-  const { holdTree } = await import(url('../../snapshot/trees'));
-  const { performMounts } = await import(url('../../sys/mount'));
-  const { unpackTar } = await import(url('../unpack-stack'));
-  const { file, tarOf, tree } = await import(url('../tree'));
-  const { mkdirSync, writeFileSync } = await import('node:fs');
-  const [root, diffId] = [${JSON.stringify(root)}, '${DIFF_ID}'];
-  const { drivers } = await import(${JSON.stringify(suite.module)});
-  const suite = drivers.find(({ name }) => name === ${JSON.stringify(suite.name)});
-  const { db, leases, driver, layers, snapshots } = await openStore(root, suite, ${JSON.stringify(options)});`;
-
 const LIFE_OF_A_SNAPSHOT = `
-  mkdirSync(root + '/target');
-  const change = async (mounts, name) => {
-    await using mounted = await performMounts(mounts, root + '/target');
-    writeFileSync(root + '/target/' + name, 'written');
-  };
-  await change(await snapshots.prepare('base', ''), 'below');
+  const target = root + '/target';
+  await write(await snapshots.prepare('base', ''), target, 'below');
   await snapshots.commit('b', 'base');
   beginCounting();
-  await change(await snapshots.prepare('k', 'b'), 'file');
-  await snapshots.commit('n', 'k', { diffId, labels: { x: '1' } });
-  { await using mounted = await performMounts(await snapshots.view('v', 'n'), root + '/target'); }
+  await write(await snapshots.prepare('k', 'b'), target, 'file');
+  await snapshots.commit('n', 'k', { diffId: '${DIFF_ID}', labels: { x: '1' } });
+  { await using mounted = await performMounts(await snapshots.view('v', 'n'), target); }
   await snapshots.remove('v');
   await snapshots.remove('n');`;
 
 const LIFE_OF_A_LAYER = `
+  const diffId = '${DIFF_ID}';
   const tar = tarOf(tree({ file: file('written') }));
   beginCounting();
   const lease = leases.open('pull');
@@ -70,27 +50,28 @@ const LIFE_OF_A_LAYER = `
   }, { durable: true });
   await layers.delete(layer.id);`;
 
-/** Whatever step a process is killed at (-9), the next one finds the store whole, and nothing lost or left. */
-export function testCrashes(suite: DriverSuite): void {
+/**
+ * Whatever step a process is killed at (-9), the next one finds the store whole, and nothing lost or left.
+ * @param at - `driver`: what the store does around a driver is the same for all of them
+ */
+export function testCrashes(suite: DriverSuite, at: 'driver' | 'anything' = 'driver'): void {
+  const marked = at === 'driver';
   const skip = suite.skip ?? false;
-  let environment: Environment;
 
   describe(`driver ${suite.name}, killed at any step`, () => {
-    before(async () => {
-      if (skip === false) environment = await environmentOf(suite, { small: false });
-    });
-    after(() => environment?.[Symbol.asyncDispose]());
+    const place = environmentDuring(suite);
 
     const killed = async (
       program: string,
       verify?: (names: readonly string[]) => void,
     ): Promise<void> => {
+      const environment = place();
       const options = new Map<string, readonly string[]>();
       const steps = await killAtEveryStep({
         directory: environment.path,
         async program(root) {
           options.set(root, (await environment.options?.(join(root, 'layers'))) ?? []);
-          return preamble(suite, root, options.get(root)!) + program;
+          return openingStatements(suite, root, { options: options.get(root)!, marked }) + program;
         },
         check: (root) => check(suite, { root, environment, options: options.get(root)!, verify }),
       });
