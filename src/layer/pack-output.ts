@@ -1,16 +1,29 @@
 import { renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { WrittenIndex } from '../erofs/write.ts';
 import { MicaError } from '../errors.ts';
 import type { Channel } from '../io/channel.ts';
-import type { DiffId } from '../oci/digest.ts';
+import { type DiffId, sha256 } from '../oci/digest.ts';
 import type { LayerFacts } from '../snapshot/driver.ts';
 import { fromNode } from '../sys/errno.ts';
 import { TarReader } from '../tar/read.ts';
 import { Changeset } from './changeset/changeset.ts';
-import { noSink } from './changeset/sink.ts';
+import { type LayerSink, noSink } from './changeset/sink.ts';
 import { INDEX_FILE, TAR_FILE, tagOf, writeIndexFile } from './index-output.ts';
 import { TarOutput } from './tar-output.ts';
+
+export interface PackOutputOptions {
+  /** Whether the archive becomes `layer.tar`. */
+  readonly keepsTar: boolean;
+  /** Is told what the archive unpacks to. */
+  readonly sink?: LayerSink | undefined;
+  /** Gets the archive, too. */
+  readonly channel?: Channel | undefined;
+}
+
+/** Nobody can use half a tree by mistake. */
+const NO_INDEX = { size: 0, digest: sha256('') };
 
 /** Chunks that go through hash, file, reader and channel; smaller ones are put together. In bytes. */
 const CHUNK = 256 * 1024;
@@ -26,16 +39,20 @@ export class PackOutput implements Disposable {
   readonly #directory: string;
   readonly #keepsTar: boolean;
   readonly #channel: Channel | undefined;
-  readonly #changeset = new Changeset(noSink, { lower: undefined });
-  readonly #reader = new TarReader(this.#changeset);
+  readonly #sink: LayerSink;
+  readonly #changeset: Changeset;
+  readonly #reader: TarReader;
   readonly #tar: TarOutput;
   #buffer = Buffer.allocUnsafeSlow(CHUNK);
   #filled = 0;
 
-  constructor(directory: string, keepsTar: boolean, channel?: Channel) {
+  constructor(directory: string, { keepsTar, sink = noSink, channel }: PackOutputOptions) {
     this.#directory = directory;
     this.#keepsTar = keepsTar;
     this.#channel = channel;
+    this.#sink = sink;
+    this.#changeset = new Changeset(sink, { lower: undefined });
+    this.#reader = new TarReader(this.#changeset);
     this.#tar = new TarOutput(
       this.#reader,
       'sha256',
@@ -53,24 +70,17 @@ export class PackOutput implements Disposable {
     }
   };
 
-  /** The archive is complete: writes the index. */
+  /** The archive is complete: writes the index, unless it is of a tree that depends on what is below it. */
   finish(): LayerFacts {
     this.#flush();
     const diffId = this.#tar.end() as DiffId;
     this.#reader.end();
     this.#changeset.finish();
-    const { root, dependent, stats } = this.#changeset;
-    if (dependent) throw new MicaError('INTERNAL', 'a packed layer depends on its parents');
-    const devices = [{ tag: tagOf(diffId), size: this.#tar.size }];
-    const index = writeIndexFile(root, this.#path(INDEX_FILE + UNFINISHED), { devices });
-    if (index.unmapped > 0 && this.#keepsTar)
-      throw new MicaError(
-        'RESOURCE_EXHAUSTED',
-        `${index.unmapped} files are too large or have too many holes for an index over a tar`,
-      );
+    const { dependent, stats } = this.#changeset;
+    const index = dependent ? NO_INDEX : this.#index(diffId);
     return {
       diffId,
-      dependent: false,
+      dependent,
       tarSize: this.#tar.size,
       indexSize: index.size,
       indexDigest: index.digest,
@@ -78,23 +88,36 @@ export class PackOutput implements Disposable {
     };
   }
 
-  /** Durable first, then there: the index comes last. */
-  async publish(): Promise<void> {
+  /** Durable first, if it is to be, then there: the index comes last. */
+  async publish(durable: boolean): Promise<void> {
     const names = this.#keepsTar ? [TAR_FILE, INDEX_FILE] : [INDEX_FILE];
-    for (const name of names) await sync(this.#path(name + UNFINISHED), 'r+');
+    if (durable) for (const name of names) await sync(this.#path(name + UNFINISHED), 'r+');
     try {
       for (const name of names) renameSync(this.#path(name + UNFINISHED), this.#path(name));
     } catch (error) {
       throw fromNode(error);
     }
-    await sync(this.#directory, 'r');
+    if (durable) await sync(this.#directory, 'r');
   }
 
   /** Nothing is left of what was not published. */
   [Symbol.dispose](): void {
+    this.#sink[Symbol.dispose]();
     this.#tar[Symbol.dispose]();
     for (const name of [TAR_FILE, INDEX_FILE])
       rmSync(this.#path(name + UNFINISHED), { force: true });
+  }
+
+  #index(diffId: DiffId): Pick<WrittenIndex, 'size' | 'digest'> {
+    const devices = [{ tag: tagOf(diffId), size: this.#tar.size }];
+    const path = this.#path(INDEX_FILE + UNFINISHED);
+    const index = writeIndexFile(this.#changeset.root, path, { devices });
+    if (index.unmapped > 0 && this.#keepsTar)
+      throw new MicaError(
+        'RESOURCE_EXHAUSTED',
+        `${index.unmapped} files are too large or have too many holes for an index over a tar`,
+      );
+    return index;
   }
 
   #flush(): void {

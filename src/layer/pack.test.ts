@@ -18,13 +18,16 @@ import { compress } from '../io/compress.ts';
 import { sha256 } from '../oci/digest.ts';
 import { killAtEveryStep } from '../testing/crash.ts';
 import { within } from '../testing/mounted.ts';
+import { END, member } from '../testing/hand-made-tar.ts';
+import { listDirectory } from '../testing/listing.ts';
 import { materialise } from '../testing/materialise.ts';
 import { needs } from '../testing/need.ts';
 import { dir, file, hardlink, link, sparse, tree, whiteout } from '../testing/tree.ts';
 import { jobOf } from '../testing/unpack-stack.ts';
 import { Available } from './available.ts';
+import { archiveOfChanges } from './diff/archive.ts';
 import { upperChanges } from './diff/diff.ts';
-import { pack, packChanges } from './pack.ts';
+import { pack, packArchive, packChanges } from './pack.ts';
 import { unpackLayer } from './unpack-layer.ts';
 
 const skip = needs('root');
@@ -46,6 +49,18 @@ async function scratch() {
   mkdirSync(layer);
   materialise(UPPER, upper);
   return { work, upper: { path: upper, whiteouts: 'overlay' } as const, layer };
+}
+
+/** Of the root and of what was deleted the archive tells no time. */
+const filesOf = (directory: string): unknown[] =>
+  listDirectory(join(directory, 'fs')).map(({ mtime, ...rest }) => ({
+    ...rest,
+    mtime: mtime > NEWER ? undefined : mtime,
+  }));
+const NEWER = 1_700_000_000_000_000_000n;
+
+async function* bytesOf(chunks: readonly Uint8Array[]): Bytes {
+  yield* chunks;
 }
 
 test('a packed layer is what unpacking its archive gives', { skip }, async () => {
@@ -88,6 +103,37 @@ test(
     assert.deepEqual(await pack(upper, layer), facts);
   },
 );
+
+for (const form of ['overlay', 'userxattr', 'aufs', 'tar'] as const)
+  test(`an archive is packed in form ${form} as unpacking it would`, { skip }, async () => {
+    const { work, upper, layer } = await scratch();
+    await using _ = work;
+    const archive = await Array.fromAsync(archiveOfChanges(await upperChanges(upper)));
+    const options = { keep: form, durable: false };
+    const facts = await packArchive(bytesOf(archive), layer, options);
+    const again = join(work.path, 'again');
+    mkdirSync(again);
+    const tar = Buffer.concat(archive);
+    const available = Available.complete(tar.length);
+    const { digest: _digest, ...unpacked } = await unpackLayer(jobOf(tar, form, again), {
+      available,
+    });
+    assert.deepEqual(facts, { ...unpacked, stats: { ...unpacked.stats } });
+    assert.deepEqual(readdirSync(layer), readdirSync(again));
+    if (form === 'tar') assert.ok(tar.equals(readFileSync(join(layer, 'layer.tar'))));
+    else assert.deepEqual(filesOf(layer), filesOf(again));
+    assert.ok(
+      readFileSync(join(layer, 'index.erofs')).equals(readFileSync(join(again, 'index.erofs'))),
+    );
+  });
+
+test('of an archive whose tree depends on what is below nothing is kept but facts', async () => {
+  await using work = await mkdtempDisposable(join(tmpdir(), 'pack-'));
+  const archive = Buffer.concat([member('no/parent', 'x'), END]);
+  const facts = await packArchive(bytesOf([archive]), work.path, { keep: 'tar' });
+  assert.deepEqual([facts.dependent, facts.diffId], [true, sha256(archive)]);
+  assert.deepEqual(readdirSync(work.path), []);
+});
 
 test('a tap gets the archive while it is made', { skip }, async () => {
   const { work, upper, layer } = await scratch();

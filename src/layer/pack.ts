@@ -1,27 +1,43 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { MicaError } from '../errors.ts';
+import { removeTree } from '../fs/remove.ts';
 import type { Abortable, Bytes } from '../io/bytes.ts';
 import { Channel } from '../io/channel.ts';
 import { ChannelPace } from '../io/channel-pace.ts';
 import { Pace } from '../io/pace.ts';
-import type { LayerFacts, Pack } from '../snapshot/driver.ts';
+import type { LayerFacts, LayerForm, Pack } from '../snapshot/driver.ts';
 import { fromNode } from '../sys/errno.ts';
 import type { Changes } from './diff/change.ts';
 import { upperChanges } from './diff/diff.ts';
 import { type LayerTarOptions, writeLayerTar } from './diff/tar.ts';
+import { Extraction } from './extract/extract.ts';
+import { FILES_DIRECTORY } from './index-output.ts';
 import { PackOutput } from './pack-output.ts';
 import { isPacked, packedFacts } from './packed.ts';
 
-export interface PackChangesOptions extends LayerTarOptions, Abortable {
+/** How a layer can be kept that does not depend on the layers below. */
+export type PackedForm = Exclude<LayerForm, 'direct' | 'windows'>;
+
+interface PackingOptions extends Abortable {
   /**
-   * What the directory gets: `layer.tar` and `index.erofs`, or only the index, to lie beside an
-   * `fs/` that has the files already. Default `tar`.
+   * What the directory gets beside `index.erofs`: `layer.tar`, or `fs/` as the form has it, or
+   * nothing, when it has an `fs/` already (`index`). Default `tar`.
    */
-  readonly keep?: 'tar' | 'index' | undefined;
+  readonly keep?: PackedForm | 'index' | undefined;
   /**
    * Is given the archive while it is made, for example to compress it into a blob. Nothing is
    * published before it is done, nor if it fails. It need not read to the end.
    */
   readonly tap?: ((tar: Bytes) => Promise<void>) | undefined;
+  /**
+   * `false`: nobody looks into the directory before the caller has made it durable, with all else
+   * that he makes. Default: true.
+   */
+  readonly durable?: boolean | undefined;
 }
+
+export interface PackChangesOptions extends PackingOptions, LayerTarOptions {}
 
 /** What may wait for a tap, in bytes. */
 const WAITING = 4 << 20;
@@ -45,20 +61,58 @@ export async function packChanges(
   directory: string,
   options: PackChangesOptions = {},
 ): Promise<LayerFacts> {
-  const { keep = 'tar', tap, signal } = options;
+  const facts = await packing(directory, options, (write, pace) =>
+    writeLayerTar(changes, write, pace, options),
+  );
+  if (facts.dependent) throw new MicaError('INTERNAL', 'a packed layer depends on its parents');
+  return facts;
+}
+
+/**
+ * The same of a layer's archive, read once. When its tree depends on the layers below, which is
+ * known at its end only, the directory holds nothing of use.
+ */
+export const packArchive = (
+  tar: Bytes,
+  directory: string,
+  options: PackingOptions = {},
+): Promise<LayerFacts> =>
+  packing(directory, options, async (write, pace) => {
+    for await (const chunk of tar) {
+      write(chunk);
+      if (pace.due) await pace.rest();
+    }
+  });
+
+async function packing(
+  directory: string,
+  { keep = 'tar', tap, durable = true, signal }: PackingOptions,
+  produce: (write: (chunk: Uint8Array) => void, pace: Pace) => Promise<void>,
+): Promise<LayerFacts> {
   const tapped = tap && new Tapped(tap, signal);
   try {
-    using output = new PackOutput(directory, keep === 'tar', tapped?.channel);
-    await writeLayerTar(changes, output.write, tapped?.pace ?? new Pace(signal), options);
+    const sink = openSink(directory, keep);
+    const channel = tapped?.channel;
+    using output = new PackOutput(directory, { keepsTar: keep === 'tar', sink, channel });
+    await produce(output.write, tapped?.pace ?? new Pace(signal));
     const facts = output.finish();
     await tapped?.end();
     signal?.throwIfAborted();
-    await output.publish();
+    if (!facts.dependent) await output.publish(durable);
     return facts;
   } catch (error) {
     await tapped?.fail(error);
     throw fromNode(error);
   }
+}
+
+function openSink(directory: string, keep: PackingOptions['keep'] & {}): Extraction | undefined {
+  if (keep === 'tar' || keep === 'index') return undefined;
+  const files = join(directory, FILES_DIRECTORY);
+  // What an earlier attempt left would mix with this one.
+  removeTree(files);
+  mkdirSync(files, { mode: 0o700 });
+  return new Extraction(files, { form: keep });
 }
 
 /** A tap at work. */

@@ -107,11 +107,12 @@ export class LayerRows {
     return this.#db.run(sql, by, bootId(), id, lease, state) > 0;
   }
 
-  built(id: number, facts: LayerFacts): boolean {
+  /** @param key - if it had none */
+  built(id: number, facts: LayerFacts, key?: string): boolean {
     const { diffId, dependent, tarSize, indexSize, indexDigest, stats } = facts;
     const changed = this.#db.run(
       `update layer set state = 'built', boot = ?, diff_id = ?, dependent = ?, tar_size = ?,
-         index_size = ?, index_digest = ?, stats = ? where id = ? and state = 'building'`,
+         index_size = ?, index_digest = ?, stats = ?, key = coalesce(key, ?) where id = ? and state = 'building'`,
       bootId(),
       diffId,
       dependent ? 1 : 0,
@@ -119,6 +120,7 @@ export class LayerRows {
       indexSize,
       indexDigest,
       JSON.stringify(stats),
+      key ?? null,
       id,
     );
     return changed > 0;

@@ -81,6 +81,39 @@ test('who comes second waits for the builder, in this process or another', () =>
     assert.deepEqual([(await second).id, (await second).state], [first.id, 'built']);
   }));
 
+test('a layer whose key is known at its end is found then, and is the same one if that was there', () =>
+  within(async ({ leases, layers, root }) => {
+    using lease = leases.open('test');
+    const first = await layers.begin({ lease });
+    assert.deepEqual([first.state, first.key], ['building', undefined]);
+    assert.equal(await layers.builtAs(first.id, DIFF_ID, FACTS), first.id);
+    assert.deepEqual(layers.find(DIFF_ID)?.facts, FACTS);
+    const second = await layers.begin({ lease });
+    assert.equal(await layers.builtAs(second.id, DIFF_ID, FACTS), first.id);
+    assert.ok(!existsSync(join(root, 'layers', String(second.id))));
+  }));
+
+test('a layer whose key turns out to be one that others are building has none', () =>
+  within(async ({ db, leases, layers }) => {
+    using lease = leases.open('test');
+    const open = await layers.open(DIFF_ID, { diffId: DIFF_ID, lease });
+    const begun = await layers.begin({ lease });
+    assert.equal(await layers.builtAs(begun.id, DIFF_ID, FACTS), begun.id);
+    assert.equal(layers.find(DIFF_ID), undefined);
+    await layers.built(open.id, FACTS);
+    assert.equal(layers.find(DIFF_ID)?.id, open.id);
+    db.transaction(() => layers.ready([begun.id, open.id]));
+  }));
+
+test('what a dead process had begun is removed', () =>
+  within(async ({ leases, layers, root }, reopen) => {
+    const lease = leases.open('test');
+    const { id } = await layers.begin({ lease });
+    lease[Symbol.dispose]();
+    await reopen();
+    assert.ok(!existsSync(join(root, 'layers', String(id))));
+  }));
+
 test('waiting for a layer can be aborted', () =>
   within(async ({ leases, layers }) => {
     using lease = leases.open('test');

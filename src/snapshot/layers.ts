@@ -86,13 +86,38 @@ export class LayerStore {
     }
   }
 
+  /** Like {@link open}, of a layer whose key is known when it is filled: always one to be built. */
+  async begin(options: Pick<OpenLayerOptions, 'lease' | 'signal'>): Promise<OpenedLayer> {
+    const lease = options.lease.id;
+    const row = this.#rows.insert({ driver: this.#driver, state: 'building', lease });
+    await this.#prepare(row, { ...options, diffId: undefined });
+    return this.#record(row) as OpenedLayer;
+  }
+
   /** The caller has filled the layer: from now on everybody may use it. */
   async built(id: number, facts: LayerFacts): Promise<void> {
-    syncFilesIn(layerDirectory(this.#db, id));
-    await this.#letGo(id);
-    await this.#driver.filled?.({ id: String(id), kind: 'committed', parents: [] });
-    if (!this.#rows.built(id, facts))
-      throw new MicaError('FAILED_PRECONDITION', `layer ${id} is not being built`);
+    await this.#filled(id);
+    if (!this.#rows.built(id, facts)) throw notBuilding(id);
+  }
+
+  /**
+   * The same of a layer that was {@link begin begun}, under the key that it turned out to have.
+   * @returns the number of what has the key: another one, if that was there before
+   */
+  async builtAs(id: number, key: string, facts: LayerFacts): Promise<number> {
+    await this.#filled(id);
+    const same = this.#db.transaction(() => {
+      const found = this.#rows.find(this.#driver.name, key);
+      if (found !== undefined && isUsable(found)) return found;
+      if (found !== undefined && this.#isDead(found)) this.#rows.condemn(found);
+      // One that is still being built keeps the key: ours then is a copy that nobody else finds.
+      const isFree = this.#rows.find(this.#driver.name, key) === undefined;
+      if (!this.#rows.built(id, facts, isFree ? key : undefined)) throw notBuilding(id);
+      return undefined;
+    });
+    if (same === undefined) return id;
+    await this.abandon(id);
+    return same.id;
   }
 
   /**
@@ -213,6 +238,12 @@ export class LayerStore {
     }
   }
 
+  async #filled(id: number): Promise<void> {
+    syncFilesIn(layerDirectory(this.#db, id));
+    await this.#letGo(id);
+    await this.#driver.filled?.({ id: String(id), kind: 'committed', parents: [] });
+  }
+
   /** Nobody writes into the tree any more. */
   async #letGo(id: number): Promise<void> {
     await this.#filling.get(id)?.[Symbol.asyncDispose]();
@@ -239,3 +270,6 @@ export class LayerStore {
 /** Half done, or done before the machine stopped. */
 const isLost = (row: LayerRow): boolean =>
   row.state === 'building' || (row.state === 'built' && !isThisBoot(row));
+
+const notBuilding = (id: number): MicaError =>
+  new MicaError('FAILED_PRECONDITION', `layer ${id} is not being built`);

@@ -1,6 +1,6 @@
 import type { Lease } from '../../db/leases.ts';
 import type { LayerCompression } from '../../engine/derive/derive.ts';
-import { storeLayer } from '../../engine/derive/store-layer.ts';
+import { storeNewLayer } from '../../engine/derive/store-layer.ts';
 import type { Context, Store } from '../../engine/context.ts';
 import { bringLayers } from '../../engine/publish/bring-layers.ts';
 import { syncStore } from '../../db/sync.ts';
@@ -32,14 +32,11 @@ export class BuildLayers {
     this.compression = compression;
   }
 
-  /**
-   * Keeps an archive, compressed, as a blob. Unpacked it is only when somebody has to look into it,
-   * or to build on it.
-   */
+  /** Keeps an archive as a compressed blob, and unpacked where that depends on nothing below. */
   async add(tar: Bytes, { signal }: Abortable = {}): Promise<BuiltLayer> {
     const { store } = this;
     const options = { format: 'oci', ...this.compression, signal } as const;
-    const { descriptor, diffId } = await storeLayer({ store, lease: this.#lease }, tar, options);
+    const { descriptor, diffId } = await storeNewLayer({ store, lease: this.#lease }, tar, options);
     return { descriptor, diffId };
   }
 

@@ -15,7 +15,7 @@ import { pause, unpause } from '../../runtime/kill.ts';
 import { readState } from '../../runtime/state.ts';
 import type { Context } from '../context.ts';
 import { derive, type Original } from '../derive/derived.ts';
-import { storeLayer } from '../derive/store-layer.ts';
+import { storeNewLayer } from '../derive/store-layer.ts';
 import type { StoredImage } from '../engine.ts';
 import { findByName } from '../images.ts';
 import type { CommitContainerOptions } from './containers.ts';
@@ -47,7 +47,7 @@ export async function commit(
     const { sourceDateEpoch } = context.config;
     const tar = archiveOfChanges(changes, { sourceDateEpoch, signal: options.signal });
     const format = formatOf(original.image.descriptor.mediaType);
-    const layer = await storeLayer(original, tar, { format, signal: options.signal });
+    const layer = await storeNewLayer(original, tar, { format, signal: options.signal });
     return withLayer(original, container, layer, options);
   });
 }

@@ -11,7 +11,7 @@ import { unionOf } from '../tree.ts';
 import type { AppendOptions } from './derive.ts';
 import { derive, type Original } from './derived.ts';
 import { directoryTar } from './directory-layer.ts';
-import { refuseZstdInDocker, storeLayer } from './store-layer.ts';
+import { refuseZstdInDocker, storeLayer, storeNewLayer } from './store-layer.ts';
 import { checkWindowsLayer, windowsDirectoryTar } from './windows-layer.ts';
 
 /** @see Engine.append */
@@ -47,7 +47,8 @@ async function layerFrom(
     return await storeLayer(original, tar, { ...options, format });
   }
   await using tree = unionOf(store.db, stored);
-  return await storeLayer(original, directoryTar(source, tree, options), { ...options, format });
+  const tar = directoryTar(source, tree, options);
+  return await storeNewLayer(original, tar, { ...options, format });
 }
 
 /** One that is compressed is a layer's blob already, and stays what it is. */

@@ -7,7 +7,7 @@ import type { StoredImage } from '../engine.ts';
 import { unionLayersOf } from '../tree.ts';
 import type { FlattenOptions, SquashOptions } from './derive.ts';
 import { derive, type Original } from './derived.ts';
-import { storeLayer } from './store-layer.ts';
+import { storeNewLayer } from './store-layer.ts';
 
 /** @see Engine.squash */
 export const squash = (
@@ -52,7 +52,7 @@ async function squashLayers(
     );
   const tar = squashedTar(unionLayersOf(store.db, stored), { from: from - 1, signal });
   const format = formatOf(image.descriptor.mediaType);
-  const layer = await storeLayer(original, tar, { ...options, format });
+  const layer = await storeNewLayer(original, tar, { ...options, format });
   const comment = `layers ${from} to ${count} of ${stored.manifestDescriptor.digest}`;
   return { layer, step: { created, created_by: createdBy, comment } };
 }
