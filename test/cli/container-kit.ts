@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
+import { driverNamed } from '../../src/testing/drivers/table.ts';
 import { needs } from '../../src/testing/need.ts';
 import { file, link, tree } from '../../src/testing/tree.ts';
 import { type Kit, type Outcome, openKit, runMica, type Surroundings } from './kit.ts';
@@ -23,7 +24,9 @@ export interface ContainerKit {
 export async function openContainerKit(
   driver = 'overlay2',
 ): Promise<ContainerKit & AsyncDisposable> {
-  const kit = await openKit();
+  await using stack = new AsyncDisposableStack();
+  const environment = stack.use(await driverNamed(driver).environment?.({ small: false }));
+  const kit = stack.use(await openKit(environment?.path));
   const busybox = readFileSync(
     execFileSync('sh', ['-c', 'command -v busybox'], { encoding: 'utf8' }).trim(),
   );
@@ -52,14 +55,7 @@ export async function openContainerKit(
   };
   await ok(`pull -q ${kit.registry}/box`);
   await ok(`tag ${kit.registry}/box box`);
-  return {
-    kit,
-    mica,
-    ok,
-    clear,
-    async [Symbol.asyncDispose]() {
-      await clear();
-      await kit[Symbol.asyncDispose]();
-    },
-  };
+  stack.defer(clear);
+  const all = stack.move();
+  return { kit, mica, ok, clear, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }

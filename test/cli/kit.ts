@@ -37,9 +37,10 @@ export interface Kit extends AsyncDisposable {
   ok(line: string | readonly string[], surroundings?: Surroundings): Promise<string>;
 }
 
-export async function openKit(): Promise<Kit> {
+export async function openKit(place?: string): Promise<Kit> {
   await using stack = new AsyncDisposableStack();
-  const { path: directory } = stack.use(await mkdtempDisposable(join(tmpdir(), 'mica-cli-')));
+  const own = stack.use(await mkdtempDisposable(join(tmpdir(), 'mica-cli-')));
+  const directory = place ?? own.path;
   const origin = stack.use(await openOrigin());
   const registry = new URL(origin.url).host;
   const root = join(directory, 'store');
