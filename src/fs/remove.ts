@@ -1,5 +1,6 @@
 import { AT_FDCWD, AT_REMOVEDIR, close, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from '../sys/at.ts';
 import { openat, RENAME_NOREPLACE, renameat, unlinkat } from '../sys/at.ts';
+import { unlockSubvolume } from '../sys/btrfs/subvolume.ts';
 import { toBytes } from '../sys/byte-string.ts';
 import { readNames } from '../sys/dirents.ts';
 import { errnoOf } from '../sys/errno.ts';
@@ -58,6 +59,8 @@ function inside(
   const fd = orNothing(() => openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
   if (fd === undefined) return false;
   try {
+    // Whoever may make subvolumes in a tree may also make them read-only.
+    unlockSubvolume(fd);
     return visit(fd, readNames(fd));
   } finally {
     close(fd);

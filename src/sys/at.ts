@@ -97,6 +97,8 @@ export function unlinkat(dirfd: number, name: string, flags = 0): void {
 }
 
 export const RENAME_NOREPLACE = 1;
+/** Each takes the place of the other. */
+export const RENAME_EXCHANGE = 2;
 
 export function renameat(
   fromDir: number,

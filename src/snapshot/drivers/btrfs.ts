@@ -14,6 +14,7 @@ import { fromNode } from '../../sys/errno.ts';
 import { fchmod, syncfs } from '../../sys/file.ts';
 import type { CreateOptions, Driver, Snapshot, Usage } from '../driver.ts';
 import { cleared, destroyTree } from './btrfs/destroy.ts';
+import { flatten } from './btrfs/flatten.ts';
 import { findDirectory, openDirectory } from './btrfs/open-directory.ts';
 import { findTouched } from './btrfs/touched.ts';
 import { ownUsage } from './btrfs/usage.ts';
@@ -58,7 +59,7 @@ export function btrfs(root: string, { minSpace = 0 }: BtrfsOptions = {}): Driver
     limitExclusive(tree.fd, subvolumeOf(tree.fd).id, maxSize);
   }
 
-  async function freeze({ id }: Snapshot): Promise<undefined> {
+  function freeze(id: string): void {
     using tree = openDirectory(dirs.fs(id));
     setReadonly(tree.fd, true);
   }
@@ -76,8 +77,12 @@ export function btrfs(root: string, { minSpace = 0 }: BtrfsOptions = {}): Driver
       make(id, parents[0], options);
     },
 
-    seal: freeze,
-    filled: freeze,
+    async seal({ id }) {
+      await flatten(dirs.fs(id));
+      freeze(id);
+      return undefined;
+    },
+    filled: async ({ id }) => freeze(id),
 
     remove: async ({ id }) => remove(id),
 

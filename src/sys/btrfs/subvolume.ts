@@ -50,7 +50,7 @@ export function isOnBtrfs(path: string): boolean {
   }
 }
 
-/** Whether the open directory, which is on btrfs, is the root of a subvolume. */
+/** Whether the open directory, if it is on btrfs, is the root of a subvolume. */
 export const isSubvolume = (fd: number): boolean => statat(fd, '').ino === FIRST_INODE;
 
 /** Makes an empty subvolume in the open directory `dirfd`. */
@@ -95,6 +95,15 @@ export function isReadonly(fd: number): boolean {
   const flags = Buffer.alloc(8);
   performed(fd, IOC.SUBVOL_GETFLAGS, flags, ['read subvolume', '']);
   return (flags.readBigUInt64LE() & READONLY) !== 0n;
+}
+
+/** Lets a subvolume be written to, if the open directory is the root of one that is read-only. */
+export function unlockSubvolume(fd: number): void {
+  if (!isSubvolume(fd)) return;
+  const flags = Buffer.alloc(8);
+  // Fails on any other file system that has such a number.
+  const isOne = ioctl(fd, IOC.SUBVOL_GETFLAGS, flags) === 0;
+  if (isOne && (flags.readBigUInt64LE() & READONLY) !== 0n) setReadonly(fd, false);
 }
 
 /** Whether anybody may write into the subvolume whose root is `fd`. */

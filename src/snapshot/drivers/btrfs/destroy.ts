@@ -6,9 +6,9 @@ import { forgetQuota } from '../../../sys/btrfs/quota.ts';
 import {
   destroySubvolume,
   isSubvolume,
-  setReadonly,
   subvolumeOf,
   takesSpace,
+  unlockSubvolume,
   withNested,
 } from '../../../sys/btrfs/subvolume.ts';
 import { findDirectory, openDirectory, openRoot } from './open-directory.ts';
@@ -21,21 +21,26 @@ import { findDirectory, openDirectory, openRoot } from './open-directory.ts';
 export function destroyTree(path: string): number[] {
   using root = findDirectory(path);
   if (root === undefined || !isSubvolume(root.fd)) return [];
-  const all = withNested(root.fd, subvolumeOf(root.fd).id);
   // Not through the subvolume itself, whose quota may be used up.
   using outside = openDirectory(dirname(path));
+  return destroyWithNested(outside.fd, subvolumeOf(root.fd).id);
+}
+
+/** The same by the number of the subvolume. @param fd - of something outside of it on the file system */
+export function destroyWithNested(fd: number, subvolume: number): number[] {
+  const all = withNested(fd, subvolume);
   // From one that is read-only nothing can be taken away.
-  if (all.length > 1) for (const id of all) unlock(outside.fd, id);
+  if (all.length > 1) for (const id of all) unlock(fd, id);
   for (const id of all) {
-    destroySubvolume(outside.fd, id);
-    forgetQuota(outside.fd, id);
+    destroySubvolume(fd, id);
+    forgetQuota(fd, id);
   }
   return all;
 }
 
 function unlock(fd: number, id: number): void {
   using root = openRoot(fd, id);
-  setReadonly(root.fd, false);
+  unlockSubvolume(root.fd);
 }
 
 /** How long somebody waits for the space of what was deleted, in milliseconds; the file system goes on by itself. */
