@@ -1,5 +1,5 @@
 import { MicaError } from '../errors.ts';
-import { AT_FDCWD, close, minorOf, O_RDONLY, openat } from './at.ts';
+import { AT_FDCWD, close, minorOf, O_RDONLY, O_RDWR, openat } from './at.ts';
 import { addressOf, syscall } from './binding.ts';
 import { toBytes, writeBytes } from './byte-string.ts';
 import { checked, errnoOf, kernelError } from './errno.ts';
@@ -36,16 +36,22 @@ export interface LoopDevice extends Disposable {
   readonly path: string;
 }
 
+export interface LoopOptions {
+  /** Default: nobody can write to it. */
+  readonly writable?: boolean;
+}
+
 /**
- * Makes the file at `path` a read-only block device with blocks of 512 bytes, which reads past the
+ * Makes the file at `path` a block device with blocks of 512 bytes, which reads past the
  * page cache of the file where its file system allows that: the pages are cached once, not twice.
  */
-export function attachLoop(path: string): LoopDevice {
-  const file = openat(AT_FDCWD, toBytes(path), O_RDONLY);
+export function attachLoop(path: string, { writable = false }: LoopOptions = {}): LoopDevice {
+  const access = writable ? O_RDWR : O_RDONLY;
+  const file = openat(AT_FDCWD, toBytes(path), access);
   try {
     for (let attempt = 1; ; attempt++) {
-      const device = openFree();
-      const result = configure(device.fd, file, path);
+      const device = openFree(access);
+      const result = configure(device.fd, file, { path, writable });
       if (result >= 0) return device;
       device[Symbol.dispose]();
       // Somebody was faster.
@@ -80,12 +86,12 @@ export function isLoopOf(device: string, path: string): boolean {
 
 const deviceName = (encoded: number): string => `${(encoded >>> 8) & 0xfff}:${minorOf(encoded)}`;
 
-function openFree(): LoopDevice & { readonly fd: number } {
+function openFree(access: number): LoopDevice & { readonly fd: number } {
   const control = openControl();
   try {
     const number = checked(syscall(NR.ioctl, control, LOOP_CTL_GET_FREE), 'loop device', '');
     const path = `/dev/loop${number}`;
-    let fd = openat(AT_FDCWD, path, O_RDONLY);
+    let fd = openat(AT_FDCWD, path, access);
     return {
       path,
       fd,
@@ -112,8 +118,12 @@ function openControl(): number {
   }
 }
 
-function configure(device: number, file: number, path: string): number {
-  const flags = LO_FLAGS_READ_ONLY | LO_FLAGS_AUTOCLEAR;
+function configure(
+  device: number,
+  file: number,
+  { path, writable }: Required<LoopOptions> & { readonly path: string },
+): number {
+  const flags = (writable ? 0 : LO_FLAGS_READ_ONLY) | LO_FLAGS_AUTOCLEAR;
   const direct = configureWith(device, file, { path, flags: flags | LO_FLAGS_DIRECT_IO });
   return direct === -EINVAL ? configureWith(device, file, { path, flags }) : direct;
 }

@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { deviceMapperRefusal } from '../snapshot/drivers/devicemapper/probe.ts';
 import { inUserNamespace } from '../sys/userns.ts';
 
 /** What a test may need of the machine. */
@@ -17,6 +18,11 @@ export type Need =
   | 'loop'
   /** The btrfs kernel driver on a loop device. */
   | 'btrfs'
+  /** The device mapper's target thin-pool, on loop devices. */
+  | 'devicemapper'
+  | 'mkfs.xfs'
+  | 'dmsetup'
+  | 'thin_check'
   /** The EROFS kernel driver, which serves no user namespace. */
   | 'erofs'
   | 'tar'
@@ -42,6 +48,9 @@ export type Need =
   | 'bzip2'
   /** The library libisal.so.2. */
   | 'isal';
+
+/** Programs are killed at every step, or at every n-th where a machine is too slow for all. */
+export const crashStride: number = Number(process.env['MICA_CRASH_STRIDE'] ?? 1);
 
 /** Where programs are looked for. */
 export const searchPath: string = process.env['PATH'] ?? '';
@@ -85,6 +94,14 @@ const PROBES: Record<Need, () => boolean> = {
     fileSystem('btrfs') &&
     have('mkfs.btrfs') &&
     existsSync('/dev/loop-control'),
+  devicemapper: () =>
+    root() &&
+    existsSync('/dev/loop-control') &&
+    have('mkfs.ext4') &&
+    deviceMapperRefusal() === undefined,
+  'mkfs.xfs': () => have('mkfs.xfs'),
+  dmsetup: () => have('dmsetup'),
+  thin_check: () => have('thin_check'),
   erofs: () => root() && fileSystem('erofs') && !inUserNamespace(),
   tar: () => runs('tar', '--version'),
   bsdtar: () => have('bsdtar'),

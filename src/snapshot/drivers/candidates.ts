@@ -17,6 +17,7 @@ export type DriverName =
   | 'tar'
   | 'aufs'
   | 'btrfs'
+  | 'devicemapper'
   | 'windowsfilter';
 
 /** A driver that a store may have. Its code is loaded only if it is chosen. */
@@ -96,6 +97,14 @@ export const CANDIDATES: readonly Candidate[] = [
     isAutomatic: () => false,
     refusal: async (directory) => (await ownerRefusal(directory)) ?? btrfsRefusal(directory),
     load: async (layers, { options }) => (await import('./btrfs.ts')).btrfs(layers, options.btrfs),
+  },
+  {
+    name: 'devicemapper',
+    merit: 'layers are thin devices of a pool, and share blocks',
+    isAutomatic: () => false,
+    refusal: async () => (await import('./devicemapper/probe.ts')).deviceMapperRefusal(),
+    load: async (layers, { options }) =>
+      (await import('./devicemapper.ts')).devicemapper(layers, options.dm),
   },
   {
     name: 'windowsfilter',

@@ -1,5 +1,6 @@
 import { MicaError } from '../../errors.ts';
 import { parseBytes } from '../../io/parse-bytes.ts';
+import type { DeviceMapperOptions } from './devicemapper/settings.ts';
 
 /** What drivers can be told, by driver. */
 export interface DriverOptions {
@@ -11,6 +12,7 @@ export interface DriverOptions {
     /** No writable layer is bounded to less, in bytes. */
     readonly minSpace?: number;
   };
+  readonly dm: DeviceMapperOptions;
   readonly 'fuse-overlayfs': IdMaps;
 }
 
@@ -26,6 +28,15 @@ const ID_MAP = 'ID:SHOWN:COUNT[:ID:SHOWN:COUNT…]';
 const OPTIONS: Readonly<Record<string, readonly [form: string, parse: Parse]>> = {
   'erofs.directio': ['true|false', (text) => ({ erofs: { directio: parseFlag(text) } })],
   'btrfs.min_space': ['BYTES', (text) => ({ btrfs: { minSpace: parseBytes(text) } })],
+  'dm.thinpooldev': ['PATH', (text) => ({ dm: { thinPool: parsePath(text) } })],
+  'dm.datadev': ['PATH', (text) => ({ dm: { dataDevice: parsePath(text) } })],
+  'dm.metadatadev': ['PATH', (text) => ({ dm: { metadataDevice: parsePath(text) } })],
+  'dm.loopdatasize': ['BYTES', (text) => ({ dm: { loopDataSize: parseBytes(text) } })],
+  'dm.loopmetadatasize': ['BYTES', (text) => ({ dm: { loopMetadataSize: parseBytes(text) } })],
+  'dm.basesize': ['BYTES', (text) => ({ dm: { baseSize: parseBytes(text) } })],
+  'dm.fs': ['ext4|xfs', (text) => ({ dm: { fileSystem: parseFileSystem(text) } })],
+  'dm.min_free_space': ['PERCENT%', (text) => ({ dm: { minFreeSpace: parsePercent(text) } })],
+  'dm.blkdiscard': ['true|false', (text) => ({ dm: { discard: parseFlag(text) } })],
   'fuse-overlayfs.uidmapping': [
     ID_MAP,
     (text) => ({ 'fuse-overlayfs': { uidmapping: parseIdMap(text) } }),
@@ -43,7 +54,7 @@ type Parse = (text: string) => Partial<DriverOptions>;
  * @throws INVALID_ARGUMENT for one that does not exist
  */
 export function parseDriverOptions(given: readonly string[]): DriverOptions {
-  const parsed: DriverOptions = { erofs: {}, btrfs: {}, 'fuse-overlayfs': {} };
+  const parsed: DriverOptions = { erofs: {}, btrfs: {}, dm: {}, 'fuse-overlayfs': {} };
   for (const option of given) {
     const [, name = '', value = ''] = /^([^=]*)=(.*)$/.exec(option) ?? [];
     const [, parse] = Object.hasOwn(OPTIONS, name) ? OPTIONS[name]! : [];
@@ -80,4 +91,23 @@ function parseFlag(text: string): boolean {
 function parseIdMap(text: string): string {
   if (/^\d+:\d+:\d+(?::\d+:\d+:\d+)*$/.test(text)) return text;
   throw new MicaError('INVALID_ARGUMENT', `${JSON.stringify(text)} is no map of ids ${ID_MAP}`);
+}
+
+function parsePath(text: string): string {
+  if (text.startsWith('/')) return text;
+  throw new MicaError('INVALID_ARGUMENT', `${JSON.stringify(text)} is no absolute path`);
+}
+
+function parseFileSystem(text: string): 'ext4' | 'xfs' {
+  if (text === 'ext4' || text === 'xfs') return text;
+  throw new MicaError('INVALID_ARGUMENT', `${JSON.stringify(text)} is neither ext4 nor xfs`);
+}
+
+function parsePercent(text: string): number {
+  const [, percent] = /^(\d{1,2})%?$/.exec(text) ?? [];
+  if (percent !== undefined) return Number(percent);
+  throw new MicaError(
+    'INVALID_ARGUMENT',
+    `${JSON.stringify(text)} is no percentage from 0% to 99%`,
+  );
 }

@@ -5,6 +5,7 @@ import { inUserNamespace } from '../../sys/userns.ts';
 import { type Need, needs } from '../need.ts';
 import { loopFileSystem } from './environment.ts';
 import type { DriverSuite } from './suite.ts';
+import { thinPools } from './thin-pools.ts';
 
 /**
  * Every storage driver that Mica has, for every suite. To add one:
@@ -45,6 +46,7 @@ export const drivers: readonly DriverSuite[] = [
     needs: ['btrfs'],
     environment: loopFileSystem('btrfs', { small: 128 }),
   }),
+  row({ name: 'devicemapper', needs: ['devicemapper'], environment: thinPools('ext4') }),
   row({ name: 'tar', needs: [], limits: { mountless: 'tars are not unpacked' } }),
 ];
 

@@ -1,0 +1,340 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { isCode } from '../../errors.ts';
+import { findDevice, listDevices, removeDevice } from '../../sys/device-mapper.ts';
+import { attachLoop } from '../../sys/loop.ts';
+import { unmount } from '../../sys/mount/unmount.ts';
+import { readMountinfo } from '../../sys/mountinfo.ts';
+import { within } from '../../testing/mounted.ts';
+import { needs } from '../../testing/need.ts';
+import type { CreateOptions, Driver, Snapshot } from '../driver.ts';
+import { devicemapper, type DeviceMapperOptions } from './devicemapper.ts';
+import { readState, type State, writeState } from './devicemapper/state.ts';
+
+const MIB = 1 << 20;
+const skip = needs('devicemapper');
+const SMALL = { baseSize: 128 * MIB, loopDataSize: 512 * MIB, loopMetadataSize: 4 * MIB };
+
+interface Bench {
+  readonly root: string;
+  /** The driver's own directory. */
+  readonly own: string;
+  readonly open: (options?: DeviceMapperOptions) => Driver;
+  readonly state: () => State;
+}
+
+/** A place for a store, from which all devices vanish. */
+async function onBench(body: (bench: Bench) => Promise<void>): Promise<void> {
+  const before = new Set(listDevices());
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'mica-dm-'));
+  const root = directory.path;
+  const [layers, own] = [join(root, 'layers'), join(root, 'devicemapper')];
+  mkdirSync(layers);
+  mkdirSync(join(root, 'target'));
+  try {
+    await body({
+      root,
+      own,
+      open: (options = SMALL) => devicemapper(layers, options),
+      state: () => readState(own)!,
+    });
+  } finally {
+    for (const { target } of readMountinfo().reverse())
+      if (target.startsWith(`${root}/`)) unmount(target, { detach: true });
+    const left = listDevices().filter((name) => !before.has(name));
+    for (const name of left.sort()) removeDevice(name, { deferred: true });
+  }
+}
+
+const active = (id: string, ...parents: string[]): Snapshot => ({ id, kind: 'active', parents });
+
+async function edit(
+  { root }: Bench,
+  driver: Driver,
+  snapshot: Snapshot,
+  change: (path: string) => void | Promise<void>,
+): Promise<void> {
+  await within(await driver.mounts!(snapshot), join(root, 'target'), change);
+}
+
+async function make(
+  bench: Bench,
+  driver: Driver,
+  snapshot: Snapshot,
+  change: (path: string) => void,
+  options: CreateOptions = {},
+): Promise<void> {
+  await driver.create(snapshot, options);
+  await edit(bench, driver, snapshot, change);
+  await driver.release!(() => []);
+}
+
+const write = (path: string, mib: number): void => {
+  for (let n = 0; n < mib; n++)
+    writeFileSync(join(path, 'big'), Buffer.alloc(MIB, n + 1), { flag: 'a', flush: true });
+};
+
+test('nothing serves while nothing can be mounted', { skip }, () =>
+  onBench(async (bench) => {
+    const before = listDevices();
+    await using driver = bench.open();
+    await make(bench, driver, active('1'), (path) => writeFileSync(join(path, 'x'), '1'));
+    await driver.seal!(active('1'));
+    await driver.release!(() => []);
+    assert.deepEqual(listDevices(), before);
+    await driver.mounts!({ id: 'v', kind: 'view', parents: ['1'] });
+    assert.equal(listDevices().length, before.length + 2);
+  }),
+);
+
+test(
+  'each layer that is written to has a file system of its own name, and a whole one',
+  { skip: needs('devicemapper', 'thin_check') },
+  () =>
+    onBench(async (bench) => {
+      await using driver = bench.open();
+      const uuids = new Set<string>();
+      const parents: string[] = [];
+      for (const id of ['1', '2', '3']) {
+        const snapshot = active(id, ...parents);
+        await driver.create(snapshot);
+        await edit(bench, driver, snapshot, (path) => writeFileSync(join(path, id), id));
+        await driver.seal!(snapshot);
+        parents.unshift(id);
+        const source = (
+          await driver.mounts!({
+            id: 'v',
+            kind: 'view',
+            parents,
+          })
+        )[0]!.source;
+        execFileSync('e2fsck', ['-f', '-n', source], { stdio: 'pipe' });
+        uuids.add(
+          execFileSync('dumpe2fs', ['-h', source], { stdio: 'pipe' })
+            .toString()
+            .match(/UUID: +(\S+)/)![1]!,
+        );
+        await driver.release!(() => []);
+      }
+      assert.equal(uuids.size, 3);
+      execFileSync('thin_check', [join(bench.own, 'metadata')], { stdio: 'pipe' });
+    }),
+);
+
+test(
+  'what a layer has written is freed with it, down to the file of the pool',
+  { skip: needs('devicemapper', 'thin_check') },
+  () =>
+    onBench(async (bench) => {
+      await using driver = bench.open();
+      await make(bench, driver, active('1'), (path) => write(path, 40));
+      const used = (): number => statSync(join(bench.own, 'data')).blocks * 512;
+      const full = used();
+      assert.ok(full >= 40 * MIB, String(full));
+      await driver.remove(active('1'));
+      await driver.purge!();
+      assert.ok(used() <= full - 39 * MIB, `${full} ${used()}`);
+      assert.deepEqual(bench.state().removed, []);
+      execFileSync('thin_check', [join(bench.own, 'metadata')], { stdio: 'pipe' });
+    }),
+);
+
+test('a pool that is almost full takes nothing new, and keeps what it has', { skip }, () =>
+  onBench(async (bench) => {
+    const options = { ...SMALL, loopDataSize: 64 * MIB, minFreeSpace: 50 };
+    await using driver = bench.open(options);
+    await make(bench, driver, active('1'), (path) => write(path, 30));
+    await driver.seal!(active('1'));
+    await assert.rejects(driver.create(active('2', '1')), (error) =>
+      isCode(error, 'RESOURCE_EXHAUSTED'),
+    );
+    assert.deepEqual(Object.keys(bench.state().layers), ['1']);
+    await edit(bench, driver, { id: 'v', kind: 'view', parents: ['1'] }, (path) =>
+      assert.equal(readFileSync(join(path, 'big')).length, 30 * MIB),
+    );
+    await driver.remove(active('1'));
+    await driver.purge!();
+    await driver.create(active('2'));
+  }),
+);
+
+test('what a full pool did not take is never frozen as if it were there', { skip }, () =>
+  onBench(async (bench) => {
+    await using driver = bench.open({ ...SMALL, loopDataSize: 64 * MIB, minFreeSpace: 0 });
+    await make(bench, driver, active('1'), (path) => writeFileSync(join(path, 'kept'), 'kept'));
+    await driver.seal!(active('1'));
+    await driver.create(active('2', '1'));
+    await edit(bench, driver, active('2', '1'), (path) => {
+      // Into the page cache, more than there is room for.
+      try {
+        writeFileSync(join(path, 'big'), Buffer.alloc(90 * MIB, 1));
+      } catch {}
+    });
+    await driver.release!(() => []);
+    await assert.rejects(
+      driver.seal!(active('2', '1')),
+      (error) => isCode(error, 'RESOURCE_EXHAUSTED') || isCode(error, 'DATA_LOSS'),
+    );
+    // It goes, and the rest is as it was.
+    await driver.remove(active('2'));
+    await driver.purge!();
+    await edit(bench, driver, { id: 'v', kind: 'view', parents: ['1'] }, (path) =>
+      assert.equal(readFileSync(join(path, 'kept'), 'utf8'), 'kept'),
+    );
+    await driver.release!(() => []);
+    await make(bench, driver, active('3', '1'), (path) => write(path, 8));
+    await driver.seal!(active('3', '1'));
+  }),
+);
+
+test('a limit bounds what is written, and not what its children write', { skip }, () =>
+  onBench(async (bench) => {
+    await using driver = bench.open();
+    await driver.create(active('1'), { maxSize: 8 * MIB });
+    await edit(bench, driver, active('1'), (path) => {
+      write(path, 7);
+      assert.throws(() => write(path, 2), { code: 'ENOSPC' });
+      rmSync(join(path, 'big'));
+      writeFileSync(join(path, 'x'), '1');
+    });
+    await driver.seal!(active('1'));
+    await driver.create(active('2', '1'));
+    await edit(bench, driver, active('2', '1'), (path) => {
+      write(path, 20);
+      assert.equal(readFileSync(join(path, 'x'), 'utf8'), '1');
+    });
+  }),
+);
+
+test('a layer that somebody still looks into goes with its last user', { skip }, () =>
+  onBench(async (bench) => {
+    await using driver = bench.open();
+    await driver.create(active('1'));
+    const source = (await driver.mounts!(active('1')))[0]!.source;
+    const name = listDevices().find((one) =>
+      one.endsWith(`-${bench.state().layers['1']!.device}`),
+    )!;
+    {
+      using _ = { [Symbol.dispose]: keepOpen(source) };
+      await driver.remove(active('1'));
+      await driver.purge!();
+      assert.equal(bench.state().removed.length, 1);
+      assert.equal(findDevice(name)?.isLeaving, true);
+    }
+    await driver.purge!();
+    assert.equal(findDevice(name), undefined);
+    assert.deepEqual(bench.state().removed, []);
+  }),
+);
+
+function keepOpen(path: string): () => void {
+  const loop = attachLoop(path);
+  return () => loop[Symbol.dispose]();
+}
+
+test('a store and a pool of different times are told apart', { skip }, () =>
+  onBench(async (bench) => {
+    await using driver = bench.open();
+    await driver.create(active('1'));
+    await driver.release!(() => []);
+    const old = bench.state();
+    await driver.create(active('2'));
+    await driver.release!(() => []);
+    writeState(bench.own, old);
+    await assert.rejects(driver.create(active('3')), (error) => isCode(error, 'DATA_LOSS'));
+  }),
+);
+
+test(
+  'a pool of two devices is made, and a pool that is given is used',
+  { skip: needs('devicemapper', 'dmsetup') },
+  () =>
+    onBench(async (bench) => {
+      using devices = new DisposableStack();
+      const [data = '', metadata = ''] = ['d', 'm'].map((name) => {
+        const path = join(bench.root, name);
+        writeFileSync(path, '');
+        truncateSync(path, (name === 'd' ? 256 : 8) * MIB);
+        return devices.use(attachLoop(path, { writable: true })).path;
+      });
+      {
+        await using driver = bench.open({
+          baseSize: 128 * MIB,
+          dataDevice: data,
+          metadataDevice: metadata,
+        });
+        await make(bench, driver, active('1'), (path) => writeFileSync(join(path, 'x'), '1'));
+        await driver.seal!(active('1'));
+        const facts = await driver.status!();
+        assert.equal(facts['WARNING'], undefined);
+        assert.equal(facts['Pool Mode'], 'rw');
+        // What a store was made with stays.
+        await assert.rejects(bench.open().create(active('2')), (error) =>
+          isCode(error, 'FAILED_PRECONDITION'),
+        );
+      }
+      // Another store does not take what holds something.
+      const given = `mica-given-${process.pid}`;
+      const table = `0 ${(256 * MIB) / 512} thin-pool ${metadata} ${data} 128 0 1 skip_block_zeroing`;
+      const dmsetup = (...words: string[]): unknown =>
+        execFileSync('dmsetup', words, { env: { ...process.env, DM_DISABLE_UDEV: '1' } });
+      rmSync(bench.own, { recursive: true });
+      dmsetup('create', given, '--table', table);
+      const options = { baseSize: 128 * MIB, thinPool: `/dev/mapper/${given}` };
+      await assert.rejects(bench.open(options).create(active('1')), (error) =>
+        isCode(error, 'FAILED_PRECONDITION'),
+      );
+      dmsetup('remove', given);
+      writeFileSync(metadata, Buffer.alloc(4096), { flag: 'r+', flush: true });
+      dmsetup('create', given, '--table', table);
+      await using driver = bench.open(options);
+      await make(bench, driver, active('1'), (path) => writeFileSync(join(path, 'x'), '1'));
+      await driver.seal!(active('1'));
+      assert.ok(findDevice(given)?.isLive, 'a pool that was given stays');
+      await driver.remove(active('1'));
+      await driver.purge!();
+      assert.deepEqual(readdirSync(bench.own), ['pool.json']);
+      dmsetup('remove', given);
+    }),
+);
+
+test('xfs does as well as ext4', { skip: needs('devicemapper', 'mkfs.xfs') }, () =>
+  onBench(async (bench) => {
+    await using driver = bench.open({ ...SMALL, baseSize: 320 * MIB, fileSystem: 'xfs' });
+    await driver.create(active('1'));
+    await edit(bench, driver, active('1'), (path) => writeFileSync(join(path, 'x'), '1'));
+    await driver.seal!(active('1'));
+    for (const id of ['2', '3']) {
+      await driver.create(active(id, '1'));
+      await edit(bench, driver, active(id, '1'), (path) => {
+        assert.deepEqual(readdirSync(path), ['x']);
+        writeFileSync(join(path, id), id);
+      });
+      await driver.seal!(active(id, '1'));
+    }
+    // Both at once, with the same UUID.
+    const view = (id: string): Snapshot => ({ id: 'v', kind: 'view', parents: [id, '1'] });
+    await edit(bench, driver, view('2'), async () => {
+      mkdirSync(join(bench.root, 'other'));
+      await within(await driver.mounts!(view('3')), join(bench.root, 'other'), (path) =>
+        assert.deepEqual(readdirSync(path).sort(), ['3', 'x']),
+      );
+    });
+    await assert.rejects(driver.create(active('4', '1'), { maxSize: MIB }), (error) =>
+      isCode(error, 'NOT_IMPLEMENTED'),
+    );
+  }),
+);

@@ -1,0 +1,37 @@
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { listDevices, removeDevice } from '../../sys/device-mapper.ts';
+import { unmount } from '../../sys/mount/unmount.ts';
+import { readMountinfo } from '../../sys/mountinfo.ts';
+import type { Environment, WantedEnvironment } from './suite.ts';
+
+const MIB = 1 << 20;
+
+/** Directories whose drivers make thin pools of sparse files. Nothing is left of them. */
+export const thinPools =
+  (fileSystem: 'ext4' | 'xfs') =>
+  async ({ small }: WantedEnvironment): Promise<Environment> => {
+    const before = new Set(listDevices());
+    const directory = await mkdtempDisposable(join(tmpdir(), `mica-dm-${fileSystem}-`));
+    const base = fileSystem === 'xfs' ? 512 : 256;
+    return {
+      path: directory.path,
+      options: () => [
+        `dm.fs=${fileSystem}`,
+        `dm.basesize=${base * MIB}`,
+        `dm.loopdatasize=${(small ? 64 : 2048) * MIB}`,
+        `dm.loopmetadatasize=${8 * MIB}`,
+      ],
+      async [Symbol.asyncDispose]() {
+        for (const { target } of readMountinfo().reverse())
+          if (target.startsWith(`${directory.path}/`)) unmount(target, { detach: true });
+        // Volumes come before the pools that they stand on.
+        const made = listDevices().filter((name) => name.startsWith('mica-') && !before.has(name));
+        for (const pools of [false, true])
+          for (const name of made)
+            if (name.endsWith('-pool') === pools) removeDevice(name, { deferred: true });
+        await directory[Symbol.asyncDispose]();
+      },
+    };
+  };
