@@ -3,6 +3,7 @@ import { mkdtemp, mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import assert from 'node:assert/strict';
+import { crashStride } from './need.ts';
 import { unmount } from '../sys/mount/unmount.ts';
 import { readMountinfo } from '../sys/mountinfo.ts';
 
@@ -106,14 +107,14 @@ const PARALLEL = 4;
 /**
  * Runs a program on an empty root again and again, killed (-9) before its first, second, … step
  * that touches files or the database, until one run ends by itself. Checks after each.
- * @returns how many steps there are
+ * @returns how many steps there are, at most ({@link crashStride})
  */
 export async function killAtEveryStep(test: CrashTest): Promise<number> {
-  for (let first = 1; ; first += PARALLEL) {
-    const steps = Array.from({ length: PARALLEL }, (_, index) => first + index);
+  for (let first = 1; ; first += PARALLEL * crashStride) {
+    const steps = Array.from({ length: PARALLEL }, (_, index) => first + index * crashStride);
     const killed = await Promise.all(steps.map((step) => killAt(step, test)));
     const ended = killed.indexOf(false);
-    if (ended >= 0) return first + ended - 1;
+    if (ended >= 0) return steps[ended]! - 1;
   }
 }
 
