@@ -2,6 +2,7 @@ import { MicaError } from '../errors.ts';
 import { DOCKER_REFERENCE_TYPE } from './annotations.ts';
 import type { Descriptor } from './descriptor.ts';
 import { isIndex, isManifest } from './media-type.ts';
+import { rankBuild } from './windows-build.ts';
 import { formatPlatform, hostPlatform, normalisePlatform, type Platform } from './platform.ts';
 
 /** Whether an image for `offered` runs where `wanted` is asked for, though another may run better. */
@@ -51,18 +52,16 @@ export function isImage({ mediaType, annotations, platform, artifactType }: Desc
 /** How far `offered` is from the best that `wanted` could get; -1: it does not run there. */
 function rank(wanted: Platform, offered: Platform): number {
   const [want, offer] = [normalisePlatform(wanted), normalisePlatform(offered)];
-  if (want.os !== offer.os || !sameBuild(want, offer)) return -1;
+  if (want.os !== offer.os) return -1;
+  const build = want.os === 'windows' ? rankBuild(want['os.version'], offer['os.version']) : 0;
+  if (build < 0) return -1;
   const { architecture, variant = '' } = offer;
-  return compatible(want).findIndex(([a, v]) => a === architecture && v === variant);
+  const found = compatible(want).findIndex(([a, v]) => a === architecture && v === variant);
+  return found < 0 ? -1 : found * MAX_BUILDS + build;
 }
 
-/** Windows containers need the build of their host; the revision after it does not matter. */
-function sameBuild(want: Platform, offer: Platform): boolean {
-  const [version, other] = [want['os.version'], offer['os.version']];
-  if (want.os !== 'windows' || !version || !other) return true;
-  const build = (text: string): string => text.split('.').slice(0, 3).join('.');
-  return build(version) === build(other);
-}
+/** More than builds can differ by: the architecture counts first. */
+const MAX_BUILDS = 2 ** 24;
 
 type Variant = readonly [architecture: string, variant: string];
 

@@ -150,17 +150,30 @@ test('an entry that names no platform is taken only when no other fits', () => {
   assert.equal(choosePlatform([manifestFor('linux/s390x'), bare], amd64), bare);
 });
 
-test('a Windows image needs the build that was asked for, not its revision', () => {
-  const version = (text: string): Descriptor => ({
-    ...manifestFor('windows/amd64'),
-    digest: sha256(text),
-    platform: { os: 'windows', architecture: 'amd64', 'os.version': text },
+const OFFERED = ['10.0.26100.1', '10.0.25398.7', '10.0.20348.1', '10.0.20348.2', '10.0.17763.5'];
+const HOSTS: readonly (readonly [host: string, chosen: string | undefined, why: string])[] = [
+  ['10.0.17763.9', '10.0.17763.5', 'the same build, whatever the revision'],
+  ['10.0.18363.1', undefined, 'before Server 2022 nothing but its own build'],
+  ['10.0.20348.1', '10.0.20348.2', 'of one build the newest revision'],
+  ['10.0.25398.1', '10.0.25398.7', 'its own build before an older one'],
+  ['10.0.22621.1', '10.0.20348.2', 'what the release of long service before it runs'],
+  ['10.0.26100.9', '10.0.26100.1', 'its own, being one of long service'],
+  ['10.0.30000.1', '10.0.26100.1', 'not what is older than the last of long service'],
+  ['11.0.26100.1', undefined, 'nothing of another release'],
+];
+for (const [machine, chosen, why] of HOSTS)
+  test(`Windows ${machine} gets ${why}`, () => {
+    const version = (text: string): Descriptor => ({
+      ...manifestFor('windows/amd64'),
+      digest: sha256(text),
+      platform: { os: 'windows', architecture: 'amd64', 'os.version': text },
+    });
+    const offered = OFFERED.map(version);
+    const choose = (): Descriptor =>
+      choosePlatform(offered, parsePlatform(`windows(${machine})/amd64`));
+    if (chosen === undefined) assert.throws(choose, { code: 'NOT_FOUND' });
+    else assert.equal(choose().digest, sha256(chosen));
+    // Who names no version gets the first, as from other engines.
+    const any = choosePlatform(offered, parsePlatform('windows/amd64'));
+    assert.equal(any.digest, sha256(OFFERED[0]!));
   });
-  const offered = [version('10.0.20348.1'), version('10.0.17763.5')];
-  const wanted = parsePlatform('windows(10.0.17763.9)/amd64');
-  assert.equal(choosePlatform(offered, wanted).digest, sha256('10.0.17763.5'));
-  assert.equal(
-    choosePlatform(offered, parsePlatform('windows/amd64')).digest,
-    sha256('10.0.20348.1'),
-  );
-});

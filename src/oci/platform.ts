@@ -1,3 +1,4 @@
+import { release } from 'node:os';
 import * as v from 'valibot';
 import { MicaError } from '../errors.ts';
 import { objectOf, optional } from './json.ts';
@@ -68,9 +69,12 @@ export function parsePlatform(text: string): Platform {
     ...(architecture === undefined
       ? { architecture: host.architecture, variant: host.variant }
       : { architecture, variant }),
-    'os.version': version,
+    'os.version': version ?? (system === 'windows' ? hostBuild() : undefined),
   });
 }
+
+/** Which Windows this is; elsewhere any will do. */
+const hostBuild = (): string | undefined => (process.platform === 'win32' ? release() : undefined);
 
 /** `os[(version)]/architecture[/variant]`. */
 export function formatPlatform(platform: Platform): string {
