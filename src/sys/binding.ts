@@ -30,7 +30,7 @@ interface Native {
 let native: Native | undefined;
 
 /**
- * The binding itself, for `library.ts`. Its addon is loaded directly where it can be found: koffi's
+ * The binding itself, for what has other prototypes. Its addon is loaded directly where it can be found: koffi's
  * own way there, through two scripts that look at the machine, takes 6 ms instead of 1.
  */
 export function foreignFunctions(): Binding {
@@ -44,7 +44,19 @@ export function foreignFunctions(): Binding {
   }
 }
 
-type Binding = Pick<typeof import('koffi'), 'load' | 'errno' | 'address'>;
+export type Binding = Pick<
+  typeof import('koffi'),
+  | 'load'
+  | 'errno'
+  | 'address'
+  | 'struct'
+  | 'array'
+  | 'pointer'
+  | 'out'
+  | 'inout'
+  | 'sizeof'
+  | 'offsetof'
+>;
 
 /** Whether this machine is one whose kernel can be called: Linux on x86-64 or arm64. */
 export const hasKernel = (): boolean =>

@@ -1,4 +1,3 @@
-import { MicaError } from '../errors.ts';
 import { AT_FDCWD, close, O_DIRECTORY, O_PATH, openat } from './at.ts';
 import { toBytes } from './byte-string.ts';
 import { errnoOf } from './errno.ts';
@@ -12,6 +11,7 @@ import { attributesOf, splitOptions } from './mount/options.ts';
 import { ensureShared, isShared, lockShared } from './mount/shared.ts';
 import { ShortPaths } from './mount/short-paths.ts';
 import { unmount } from './mount/unmount.ts';
+import { mountWindowsLayer } from './windows/layer-mount.ts';
 
 /** The longest string that fsconfig(2) takes, in bytes. */
 const MAX_VALUE = 255;
@@ -30,9 +30,9 @@ export async function performMounts(
   mounts: readonly Mount[],
   target: string,
 ): Promise<AsyncDisposable & { readonly target: string }> {
-  let done = 0;
+  const done: (() => void)[] = [];
   const undo = (): void => {
-    for (; done > 0; done--) unmount(target, { detach: true });
+    for (let last = done.pop(); last !== undefined; last = done.pop()) last();
   };
   const shared = mounts.filter(isShared);
   using _ = await lockShared(shared);
@@ -40,9 +40,12 @@ export async function performMounts(
     for (const mount of shared) await ensureShared(mount, performMount);
     for (const mount of mounts) {
       if (isShared(mount)) continue;
-      if (mount.type === FUSE_OVERLAYFS) await mountFuseOverlayfs(mount, target);
-      else performMount(mount, target);
-      done++;
+      if (mount.type === 'windows-layer') done.push(mountWindowsLayer(mount, target));
+      else {
+        if (mount.type === FUSE_OVERLAYFS) await mountFuseOverlayfs(mount, target);
+        else performMount(mount, target);
+        done.push(() => unmount(target, { detach: true }));
+      }
     }
   } catch (error) {
     undo();
@@ -69,8 +72,6 @@ export async function holdShared(mount: SharedMount): Promise<Disposable> {
 }
 
 function performMount(mount: Mount, target: string): void {
-  if (mount.type === 'windows-layer')
-    throw new MicaError('NOT_IMPLEMENTED', `mount ${target}: Windows layers mount on Windows only`);
   if (mount.type === AUFS) return mountAufs(mount, target);
   try {
     if (mount.type === 'bind' || mount.options.some((o) => o === 'bind' || o === 'rbind'))
