@@ -66,6 +66,35 @@ test('an empty directory of ours becomes a store whatever its mode, one with con
   assert.deepEqual(readdirSync(used), ['x']);
 });
 
+test('a directory that is closed to others, and somebody’s, does not become a store', async () => {
+  await using dir = await scratch();
+  for (const name of ['letters', 'mica.txt', '.ssh']) {
+    const used = join(dir.path, `with-${name}`);
+    mkdirSync(used, { mode: 0o700 });
+    writeFileSync(join(used, name), '');
+    await assert.rejects(openDatabase(used), {
+      code: 'FAILED_PRECONDITION',
+      message: new RegExp(`not a store: it has ${name} .*--root`),
+    });
+    assert.deepEqual(readdirSync(used), [name]);
+  }
+});
+
+test('what is new, begun and killed, or a file system of its own becomes a store', async () => {
+  await using dir = await scratch();
+  for (const names of [
+    ['lock', 'mica.db.0123.new'],
+    ['lost+found'],
+    ['content', 'leases', 'run'],
+  ]) {
+    const root = join(dir.path, names.join('-'));
+    mkdirSync(root, { mode: 0o700 });
+    for (const name of names) writeFileSync(join(root, name), '');
+    (await openDatabase(root))[Symbol.dispose]();
+    assert.ok(readdirSync(root).includes('mica.db'));
+  }
+});
+
 test('a directory of another user is refused', { skip: needs('root') }, async () => {
   await using dir = await scratch();
   const root = join(dir.path, 'store');

@@ -19,19 +19,50 @@ import { openedBy } from '../sys/opened-by.ts';
 /**
  * Creates the store's directory if there is none (or takes an empty one of ours), and refuses one
  * that others can look into: old layers hold setuid programs with known holes, and nobody else may
- * mount or run them.
+ * mount or run them. A directory that is somebody's and no store is left alone.
  */
 export function makeRoot(root: string): void {
+  let strange: string | undefined;
   try {
     mkdirSync(root, { recursive: true, mode: 0o700 });
     const { mode, uid } = statSync(root);
-    if (uid === process.geteuid?.() && (mode & 0o077) !== 0 && readdirSync(root).length === 0)
+    const names = readdirSync(root).filter((name) => name !== 'lost+found');
+    if (uid === process.geteuid?.() && (mode & 0o077) !== 0 && names.length === 0)
       chmodSync(root, 0o700);
+    if (!names.includes(DATABASE)) strange = names.find((name) => !isOfStore(name));
   } catch (error) {
     throw fromNode(error);
   }
   checkRoot(root);
+  if (strange !== undefined)
+    throw new MicaError(
+      'FAILED_PRECONDITION',
+      `${root} is not a store: it has ${strange} in it and no ${DATABASE}; choose an empty or a new directory with --root`,
+    );
 }
+
+const DATABASE = 'mica.db';
+
+/**
+ * What may be there without the database: it has its name only once it is complete, and a store may
+ * have lost it.
+ */
+const isOfStore = (name: string): boolean =>
+  name.startsWith(DATABASE) || name.endsWith('.lock') || OF_STORE.has(name);
+
+/** @see docs/storage-format.md */
+const OF_STORE: ReadonlySet<string> = new Set([
+  'lock',
+  'reserve',
+  'leases',
+  'content',
+  'layers',
+  'containers',
+  'run',
+  'build',
+  'caches',
+  'uploads',
+]);
 
 /** @returns whether there is such a directory @throws PERMISSION_DENIED, FAILED_PRECONDITION */
 export function checkRoot(root: string): boolean {
@@ -59,7 +90,7 @@ export function checkRoot(root: string): boolean {
 /** Only of a store is it said to close it: a mistyped root may be a directory that all the machine reads. */
 const refusalOfMode = (root: string, mode: number): string => {
   const open = `(mode ${(mode & 0o7777).toString(8)})`;
-  return existsSync(join(root, 'mica.db'))
+  return existsSync(join(root, DATABASE))
     ? `others can look into the store ${root} ${open}, where setuid programs of old layers lie; run chmod 700 ${root}`
     : `${root} is not a store, others can look into it ${open}, and it is not empty; choose an empty or a new directory with --root`;
 };

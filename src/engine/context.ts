@@ -47,11 +47,11 @@ export class Context implements AsyncDisposable {
     ));
   }
 
-  /** @param asItIs with the driver that it has, whichever is configured */
+  /** @param asItIs with the driver that it has, whichever is configured, and with layers of others */
   store({ asItIs = false }: { readonly asItIs?: boolean } = {}): Promise<Store> {
     const config = asItIs ? { ...this.config, driver: undefined } : this.config;
     return (this.#store ??= import('./store.ts').then(({ openStore }) =>
-      openStore(config, this.#ofStore, () => this.registry()),
+      openStore(config, this.#ofStore, () => this.registry(), { tolerant: asItIs }),
     ));
   }
 

@@ -314,6 +314,8 @@ export interface StoreUsage {
   readonly metadata: number;
   /** What `gc` would free now. */
   readonly reclaimable: number;
+  /** What a change of the storage driver has made that has not ended: among the layers that no image uses. */
+  readonly migration?: { readonly driver: string; readonly bytes: number };
 }
 
 export interface ImageUsage {

@@ -3,6 +3,7 @@ import { Leases } from '../db/leases.ts';
 import { openDatabase } from '../db/open.ts';
 import type { Pack } from '../snapshot/driver.ts';
 import { chooseDriver } from '../snapshot/drivers/index.ts';
+import { refuseForeignLayers } from '../snapshot/foreign-layers.ts';
 import { openLayerStore } from '../snapshot/layers.ts';
 import { openSnapshotter } from '../snapshot/local.ts';
 import type { EngineConfig } from './config.ts';
@@ -14,11 +15,13 @@ import type { Store } from './context.ts';
  * Opens a store for writing, making it where there is none, and finishes or undoes what dead
  * processes left. Everything opened belongs to `owner`.
  * @param registry - opened when a dropped blob has to be fetched again
+ * @param options - `tolerant`: layers of another driver are what the caller is about to remove
  */
 export async function openStore(
   config: EngineConfig,
   owner: AsyncDisposableStack,
   registry: () => Promise<Registry>,
+  { tolerant = false }: { readonly tolerant?: boolean } = {},
 ): Promise<Store> {
   const db = owner.use(await openDatabase(config.root));
   const leases = new Leases(db);
@@ -27,6 +30,7 @@ export async function openStore(
   const driver = owner.use(choice.driver);
   const layers = await openLayerStore(db, leases, driver);
   const snapshots = owner.use(await openSnapshotter(db, leases, driver));
+  if (!tolerant) refuseForeignLayers(db);
   const origin = originSource(db, registry);
   const content = owner.use(await openContentStore(db, { origin }));
   leases.sweep();

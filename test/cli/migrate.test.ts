@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { Interrupted } from '../../src/cli/failure.ts';
-import type { Migration } from '../../src/engine/migrate/migration.ts';
+import type { MigrateEvent, Migration } from '../../src/engine/migrate/migration.ts';
+import { openEngine } from '../../src/engine/open.ts';
 import { needs } from '../../src/testing/need.ts';
 import { file, tree } from '../../src/testing/tree.ts';
 import { openKit, runMica } from './kit.ts';
@@ -68,5 +69,37 @@ test(
     const { code, stderr } = await kit.mica(['migrate', '--driver', 'vfs'], { signal });
     assert.equal(code, 130);
     assert.match(stderr, /the driver that it had, `mica migrate --driver vfs` goes on/);
+  },
+);
+
+test(
+  'what an unfinished migration holds is named, and what giving it up frees',
+  { skip: needs('overlay') },
+  async () => {
+    await using kit = await openKit();
+    await kit.origin.image('app', LAYERS);
+    await kit.ok('pull REG/app');
+    {
+      await using engine = await openEngine({ root: kit.root });
+      const stop = new AbortController();
+      const onProgress = ({ type }: MigrateEvent): void => {
+        if (type === 'made') stop.abort(new Error('enough'));
+      };
+      const options = { driver: 'vfs', signal: stop.signal, onProgress };
+      await assert.rejects(engine.migrate(options), { message: 'enough' });
+    }
+    const df = await kit.ok('df');
+    assert.match(
+      df,
+      /[1-9][\d.]*\S*B +made for storage driver vfs, to which the store has not changed/,
+    );
+    assert.doesNotMatch(df, /used by no image/);
+    assert.match(await kit.ok('info'), /changing to: vfs \(unfinished/);
+    assert.match(
+      await kit.ok('migrate --driver tar'),
+      /keeps storage driver tar; [1-9][\d.]*\S*B that were made for another one are freed/,
+    );
+    assert.doesNotMatch(await kit.ok('df'), /made for storage driver/);
+    assert.match(await kit.ok('migrate --driver tar'), /nothing is left of another one/);
   },
 );

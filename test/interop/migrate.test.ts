@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync } from 'node:fs';
+import { mkdtemp, mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { openEngine } from '../../src/engine/open.ts';
+import type { Engine } from '../../src/engine/engine.ts';
 import type { Environment } from '../../src/testing/drivers/suite.ts';
-import { driverNamed } from '../../src/testing/drivers/table.ts';
+import { driverNamed, drivers } from '../../src/testing/drivers/table.ts';
 import { needs } from '../../src/testing/need.ts';
 import type { Tree } from '../../src/testing/tree.ts';
 import { assertOnly, contentOf, mountsOf } from '../support/migrated.ts';
 import { dependent, independent, marks, opaqueRoot, repeated } from '../support/nasty.ts';
 import { openOrigin } from '../support/origin.ts';
-import { mountsBelow, openTemporaryEngine } from '../support/store.ts';
+import { mountsBelow } from '../support/store.ts';
 
 /** A store changes its driver, and nobody who looks at its images can tell. */
 const skip = needs('overlay');
@@ -24,39 +27,66 @@ const IMAGES: Readonly<Record<string, readonly Tree[]>> = {
   'opaque-root': opaqueRoot,
   dependent,
 };
-const DRIVERS = ['erofs', 'overlay2', 'vfs', 'tar'];
+/** The ways in which layers are kept: each is changed into each. */
+const KINDS = ['erofs', 'overlay2', 'vfs', 'tar'];
+/** Other drivers of the table keep them in one of these ways: each is changed from and into two, and the next. */
+const OTHERS = drivers
+  .filter(({ name, limits }) => !KINDS.includes(name) && !name.includes(',') && !limits?.mountless)
+  .map(({ name }) => name);
 /** Both keep a layer as its tar and its index. */
 const ALIKE = new Set(['erofs', 'tar']);
-const PAIRS = [
-  ...DRIVERS.flatMap((from) =>
-    DRIVERS.filter((to) => to !== from).map((to) => [from, to] as const),
-  ),
-  ...['erofs', 'vfs'].flatMap((other) => [[other, 'btrfs'] as const, ['btrfs', other] as const]),
+type Pair = readonly [from: string, to: string];
+const both = (from: string, to: string): Pair[] => [
+  [from, to],
+  [to, from],
+];
+const PAIRS: readonly Pair[] = [
+  ...KINDS.flatMap((from) => KINDS.flatMap((to): Pair[] => (to === from ? [] : [[from, to]]))),
+  ...OTHERS.flatMap((other) => [...both('erofs', other), ...both('vfs', other)]),
+  ...OTHERS.slice(1).map((other, at): Pair => [OTHERS[at]!, other]),
 ];
 
-const skipOf = (...drivers: string[]): string | false =>
-  skip || needs(...(['erofs', 'btrfs'] as const).filter((name) => drivers.includes(name)));
-
-/** File systems that drivers need. */
-const places = new Map<string, Promise<Environment>>();
-after(async () => {
-  for (const place of places.values()) await (await place)[Symbol.asyncDispose]();
-});
-
-async function placeOf(...all: string[]): Promise<string | undefined> {
-  for (const name of all) {
-    const { environment } = driverNamed(name);
-    if (environment === undefined) continue;
-    if (!places.has(name)) places.set(name, environment({ small: false }));
-    return (await places.get(name))?.path;
-  }
-  return undefined;
-}
+const skipOf = (...names: string[]): string | false =>
+  skip || (names.map((name) => driverNamed(name).skip).find(Boolean) ?? false);
 
 const sourceOf = (from: string, to: string): string => {
   if (!ALIKE.has(from)) return 'blob';
   return ALIKE.has(to) ? 'kept' : 'tar';
 };
+
+/** What drivers need to work on, once for all tests. */
+const places = new Map<string, Promise<Environment>>();
+after(async () => {
+  for (const place of places.values()) await (await place)[Symbol.asyncDispose]();
+});
+
+async function placesOf(names: readonly string[]): Promise<Environment[]> {
+  const found: Environment[] = [];
+  for (const name of names) {
+    const { environment } = driverNamed(name);
+    if (environment === undefined) continue;
+    if (!places.has(name)) places.set(name, environment({ small: false }));
+    found.push(await places.get(name)!);
+  }
+  return found;
+}
+
+/** A store where both drivers work: on the file system of one, with what the other is told. */
+async function openBetween(
+  from: string,
+  to: string,
+): Promise<Engine & { readonly told: readonly string[] }> {
+  await using stack = new AsyncDisposableStack();
+  const own = stack.use(await mkdtempDisposable(join(tmpdir(), 'mica-between-')));
+  const needed = await placesOf([from, to]);
+  const place = needed.find(({ options }) => options === undefined) ?? needed[0];
+  const root = join(await mkdtemp(join(place?.path ?? own.path, 'between-')), 'store');
+  const told: string[] = [];
+  for (const { options } of needed) told.push(...((await options?.(join(root, 'layers'))) ?? []));
+  const engine = stack.use(await openEngine({ root, driver: from, driverOptions: told }));
+  const all = stack.move();
+  return { ...engine, told, [Symbol.asyncDispose]: () => all.disposeAsync() };
+}
 
 for (const [from, to] of PAIRS)
   test(
@@ -64,8 +94,7 @@ for (const [from, to] of PAIRS)
     { skip: skipOf(from, to) },
     async () => {
       const there = await origin;
-      const place = await placeOf(from, to);
-      await using first = await openTemporaryEngine({ driver: from }, place);
+      await using first = await openBetween(from, to);
       for (const [name, layers] of Object.entries(IMAGES)) {
         await there.image(name, layers);
         await first.pull(`${new URL(there.url).host}/${name}`);
@@ -87,7 +116,7 @@ for (const [from, to] of PAIRS)
         code: 'FAILED_PRECONDITION',
         message: /mica migrate/,
       });
-      await using engine = await openEngine({ root });
+      await using engine = await openEngine({ root, driverOptions: first.told });
       assert.deepEqual(await contentOf(engine), before);
       if (to !== 'tar' && mounted !== undefined) assert.deepEqual(await mountsOf(engine), mounted);
       if (to !== 'tar') assert.equal(Object.keys(await mountsOf(engine)).length, 5);

@@ -1,4 +1,4 @@
-import { mkdtemp, mkdtempDisposable } from 'node:fs/promises';
+import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EngineOptions } from '../../src/engine/config.ts';
@@ -6,18 +6,11 @@ import type { Engine } from '../../src/engine/engine.ts';
 import { openEngine } from '../../src/engine/open.ts';
 import { readMountinfo } from '../../src/sys/mountinfo.ts';
 
-/**
- * An engine on a store of its own, in a directory that goes away with it.
- * @param place - where that directory is made instead, and stays
- */
-export async function openTemporaryEngine(
-  options: EngineOptions = {},
-  place?: string,
-): Promise<Engine> {
+/** An engine on a store of its own, in a directory that goes away with it. */
+export async function openTemporaryEngine(options: EngineOptions = {}): Promise<Engine> {
   await using stack = new AsyncDisposableStack();
-  const own = stack.use(await mkdtempDisposable(join(tmpdir(), 'mica-store-')));
-  const directory = place === undefined ? own.path : await mkdtemp(join(place, 'store-'));
-  const engine = stack.use(await openEngine({ root: join(directory, 'store'), ...options }));
+  const directory = stack.use(await mkdtempDisposable(join(tmpdir(), 'mica-store-')));
+  const engine = stack.use(await openEngine({ root: join(directory.path, 'store'), ...options }));
   const all = stack.move();
   return { ...engine, [Symbol.asyncDispose]: () => all.disposeAsync() };
 }

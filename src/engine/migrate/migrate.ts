@@ -3,12 +3,14 @@ import type { Lease } from '../../db/leases.ts';
 import { isCode, MicaError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { driverFor, rememberedDriver } from '../../snapshot/drivers/index.ts';
+import { LayerRows } from '../../snapshot/layer-rows.ts';
 import { LayerStore } from '../../snapshot/layers.ts';
 import { abandonMigration, beginMigration } from '../../snapshot/migration.ts';
 import { tryLock } from '../../sys/alive.ts';
 import { freeSpace } from '../../sys/features.ts';
 import type { Context, Store } from '../context.ts';
 import { makeableBytes, restoreMakeable } from '../blobs/restore.ts';
+import { LayerSizes } from '../space/layers.ts';
 import { change, refuse } from './change.ts';
 import { makeLayers, type Making } from './make-layers.ts';
 import type { MigrateOptions, Migration } from './migration.ts';
@@ -77,6 +79,7 @@ const outcome = async (
   })),
   bytes: await neededBy(store, target, steps),
   free: freeSpace(store.db.root).bytes,
+  freed: 0,
   obstacles: [],
 });
 
@@ -88,11 +91,18 @@ const neededBy = async (store: Store, target: Target, steps: readonly Step[]): P
 async function giveUp(store: Store, target: Target): Promise<Migration> {
   const { db } = store;
   const result = await outcome(store, target, await planSteps(store, target));
-  await discard(
-    store,
-    db.transaction(() => abandonMigration(db), { durable: true }),
-  );
-  return result;
+  const condemned = db.transaction(() => abandonMigration(db), { durable: true });
+  const freed = await sizeOf(store, condemned);
+  await discard(store, condemned);
+  return { ...result, freed };
+}
+
+async function sizeOf({ db }: Store, ids: readonly number[]): Promise<number> {
+  await using sizes = new LayerSizes(db);
+  const rows = new LayerRows(db);
+  let total = 0;
+  for (const id of ids) total += await sizes.of(rows.get(id)!);
+  return total;
 }
 
 async function run(

@@ -20,6 +20,8 @@ export interface Migration {
   readonly bytes: number;
   /** Free space before, in bytes. */
   readonly free: number;
+  /** What an unfinished change to another driver had made, on disk in bytes, where this one has given it up. */
+  readonly freed: number;
   /** What would keep the change from being made now, for people. Empty once it is made. */
   readonly obstacles: readonly string[];
 }

@@ -9,13 +9,14 @@ import {
   type Inventory,
   type InventoryBlob,
   type InventoryLayer,
+  type Ledger,
   ledger,
 } from '../../explain/ledger.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { parseManifest } from '../../oci/manifest.ts';
 import { isIndex } from '../../oci/media-type.ts';
 import { layerDirectory, LayerRows, layersDirectory } from '../../snapshot/layer-rows.ts';
-import { awaitedLayers } from '../../snapshot/migration.ts';
+import { awaitedLayers, migrationOf } from '../../snapshot/migration.ts';
 import { SnapshotRows } from '../../snapshot/snapshot-rows.ts';
 import type { Context } from '../context.ts';
 import { containersOnDisk } from './containers.ts';
@@ -28,8 +29,19 @@ import { needsOf } from './roots.ts';
 /** @see Engine.usage */
 export async function usage(context: Context): Promise<StoreUsage> {
   const db = await context.reading();
-  if (db.exists) return ledger(await inventory(db));
+  if (db.exists) return withMigration(db, ledger(await inventory(db)));
   return ledger({ images: [], blobs: [], layers: [], partials: [], containers: [], metadata: 0 });
+}
+
+/** Names what a change of the driver has made that has not ended. */
+function withMigration(db: Database, all: Ledger): StoreUsage {
+  const migration = migrationOf(db);
+  if (migration === undefined) return all;
+  const made = new Set(awaitedLayers(db).map((id) => layerDirectory(db, id)));
+  const bytes = all.layers
+    .filter(({ directory }) => made.has(directory))
+    .reduce((sum, layer) => sum + layer.bytes, 0);
+  return { ...all, migration: { driver: migration.driver, bytes } };
 }
 
 async function inventory(db: Database): Promise<Inventory> {

@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fromNode } from '../../sys/errno.ts';
 import type { Mount } from '../../sys/mount-data.ts';
 import { AUFS } from '../../sys/mount/aufs.ts';
 import type { Driver } from '../driver.ts';
+import { hideBelow } from './aufs/hide.ts';
 import type { OwnDirectories } from './overlay.ts';
 import { unionDriver } from './union.ts';
 
@@ -34,17 +35,18 @@ export const aufs = (root: string): Driver =>
  *  - `noplink`: files with several names become several files when one is written to, as on overlay.
  *    Otherwise the names would agree only until the mount ends, unless auplink(8) runs before.
  */
-function branchesOf({ kind, fs }: OwnDirectories, lowers: readonly string[]): Mount {
+function branchesOf({ kind, fs, work }: OwnDirectories, lowers: readonly string[]): Mount {
   const isWritable = kind === 'active';
   const own = `br=${fs}=${isWritable ? 'rw' : 'ro+wh'}`;
-  const below = lowers.map((path) => `br=${path}=ro+wh`);
+  const below = lowers.flatMap((path) => [path, hiddenBelow(work, path)].filter(existsSync));
   const how = ['dio', ...inodeNumbers(), 'dirperm1', 'noplink'];
-  return {
-    type: AUFS,
-    source: fs,
-    options: [own, ...below, ...how, ...(isWritable ? [] : ['ro'])],
-  };
+  const access = isWritable ? [] : ['ro'];
+  const branches = [own, ...below.map((path) => `br=${path}=ro+wh`)];
+  return { type: AUFS, source: fs, options: [...branches, ...how, ...access] };
 }
+
+/** The branch of whiteouts that a snapshot has below a layer, if it has one. */
+const hiddenBelow = (work: string, layer: string): string => join(work, basename(dirname(layer)));
 
 const MEMORY = '/dev/shm';
 
@@ -53,11 +55,14 @@ const inodeNumbers = (): string[] =>
   existsSync(MEMORY) ? [`xino=${MEMORY}/aufs-${randomBytes(6).toString('hex')}.xino`] : [];
 
 /**
- * Makes what AUFS keeps in a writable branch, so that it need not: that would give the root another
- * time of change at every mount.
+ * Makes branches of whiteouts where AUFS would show too much; and what it keeps in a writable branch,
+ * so that it need not: that would give the root another time of change at every mount.
  */
-function furnish(fs: string): void {
+function furnish({ kind, fs, work }: OwnDirectories, lowers: readonly string[]): void {
   try {
+    const once = [...new Set(lowers)];
+    hideBelow(once, (layer) => hiddenBelow(work, once[layer]!));
+    if (kind !== 'active') return;
     mkdirSync(join(fs, '.wh..wh.orph'), { recursive: true, mode: 0o700 });
     closeSync(openSync(join(fs, '.wh..wh.aufs'), 'a', 0o444));
   } catch (error) {

@@ -17,8 +17,8 @@ export interface UnionKind {
   readonly stacking: Stacking;
   /** What shows `lowers`, nearest first, below a snapshot's own directory. */
   readonly mount: (own: OwnDirectories, lowers: readonly string[]) => Mount;
-  /** Prepares the directory of an active snapshot, before it gets its attributes. */
-  readonly furnish?: (fs: string) => void;
+  /** Prepares the directories of a snapshot that stands on `lowers`, before its own gets its attributes. */
+  readonly furnish?: (own: OwnDirectories, lowers: readonly string[]) => void;
   /** Whether a snapshot that stands on nothing is mounted as a union, too. */
   readonly alone?: boolean;
 }
@@ -40,8 +40,8 @@ export function unionDriver(root: string, kind: UnionKind): Driver {
       if (what === 'committed') return;
       if (what === 'active' && kind.scratch) dirs.make(dirs.work(id));
       if (parents.length === 0) return;
-      if (what === 'active') kind.furnish?.(fs);
       const lowers = parents.map((parent) => dirs.fs(parent));
+      kind.furnish?.({ kind: what, fs, work: dirs.work(id) }, lowers);
       copyRootAttributes(lowers, fs);
     },
 

@@ -1,6 +1,7 @@
 import type { StoreUsage } from '../../../engine/engine.ts';
 import type { Digest } from '../../../oci/digest.ts';
 import { shares } from '../../../explain/ledger.ts';
+import { escape } from '../escape.ts';
 import { imageName, shortId } from '../name.ts';
 import { size } from '../quantity.ts';
 import { type Column, table } from '../table.ts';
@@ -15,7 +16,7 @@ const IMAGES: readonly Column[] = [
 
 /** Every byte of the store, attributed; `verbose`: blob by blob and layer by layer, too. */
 export function renderUsage(usage: StoreUsage, verbose: boolean): string {
-  const { images, partials, containers, metadata, reclaimable, total } = usage;
+  const { images, partials, containers, metadata, reclaimable, migration, total } = usage;
   const names = new Map(images.map((image) => [image.id, imageName(image)]));
   const rows = images.map((image) => [
     imageName(image),
@@ -24,10 +25,16 @@ export function renderUsage(usage: StoreUsage, verbose: boolean): string {
     size(image.exclusive),
     size(image.shared),
   ]);
-  const parts = shares(usage).map(({ images: users, bytes }) => [
-    size(bytes),
-    users.length === 0 ? 'used by no image' : `used by ${namesOf(users, names)}`,
-  ]);
+  const parts = shares(usage).flatMap(({ images: users, bytes }) => {
+    if (users.length > 0) return [[size(bytes), `used by ${namesOf(users, names)}`]];
+    const unused = bytes - (migration?.bytes ?? 0);
+    return unused > 0 ? [[size(unused), 'used by no image']] : [];
+  });
+  if (migration !== undefined)
+    parts.push([
+      size(migration.bytes),
+      `made for storage driver ${escape(migration.driver)}, to which the store has not changed yet (mica migrate)`,
+    ]);
   const partialBytes = partials.reduce((sum, { bytes }) => sum + bytes, 0);
   if (partials.length > 0)
     parts.push([size(partialBytes), `partial downloads (${partials.length})`]);

@@ -29,8 +29,11 @@ export function renderMigrationPlan(migration: Migration, columns: number | unde
 }
 
 /** What it has done. */
-export function renderMigrated({ from, to, layers }: Migration): string {
-  if (from === to) return `The store has storage driver ${to}; nothing is left of another one\n`;
+export function renderMigrated({ from, to, layers, freed }: Migration): string {
+  if (from === to)
+    return freed > 0
+      ? `The store keeps storage driver ${to}; ${size(freed)} that were made for another one are freed\n`
+      : `The store has storage driver ${to}; nothing is left of another one\n`;
   const kept = layers.filter(({ source }) => source === 'kept').length;
   const made = count(layers.length - kept, 'layer');
   const how = kept === layers.length ? `${count(kept, 'layer')} kept as they are` : `${made} made`;
