@@ -20,11 +20,15 @@ const fresh = join(home, `dist.${process.pid}.tmp`);
 
 /** Nothing here may be slow to load: no network, no kernel binding, no terminal. */
 const CORE =
-  /node_modules\/(?:commander|valibot)\/|src\/(?:errors|(?:oci|db)\/.*|sys\/(?:errno|byte-string)|engine\/(?:open|context|config|images|version)|cli\/(?:run|program|failure|output|cli|exit-code|verbs|signals)|cli\/render\/(?:escape|json|name|quantity))\.ts$/;
+  /node_modules\/(?:commander|valibot)\/|src\/(?:errors|(?:oci|db)\/.*|sys\/(?:errno|byte-string)|engine\/(?:open|context|config|images|version)|cli\/(?:run|program|failure|output|cli|exit-code|verbs|signals|provide-image|settle|small-nursery)|cli\/render\/(?:escape|json|name|quantity))\.ts$/;
 
 /** Opened together: thirty small files would take longer than what they do. */
 const CONTAINER =
   /src\/(?:runtime\/(?!monitor\/)|container\/(?!copy\/)|engine\/containers\/(?!ended|commit|copy)|cli\/commands\/container\/(?:run|create|start|session)\.ts|cli\/parse\/(?:container-flags|bytes)\.ts)/;
+
+/** What a pull needs, and mounting what was pulled. */
+const PULL =
+  /src\/(?:registry\/(?!http\/undici|login|list|push)|engine\/(?:mounts|pull\/pull|publish\/.*|blobs\/(?:policy|settle|drop|layer-blobs|restore))|cli\/commands\/(?:registry\/pull|file\/mount)|cli\/parse\/image-path|cli\/render\/progress\/(?:open|words|conclusions|answer))(?:\.ts|\/)?/;
 
 const { output } = await build({
   cwd: home,
@@ -43,13 +47,20 @@ const { output } = await build({
     codeSplitting: {
       groups: [
         { name: 'core', test: CORE },
-        { name: 'container', test: CONTAINER },
-        { name: 'store', test: /src\/(?:sys|snapshot|fs)\//, minShareCount: 2 },
+        {
+          name: 'store',
+          test: /src\/(?:(?:sys|snapshot|fs)\/|engine\/(?:store|blobs\/origins)\.ts)/,
+          minShareCount: 2,
+        },
         {
           name: 'tree',
           test: /src\/(?:io|erofs|union|layer|explain|image|content)\//,
           minShareCount: 2,
         },
+        // Of two of the following.
+        { name: 'net', test: /builtin:node:net$/ },
+        { name: 'pull', test: PULL },
+        { name: 'container', test: CONTAINER },
       ],
     },
     minify: { compress: true, mangle: false },

@@ -21,8 +21,8 @@ export function emptyStore(how: string, stores: string): string {
  */
 export function micaPull(how: string, stores: string, reference: string): Contender {
   const [mica, target] = [command(how, stores), `${stores}/mica-${how}-mnt`];
-  const mount = how.startsWith('tar') ? '' : ` && ${mica} mount ${reference} ${target}`;
-  const pull = `${mica} pull -q ${reference}${mount}`;
+  const mounts = !how.startsWith('tar');
+  const pull = `${mica} ${mounts ? 'mount' : 'pull'} -q ${reference}${mounts ? ` ${target}` : ''}`;
   const hidden = how.endsWith(ZLIB);
   if (hidden) shell(withoutIsal(`${mica} info | grep '^Gzip by: *zlib'`));
   return {

@@ -8,7 +8,7 @@
  *     sudo bench/macro/enter.sh PEER_ROOT WORK node bench/macro/pull.bench.ts --work WORK --registry 127.0.0.1:5055 \
  *       --images node-app,debian-python --runs 3 [--drivers erofs,erofs+zlib,overlay2,tar] [--layout OCI_LAYOUT] [--result FILE.json] [--no-peers]
  *
- * Every store lies on one fresh ext4 on a loop file; `sync -f` of it is inside everyone's time. Mica pulls and then mounts (but
+ * Every store lies on one fresh ext4 on a loop file; `sync -f` of it is inside everyone's time. Mica pulls by mounting (but
  * for the driver tar). `+zlib`: with ISA-L's library hidden. FILE.json gets every sample, FILE.md the tables.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';

@@ -13,11 +13,10 @@ import type { UnpackMessage, UnpackRequest } from './unpack-message.ts';
 const port = parentPort!;
 const send = (message: UnpackMessage): void => port.postMessage(message);
 const memory = unpackMemory();
-let exactModes: boolean | undefined;
+const exactModes = hasNoUmask();
 
 async function work({ job, available }: UnpackRequest): Promise<void> {
   try {
-    exactModes ??= hasNoUmask();
     const result = await unpackLayer(job, {
       available: new Available(available),
       exactModes,

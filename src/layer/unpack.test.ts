@@ -97,7 +97,7 @@ test('a layer is unpacked while its blob is still arriving', { skip: linux }, as
 
 test('more layers than workers are unpacked one after the other', async () => {
   await using unpacker = openUnpacker({ workers: 2 });
-  unpacker.warm();
+  unpacker.warm(1);
   const layers = Array.from({ length: 7 }, (_, i) =>
     t.tarOf(t.tree({ [`f${i}`]: t.file(String(i)) })),
   );

@@ -10,8 +10,8 @@ import type { UnpackMessage, UnpackRequest } from './unpack-message.ts';
 
 /** Unpacks layers in worker threads, a few at once. */
 export interface Unpacker extends AsyncDisposable {
-  /** Starts a worker now, so that the first job need not wait for it. */
-  warm(): void;
+  /** Starts workers for so many jobs now, as far as there may be, so that the first ones need not wait for them. */
+  warm(jobs: number): void;
   /**
    * Does a job as soon as a worker is free. When it ends with an error, or is aborted, the job's
    * directory holds pieces that must be removed; nothing writes there any more.
@@ -74,8 +74,8 @@ class WorkerPool implements Unpacker {
     this.#limit = limit;
   }
 
-  warm(): void {
-    if (this.#idle.length === 0 && this.#hasRoom()) this.#idle.push(this.#start());
+  warm(jobs: number): void {
+    while (this.#idle.length < jobs && this.#hasRoom()) this.#idle.push(this.#start());
   }
 
   async unpack(job: UnpackJob, options: UnpackJobOptions = {}): Promise<UnpackResult> {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import type { IncomingMessage, ServerResponse } from 'node:http';
@@ -250,8 +250,42 @@ test('a host that accepts connections and says nothing is left in time', async (
   server.close();
 });
 
-test('on loopback TLS is tried first, with any certificate', async () => {
+test('on loopback TLS is spoken where the server does, with any certificate', async () => {
   await using server = await serve(manifest(TOLD), { tls: true });
+  assert.equal((await resolved(server)).digest, DIGEST);
+  assert.ok(server.requests.length > 0);
+});
+
+test('on loopback a port that answers TLS and says 400 in plain text is one of TLS', async () => {
+  await using secure = await serve(manifest(TOLD), { tls: true });
+  const port = Number(secure.host.split(':')[1]);
+  // As Go's servers do: a handshake begins with byte 22.
+  const front = createServer((socket) => {
+    socket.on('error', () => undefined);
+    socket.once('data', (first) => {
+      if (first[0] === 22) {
+        const behind = connect(port, '127.0.0.1');
+        behind.on('error', () => undefined).write(first);
+        socket.pipe(behind).pipe(socket);
+      } else socket.end('HTTP/1.0 400 Bad Request\r\n\r\nspeak TLS');
+    });
+  });
+  front.listen(0, '127.0.0.1');
+  await once(front, 'listening');
+  try {
+    const host = `127.0.0.1:${(front.address() as AddressInfo).port}`;
+    assert.equal((await resolved({ ...secure, host })).digest, DIGEST);
+  } finally {
+    front.close();
+  }
+});
+
+test('on loopback a registry that answers its root with 400 in plain HTTP is spoken with', async () => {
+  const answer = manifest(TOLD);
+  await using server = await serve((request, response) => {
+    if (request.url === '/v2/') response.writeHead(400).end();
+    else answer(request, response);
+  });
   assert.equal((await resolved(server)).digest, DIGEST);
 });
 

@@ -63,8 +63,10 @@ async function pullReference(context: Context, pulling: Pulling): Promise<PullRe
     return { reference: name, image: present, target, upToDate: true, bytesFetched: 0 };
   }
   // A thread takes a moment to start; the documents take a moment to come.
-  (await context.unpacker()).warm();
+  const unpacker = await context.unpacker();
+  unpacker.warm(1);
   const read = await readImage(repository, target, options);
+  unpacker.warm(read.image.layers.length);
   emit({ type: 'layers', layers: read.image.manifest.layers });
   return await bring(context, pulling, { repository, target, read });
 }
