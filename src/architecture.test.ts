@@ -77,6 +77,13 @@ test('a driver knows the driver interface and lower lines, nothing else of snaps
   assert.deepEqual(wrong, []);
 });
 
+test('the library knows nothing of the suites that are published beside it', async () => {
+  const wrong = (await imports()).filter(
+    ({ file, to }) => file === 'index.ts' && to.startsWith('testing/'),
+  );
+  assert.deepEqual(wrong, []);
+});
+
 /** Text that only these files may contain. */
 const ONLY: readonly (readonly [what: string, pattern: RegExp, where: RegExp])[] = [
   ['native code', /(?:from|import\()\s*['"]koffi['"]/, /^sys\/binding\.ts$/],

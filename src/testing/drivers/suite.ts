@@ -61,6 +61,8 @@ export interface DriverLimits {
   readonly mountless?: string;
   /** More layers than this are refused with NOT_IMPLEMENTED, when they are to be mounted. */
   readonly depth?: { readonly layers: number; readonly reason: string };
+  /** Deeper stacks work, but take longer than a test may: so many layers are tried, at least 128. */
+  readonly tried?: { readonly layers: number; readonly reason: string };
   /** The smallest limit of a writable layer that it keeps, in bytes. */
   readonly quota?: { readonly least: number; readonly reason: string };
 }
