@@ -6,6 +6,7 @@ export type {
   DriverLimits,
   DriverSuite,
   Environment,
+  Space,
   SuiteParts,
   WantedEnvironment,
 } from './drivers/suite.ts';

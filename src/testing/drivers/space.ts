@@ -13,20 +13,19 @@ import {
 import { join } from 'node:path';
 import { isCode } from '../../errors.ts';
 import { errnoOf } from '../../sys/errno.ts';
-import { freeSpace } from '../../sys/features.ts';
 import { syncFileSystem } from '../../sys/sync.ts';
 import { file, tree } from '../tree.ts';
 import type { Checks } from './check.ts';
-import { leftIn } from './stage.ts';
-import type { DriverSuite, Environment } from './suite.ts';
+import { leftIn, type Stage } from './stage.ts';
+import type { DriverSuite, Space } from './suite.ts';
 
 const MIB = 1 << 20;
 
 /** What layers take, and what happens when there is no more. For a small environment. */
 export function checkSpace({ check, see }: Checks, { limits }: DriverSuite): void {
   see('what snapshots take adds up to what is taken, and comes back', async (stage) => {
-    const { driver, environment, commit, unpack, remove } = stage;
-    const before = await used(environment);
+    const { driver, commit, unpack, remove } = stage;
+    const { used: before } = await spaceOf(stage);
     await unpack('1', tree({ one: file(randomBytes(4 * MIB)) }));
     await commit('2', ['1'], (root) => writeFileSync(join(root, 'two'), randomBytes(3 * MIB)));
     await commit('3', ['2', '1'], (root) => writeFileSync(join(root, 'three'), randomBytes(MIB)));
@@ -37,24 +36,25 @@ export function checkSpace({ check, see }: Checks, { limits }: DriverSuite): voi
     }));
     // What sealing has made superfluous may be in the trash still.
     await driver.purge?.();
-    const taken = (await used(environment)) - before;
+    const taken = (await spaceOf(stage)).used - before;
     let sum = 0;
     for (const snapshot of snapshots) sum += (await driver.usage(snapshot)).size;
     assert.ok(sum >= 8 * MIB, `${sum}`);
     assert.ok(Math.abs(taken - sum) < MIB, `${taken} bytes are taken, the sum is ${sum}`);
     for (const snapshot of snapshots) await remove(snapshot);
     await driver.purge?.();
-    const left = (await used(environment)) - before;
+    const left = (await spaceOf(stage)).used - before;
     assert.ok(left < MIB, `${left} bytes are left`);
   });
 
   check(
     'a layer for which there is no room can be removed, and nothing else is harmed',
     async (stage) => {
-      const { driver, environment, unpack, remove, view } = stage;
+      const { driver, unpack, remove, view } = stage;
       const [kept, small] = [randomBytes(MIB), randomBytes(MIB)];
       await unpack('1', tree({ kept: file(kept) }));
-      const half = randomBytes(freeSpace(environment.path).bytes / 2 + 4 * MIB);
+      const { free } = await spaceOf(stage);
+      const half = randomBytes(Math.ceil(free / 2) + 4 * MIB);
       const large = tree({ a: file(half), b: file(half) });
       await assert.rejects(unpack('2', large, ['1']), isFull);
       await remove({ id: '2', kind: 'committed', parents: ['1'] });
@@ -113,11 +113,12 @@ export function checkSpace({ check, see }: Checks, { limits }: DriverSuite): voi
   );
 }
 
-async function used({ path, used: told }: Environment): Promise<number> {
+async function spaceOf({ environment, layers }: Stage): Promise<Space> {
+  const { path, space } = environment;
   await syncFileSystem(path);
-  if (told !== undefined) return told();
-  const { blocks, bfree, bsize } = statfsSync(path);
-  return (blocks - bfree) * bsize;
+  if (space !== undefined) return space(layers);
+  const { blocks, bfree, bavail, bsize } = statfsSync(path);
+  return { used: (blocks - bfree) * bsize, free: bavail * bsize };
 }
 
 /** Writes until something says no. */

@@ -51,8 +51,14 @@ export interface Environment extends AsyncDisposable {
    * see that nothing is left in it. Absent: it keeps everything in the directory.
    */
   readonly held?: (layers: string) => readonly string[] | Promise<readonly string[]>;
-  /** Bytes that are taken, all in all. Absent: what statfs(2) tells of `path`. */
-  readonly used?: () => number | Promise<number>;
+  /** What the driver of this directory has to write on. Absent: what statfs(2) tells of `path`. */
+  readonly space?: (layers: string) => Space | Promise<Space>;
+}
+
+/** In bytes. */
+export interface Space {
+  readonly used: number;
+  readonly free: number;
 }
 
 /** What a driver cannot do. The suites see that it says so, in place of seeing that it does it. */
