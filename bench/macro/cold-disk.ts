@@ -10,13 +10,23 @@ export interface ColdDisk extends Disposable {
   forget(): void;
 }
 
-/** An ext4 on a loop device with direct I/O, so that its blocks are not in the page cache of what lies below. */
-export function coldDisk(work: string, gibibytes: number): ColdDisk {
+/** How an empty file system is made, of an image. */
+const MKFS = {
+  ext4: 'mkfs.ext4 -q -F -E lazy_itable_init=1,lazy_journal_init=1',
+  btrfs: 'mkfs.btrfs -q -f',
+};
+
+export const isFileSystem = (name: string): name is keyof typeof MKFS => Object.hasOwn(MKFS, name);
+
+/** On a loop device with direct I/O, so that its blocks are not in the page cache of what lies below. */
+export function coldDisk(
+  work: string,
+  gibibytes: number,
+  fileSystem: keyof typeof MKFS = 'ext4',
+): ColdDisk {
   const [image, path] = [join(work, 'disk.img'), join(work, 'disk')];
   mkdirSync(path, { recursive: true });
-  shell(
-    `truncate -s ${gibibytes}G ${image} && mkfs.ext4 -q -F -E lazy_itable_init=1,lazy_journal_init=1 ${image}`,
-  );
+  shell(`truncate -s ${gibibytes}G ${image} && ${MKFS[fileSystem]} ${image}`);
   const loop = shell(`losetup --direct-io=on --find --show ${image}`).trim();
   const mount = `mount -o noatime ${loop} ${path}`;
   shell(mount);

@@ -5,7 +5,7 @@
  * fincore(1)); MiB of page cache that N containers cost which all read everything.
  *
  *     sudo unshare -m node bench/macro/page-cache.bench.ts --work DIRECTORY [--drivers erofs,erofs+directio,overlay2,vfs] [--counts 1,2,5,10] \
- *       [--layers 3] [--mib 64] [--result FILE.json]
+ *       [--disk ext4|btrfs] [--layers 3] [--mib 64] [--result FILE.json]
  *
  * Two images, each of a base of `--layers` layers with `--mib` MiB in files of 16 KiB and of 4 MiB, and a small layer of its own. Containers are
  * writable snapshots, mounted. Before each step the store's file system is unmounted, so that nothing of it is cached; what readers
@@ -23,7 +23,7 @@ import { BlobFixture } from '../../src/testing/image-fixture.ts';
 import * as t from '../../src/testing/tree.ts';
 import { performMounts } from '../../src/sys/mount.ts';
 import { cachedBy } from './cached-by.ts';
-import { type ColdDisk, coldDisk } from './cold-disk.ts';
+import { type ColdDisk, coldDisk, isFileSystem } from './cold-disk.ts';
 import { serveImages } from './fixture-registry.ts';
 import { machine } from './harness.ts';
 import { optionsOf } from './subject.ts';
@@ -33,12 +33,14 @@ const { values } = parseArgs({
     work: { type: 'string' },
     drivers: { type: 'string', default: 'erofs,erofs+directio,overlay2,vfs' },
     counts: { type: 'string', default: '1,2,5,10' },
+    disk: { type: 'string', default: 'ext4' },
     layers: { type: 'string', default: '3' },
     mib: { type: 'string', default: '64' },
     result: { type: 'string' },
   },
 });
 if (values.work === undefined) throw new Error('--work DIRECTORY is needed');
+if (!isFileSystem(values.disk)) throw new Error(`--disk ${values.disk}: ext4 or btrfs`);
 const work = join(values.work, `page-cache-${process.pid}`);
 const counts = values.counts.split(',').map(Number);
 const MIB = 1 << 20;
@@ -198,7 +200,7 @@ mkdirSync(work, { recursive: true });
 {
   using undo = new DisposableStack();
   undo.defer(() => rmSync(work, { recursive: true, force: true }));
-  using disk = coldDisk(work, 8);
+  using disk = coldDisk(work, 8, values.disk);
   const fixture = new BlobFixture();
   const base = baseLayers();
   const image = async (name: string) => {
