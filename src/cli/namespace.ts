@@ -37,7 +37,7 @@ export async function enterWhereNeeded(
   if (!needsUserNamespace()) return;
   const { driver, root } = await (await import('../engine/config.ts')).resolveConfig(options);
   const known = await driverOfStore(root);
-  if ([known ?? driver, becomes ?? 'tar'].every((name) => name === 'tar')) return;
+  if ([known ?? driver, becomes ?? 'tar'].every(needsNoUsers)) return;
   try {
     const again = [process.execPath, ...process.execArgv, ...process.argv.slice(1)];
     throw new Delegated(await runInNamespace(again));
@@ -46,6 +46,10 @@ export async function enterWhereNeeded(
     if (!impossible || known !== undefined || driver !== undefined) throw error;
   }
 }
+
+/** Whether files of such layers all belong to who runs this. */
+const needsNoUsers = (driver: string | undefined): boolean =>
+  driver === 'tar' || driver === 'windowsfilter';
 
 async function driverOfStore(root: string): Promise<string | undefined> {
   const { openDatabase } = await import('../db/open.ts');

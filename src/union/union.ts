@@ -218,7 +218,8 @@ class Union implements UnionTree {
   #stat(node: StackNode): TreeStat {
     const { layer, parts, parent } = node;
     const { layer: from, inode } = (parent ? undefined : this.#rootPart(parts)) ?? node;
-    const stat = statOf(this.#stack.indexes[from]!, from, inode, parts.length);
+    const stored = statOf(this.#stack.indexes[from]!, from, inode, parts.length);
+    const stat = this.#names.permissions?.(stored) ?? stored;
     return from === layer ? stat : { ...stat, layer, ino: inoOf(layer, node.inode.nid) };
   }
 
@@ -255,12 +256,25 @@ class LazyEntry extends Path implements TreeEntry {
   }
 }
 
+/** What is another system's way with its files. */
 interface Names {
   readonly fold?: (name: string) => string;
   readonly paths?: PathForm;
+  /** What a file may be shown as, where its system has other permissions. */
+  readonly permissions?: (stat: TreeStat) => TreeStat;
 }
 
-const WINDOWS: Names = { fold: foldName, paths: { asked: imagePath, target: linkTarget } };
+const WINDOWS: Names = {
+  fold: foldName,
+  paths: { asked: imagePath, target: linkTarget },
+  permissions: readable,
+};
+
+/** Its layers say nothing of modes; who copies a file out wants to read it. */
+function readable(stat: TreeStat): TreeStat {
+  if ((stat.mode & 0o777) !== 0) return stat;
+  return { ...stat, mode: stat.mode | (stat.type === 'file' ? 0o644 : 0o755) };
+}
 
 /** As the layer writes it that provides the file: with case aside, others may write it otherwise. */
 function pathOf({ layer, name, parent }: StackNode): string {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { gzipSync } from 'node:zlib';
@@ -196,6 +196,54 @@ test('a store changes from tar to windowsfilter and back, and stays whole', asyn
     ]);
     assert.equal(read.stdout, 'hello');
   }
+});
+
+test('a store whose blobs are gone changes its driver by what the directories give', async () => {
+  const root = join(kit.directory, 'lost');
+  const there = ['--root', root, '--storage-driver', 'windowsfilter'];
+  const pulled = await runMica([
+    ...there,
+    'pull',
+    '-q',
+    '--platform',
+    'windows/amd64',
+    `${kit.registry}/win/app`,
+  ]);
+  assert.equal(pulled.code, 0, pulled.stderr);
+  for (const tar of [BASE, APP]) {
+    const blobs = join(root, 'content/blobs/sha256');
+    await rm(join(blobs, sha256(gzipSync(tar)).slice(7)));
+  }
+  const moved = await runMica(['--root', root, 'migrate', '--driver', 'tar']);
+  assert.equal(moved.code, 0, moved.stderr);
+  for (const [at, tar] of [BASE, APP].entries()) {
+    const text = (
+      await runMica([
+        '--root',
+        root,
+        'inspect',
+        '--format',
+        '{{json .RootFS.Layers}}',
+        `${kit.registry}/win/app`,
+      ])
+    ).stdout;
+    assert.equal((JSON.parse(text) as string[])[at], sha256(tar));
+  }
+  const read = await runMica([
+    '--root',
+    root,
+    'cat',
+    `${kit.registry}/win/app`,
+    'C:\\windows\\NEW.dll',
+  ]);
+  assert.equal(read.stdout, 'new');
+});
+
+test('a file that is copied out can be read', async () => {
+  const to = join(kit.directory, 'out.txt');
+  await ok('windowsfilter', `cp REG/win/app:/Files/Users/Public/a.txt ${to}`);
+  assert.equal((await stat(to)).mode & 0o777, 0o644);
+  assert.equal(await readFile(to, 'utf8'), 'hello');
 });
 
 test('a base layer that only its author distributes is fetched from where he says, and not pushed', async () => {

@@ -1,5 +1,7 @@
+import { createWriteStream } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { MicaError } from '../../errors.ts';
 import { treeChanges, upperChanges } from '../../layer/diff/diff.ts';
 import { FILES_DIRECTORY, TAR_FILE } from '../../layer/index-output.ts';
@@ -8,6 +10,7 @@ import type { ParentLayer, UnpackJob, UnpackResult } from '../../layer/unpack-jo
 import { OCI_LAYER } from '../../oci/media-type.ts';
 import { parseReference } from '../../oci/reference.ts';
 import type { LayerFacts } from '../../snapshot/driver.ts';
+import { layerTar } from '../../windows/layer-tar.ts';
 import type { LayerRecord } from '../../snapshot/layer-rows.ts';
 import { holdLayers } from '../../snapshot/trees.ts';
 import { factsOf } from '../publish/bring-layers.ts';
@@ -28,12 +31,15 @@ export interface Place {
 /** Makes a layer's files in the form of the new driver. */
 export async function fill(filling: Filling, step: Step, place: Place): Promise<LayerFacts> {
   const { source, parents } = place;
-  if (source.kind === 'files') return fromFiles(filling, step, place);
+  if (source.kind === 'files' && step.old.form !== 'windows')
+    return fromFiles(filling, step, place);
   const job = jobOf(filling, step, place);
   const result =
-    source.kind === 'registry'
-      ? await fetchAgain(filling, step, job, source)
-      : await fromFile(filling, step, { ...job, ...source.file });
+    source.kind === 'files'
+      ? await fromTransport(filling, step, job)
+      : source.kind === 'registry'
+        ? await fetchAgain(filling, step, job, source)
+        : await fromFile(filling, step, { ...job, ...source.file });
   if (!result.dependent || parents !== undefined) return factsOf(result);
   throw new MicaError(
     'FAILED_PRECONDITION',
@@ -86,6 +92,24 @@ async function fetchAgain(
     },
     onFetched: () => {},
   });
+}
+
+/** Makes the archive of a Windows layer again, and unpacks that. */
+async function fromTransport(filling: Filling, step: Step, job: Job): Promise<UnpackResult> {
+  const { signal } = filling;
+  const { directory, facts } = step.old;
+  const blob = join(job.directory, 'packed.tar');
+  await pipeline(layerTar(directory, { signal }), createWriteStream(blob), { signal });
+  const { diffId: digest, tarSize: size } = facts!;
+  const result = await fromFile(filling, step, {
+    ...job,
+    blob,
+    size,
+    digest,
+    mediaType: OCI_LAYER,
+  });
+  await rm(blob);
+  return result;
 }
 
 /** Packs what was committed here without an archive, and unpacks that where the tar is not all. */

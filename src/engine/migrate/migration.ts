@@ -39,7 +39,7 @@ export interface MigratedLayer {
  *  - `kept`: both drivers keep it the same way · `there`: an earlier attempt made it
  *  - `tar`: the uncompressed tar that the old driver keeps · `blob`: the layer as it was pulled
  *  - `registry`: the blob is not in the store and is fetched again
- *  - `files`: it was committed here, and its files are packed · `none`: there is nothing to make it from
+ *  - `files`: it was committed here, and its files are packed, or they give its archive again · `none`: there is nothing to make it from
  */
 export type LayerSource = 'kept' | 'there' | 'tar' | 'blob' | 'registry' | 'files' | 'none';
 

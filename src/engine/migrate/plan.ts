@@ -42,7 +42,7 @@ export type StepSource =
   /** A file of the store. */
   | { readonly kind: 'tar' | 'blob'; readonly file: LayerFile }
   | { readonly kind: 'registry'; readonly target: Descriptor; readonly repository: string }
-  /** What was written into a snapshot and committed, without an archive of it. */
+  /** What was written into a snapshot and committed, without an archive of it; or what has one that can be made again. */
   | { readonly kind: 'files' };
 
 export type LayerFile = Pick<UnpackJob, 'blob' | 'size' | 'digest' | 'mediaType'>;
@@ -137,7 +137,7 @@ async function sourcesOf(
       files.push({ kind: 'blob', file: { ...target, blob: content.path(target.digest) } });
     for (const repository of repositories) remote.push({ kind: 'registry', target, repository });
   }
-  if (origins.length === 0 && form !== 'tar') files.push({ kind: 'files' });
+  if (form === 'windows' || (origins.length === 0 && form !== 'tar')) files.push({ kind: 'files' });
   return [...files, ...remote];
 }
 
