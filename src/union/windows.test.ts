@@ -121,6 +121,32 @@ for (const form of FORMS) {
       },
     ));
 
+  test(`in form ${form}, a layer that calls one directory in two ways has it once`, () =>
+    within(
+      [
+        BASE,
+        [
+          dir('Files/windows'),
+          dir('Files/windows/system32'),
+          { path: 'Files/windows/system32/old.dll', kind: 'tombstone' },
+          {
+            path: 'Files/windows/system32/k.dll',
+            kind: 'link',
+            target: 'Files/Windows/System32/kernel32.dll',
+          },
+        ],
+      ],
+      form,
+      async (tree) => {
+        assert.deepEqual(
+          tree.readdir('/Files/WINDOWS/system32').map(({ name }) => name),
+          ['k.dll', 'kernel32.dll', 'kernel32.dll:note'],
+        );
+        assert.equal(await read(tree, '/Files/windows/system32/k.dll'), 'kernel');
+        assert.equal(await read(tree, '/Files/windows/system32/kernel32.dll'), 'kernel');
+      },
+    ));
+
   test(`in form ${form}, a hard link to a lower layer's file has its content, under both names`, () =>
     within(
       [

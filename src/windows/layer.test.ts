@@ -43,13 +43,15 @@ const MEMBERS: readonly WindowsMember[] = [
 async function unpacked(
   directory: string,
   tar: Buffer,
-  parents: readonly string[] = [],
+  {
+    parents = [],
+    piece = 777,
+  }: { readonly parents?: readonly string[]; readonly piece?: number } = {},
 ): Promise<void> {
   using writer = new LayerWriter(directory, { parents });
   const reader = new TarReader(writer);
   const into = writer.keeping(reader);
-  // Pieces of odd sizes: a header or a name may end anywhere.
-  for (let at = 0; at < tar.length; at += 777) into.write(tar.subarray(at, at + 777));
+  for (let at = 0; at < tar.length; at += piece) into.write(tar.subarray(at, at + piece));
   reader.end();
   writer.finish();
 }
@@ -62,12 +64,13 @@ async function within(use: (directory: string) => Promise<void>): Promise<void> 
   await use(dir.path);
 }
 
-test('an archive comes back to the byte from the directory that was made of it', () =>
-  within(async (directory) => {
-    const tar = windowsTar(MEMBERS);
-    await unpacked(directory, tar);
-    assert.ok((await collected(layerTar(directory))).equals(tar));
-  }));
+for (const piece of [512, 777, 4096, 10_000_000])
+  test(`an archive that comes in pieces of ${piece} bytes comes back from the directory that was made of it`, () =>
+    within(async (directory) => {
+      const tar = windowsTar(MEMBERS);
+      await unpacked(directory, tar, { piece });
+      assert.ok((await collected(layerTar(directory))).equals(tar));
+    }));
 
 test('what no exporter of Windows writes comes back, too: other orders, other headers, bytes after the end', () =>
   within(async (directory) => {
@@ -118,7 +121,7 @@ test('deleted names are listed as Windows lists them, and a base layer has an em
         { path: 'Files/Windows/Temp/gone.txt', kind: 'tombstone' },
         { path: 'Files/ä', kind: 'tombstone' },
       ]),
-      ['/parent', '/base'],
+      { parents: ['/parent', '/base'] },
     );
     assert.equal(
       await readFile(join(directory, 'fs/tombstones.txt'), 'utf8'),
@@ -177,7 +180,7 @@ test('exporting a directory that nothing is known of gives the archive that Wind
       ],
       { areas: [] },
     );
-    await unpacked(directory, tar, ['/base']);
+    await unpacked(directory, tar, { parents: ['/base'] });
     const exported = await collected(exportLayer(join(directory, 'fs')));
     // Outside of `Files` the transport format has no security descriptors.
     assert.deepEqual(namesOf(exported), namesOf(tar));
@@ -268,7 +271,7 @@ describe('a hostile or mistaken layer is refused, and nothing of it lies outside
         const directory = join(path, 'layer');
         const { mkdir } = await import('node:fs/promises');
         await mkdir(directory);
-        await assert.rejects(unpacked(directory, windowsTar(members), ['/below']), {
+        await assert.rejects(unpacked(directory, windowsTar(members), { parents: ['/below'] }), {
           code: 'INVALID_ARGUMENT',
         });
         assert.deepEqual(await readdir(path), ['layer']);
