@@ -52,6 +52,8 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
 const ADVICE: Readonly<Record<string, string>> = {
   ENOSPC: '; free some space, for example with `mica prune`',
   EDQUOT: '; the quota of this file system is used up',
+  ENOTCONN:
+    '; the program that served this file system has ended: start the container again, or mount the view again',
   EMFILE: '; raise the limit of open files (ulimit -n)',
 };
 

@@ -4,9 +4,11 @@ import { Pace } from '../io/pace.ts';
 import type { Changes } from '../layer/diff/change.ts';
 import { treeChanges, upperChanges } from '../layer/diff/diff.ts';
 import { type LayerTarOptions, writeLayerTar } from '../layer/diff/tar.ts';
+import { aufs } from '../snapshot/drivers/aufs.ts';
+import { fuseOverlayfs } from '../snapshot/drivers/fuse-overlayfs.ts';
 import { overlay2 } from '../snapshot/drivers/overlay2.ts';
 import { vfs } from '../snapshot/drivers/vfs.ts';
-import type { Upper } from '../snapshot/driver.ts';
+import type { Driver, Upper } from '../snapshot/driver.ts';
 import { inUserNamespace } from '../sys/userns.ts';
 import { describeDirectory } from './describe.ts';
 import { within } from './mounted.ts';
@@ -23,6 +25,16 @@ export interface Edited {
   readonly upper: Upper;
 }
 
+/** Names of drivers; all but vfs keep changes apart. */
+export type EditedBy = 'overlay2' | 'fuse-overlayfs' | 'aufs' | 'vfs';
+
+const DRIVERS: Readonly<Record<EditedBy, (store: string) => Driver>> = {
+  overlay2: (store) => overlay2(store, { userxattr: inUserNamespace() }),
+  'fuse-overlayfs': (store) => fuseOverlayfs(store, { userxattr: inUserNamespace() }),
+  aufs,
+  vfs,
+};
+
 /**
  * Edits a writable snapshot of `layers` (archives, base first) and finds out what changed: on an
  * overlay by its upper directory, on copies by comparison.
@@ -30,13 +42,13 @@ export interface Edited {
  */
 export async function edited(
   layers: readonly Uint8Array[],
-  kind: 'overlay2' | 'vfs',
+  kind: EditedBy,
   work: string,
   edit: (root: string) => void | Promise<void>,
 ): Promise<Edited> {
   const [store, target] = [join(work, 'layers'), join(work, 'target')];
   for (const path of [work, store, target]) mkdirSync(path);
-  const driver = kind === 'vfs' ? vfs(store) : overlay2(store, { userxattr: inUserNamespace() });
+  const driver = DRIVERS[kind](store);
   const below = (await unpackStack(layers, driver.form, store)).toReversed();
   const ids = below.map(({ directory }) => directory.slice(store.length + 1));
   const snapshot = { id: 'active', kind: 'active', parents: ids } as const;

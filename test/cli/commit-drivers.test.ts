@@ -3,7 +3,11 @@ import { after, before, describe, test } from 'node:test';
 import { isMet } from '../../src/testing/need.ts';
 import { openContainerKit, skip } from './container-kit.ts';
 
-const DRIVERS = ['overlay2', 'vfs', ...(['erofs', 'btrfs'] as const).filter(isMet)];
+const DRIVERS = [
+  'overlay2',
+  'vfs',
+  ...(['erofs', 'fuse-overlayfs', 'aufs', 'btrfs'] as const).filter(isMet),
+];
 
 /** Hard links, a type that changes, a directory in the place of another, modes, links, an empty file. */
 const EDITS = `

@@ -33,6 +33,7 @@ const KINDS = ['erofs', 'overlay2', 'vfs', 'tar'];
 const OTHERS = drivers
   .filter(({ name, limits }) => !KINDS.includes(name) && !name.includes(',') && !limits?.mountless)
   .map(({ name }) => name);
+const works = (name: string): boolean => driverNamed(name).skip === false;
 /** Both keep a layer as its tar and its index. */
 const ALIKE = new Set(['erofs', 'tar']);
 type Pair = readonly [from: string, to: string];
@@ -43,7 +44,9 @@ const both = (from: string, to: string): Pair[] => [
 const PAIRS: readonly Pair[] = [
   ...KINDS.flatMap((from) => KINDS.flatMap((to): Pair[] => (to === from ? [] : [[from, to]]))),
   ...OTHERS.flatMap((other) => [...both('erofs', other), ...both('vfs', other)]),
-  ...OTHERS.slice(1).map((other, at): Pair => [OTHERS[at]!, other]),
+  ...OTHERS.filter(works).flatMap((other, at, all): Pair[] =>
+    at > 0 ? [[all[at - 1]!, other]] : [],
+  ),
 ];
 
 const skipOf = (...names: string[]): string | false =>

@@ -4,11 +4,17 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import * as fc from 'fast-check';
 import { isCode } from '../../errors.ts';
 import { performMounts } from '../../sys/mount.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
+import { describeDirectory } from '../../testing/describe.ts';
 import { within } from '../../testing/mounted.ts';
 import { needs } from '../../testing/need.ts';
+import { StackViews } from '../../testing/stack-views.ts';
+import { layerStacks } from '../../testing/stacks.ts';
+import { tarOf } from '../../testing/tree.ts';
+import { unpackStack } from '../../testing/unpack-stack.ts';
 import { mountedFrom } from '../mounted.ts';
 import { fuseOverlayfs } from './fuse-overlayfs.ts';
 
@@ -92,4 +98,26 @@ test('with a map of ids, snapshots without parents are translated, too', { skip 
     assert.equal(statSync(join(root, 'file')).uid, 7);
     assert.equal(readFileSync(join(root, 'file'), 'utf8'), 'x');
   });
+});
+
+test('random layers look as they do one applied on the other', { skip }, async () => {
+  await using work = await mkdtempDisposable(join(tmpdir(), 'mica-fuse-'));
+  let run = 0;
+  await fc.assert(
+    fc.asyncProperty(layerStacks(), async (layers) => {
+      const place = join(work.path, String(run++));
+      const expected = await new StackViews(layers, place, { root: false }).direct();
+      const [store, target] = [join(place, 'layers'), join(place, 'target')];
+      for (const path of [store, target]) mkdirSync(path);
+      const driver = open(store);
+      const stack = await unpackStack(layers.map(tarOf), driver.form, store);
+      const parents = stack.map(({ directory }) => directory.slice(store.length + 1)).reverse();
+      const view = { id: 'view', kind: 'view', parents } as const;
+      await driver.create(view);
+      await within(await driver.mounts!(view), target, (root) =>
+        assert.equal(describeDirectory(root, { root: false }), expected),
+      );
+    }),
+    { numRuns: 25 },
+  );
 });
