@@ -241,6 +241,35 @@ describe('btrfs', () => {
     },
   );
 
+  onBtrfs(
+    'what is in subvolumes that programs have made is counted, too',
+    async ({ driver, active }) => {
+      await active('1', [], (root) => {
+        makeSubvolume(root, 'own');
+        writeFileSync(join(root, 'own/big'), Buffer.alloc(2 * MIB, 1));
+      });
+      const { size } = await driver.usage({ id: '1', kind: 'active', parents: [] });
+      assert.ok(size >= 2 * MIB && size < 3 * MIB, String(size));
+    },
+  );
+
+  onBtrfs(
+    'a tree that a program has made read-only can be sealed, and removed',
+    async ({ driver, layers, active, commit }) => {
+      await commit('1', [], (root) => {
+        makeSubvolume(root, 'own');
+        freeze(root);
+      });
+      assert.equal(subvolumesIn(join(layers, '1/fs')), 1);
+      await active('2', ['1'], (root) => {
+        makeSubvolume(join(root, 'own'), 'own');
+        freeze(root);
+      });
+      await driver.remove(child('2', '1'));
+      assert.deepEqual(readdirSync(layers), ['1']);
+    },
+  );
+
   onBtrfs('reading leaves no traces in a container', async ({ driver, commit, active }) => {
     await commit('1', [], (root) => writeFileSync(join(root, 'file'), 'x'));
     await active('2', ['1'], (root) => {

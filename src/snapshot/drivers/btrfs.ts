@@ -9,13 +9,15 @@ import {
   setReadonly,
   snapshotSubvolume,
   subvolumeOf,
+  unlockSubvolume,
+  withNested,
 } from '../../sys/btrfs/subvolume.ts';
 import { fromNode } from '../../sys/errno.ts';
 import { fchmod, syncfs } from '../../sys/file.ts';
 import type { CreateOptions, Driver, Snapshot, Usage } from '../driver.ts';
 import { cleared, destroyTree } from './btrfs/destroy.ts';
 import { flatten } from './btrfs/flatten.ts';
-import { findDirectory, openDirectory } from './btrfs/open-directory.ts';
+import { findDirectory, openDirectory, openRoot } from './btrfs/open-directory.ts';
 import { findTouched } from './btrfs/touched.ts';
 import { ownUsage } from './btrfs/usage.ts';
 import { Directories } from './directories.ts';
@@ -64,6 +66,12 @@ export function btrfs(root: string, { minSpace = 0 }: BtrfsOptions = {}): Driver
     setReadonly(tree.fd, true);
   }
 
+  /** Its owner, in a container, may have closed it; and it is sealed again after a crash. */
+  function unlock(id: string): void {
+    using tree = openDirectory(dirs.fs(id));
+    unlockSubvolume(tree.fd);
+  }
+
   return {
     name: 'btrfs',
     form: 'direct',
@@ -78,6 +86,7 @@ export function btrfs(root: string, { minSpace = 0 }: BtrfsOptions = {}): Driver
     },
 
     async seal({ id }) {
+      unlock(id);
       await flatten(dirs.fs(id));
       freeze(id);
       return undefined;
@@ -104,8 +113,12 @@ export function btrfs(root: string, { minSpace = 0 }: BtrfsOptions = {}): Driver
       using tree = findDirectory(dirs.fs(id));
       if (tree === undefined) return { size: 0, inodes: 0 };
       await syncfs(tree.fd);
-      const own = await ownUsage(tree.fd, subvolumeOf(tree.fd), options);
-      return sum(own, besides(dirs.of(id)));
+      let usage = besides(dirs.of(id));
+      for (const one of withNested(tree.fd, subvolumeOf(tree.fd).id)) {
+        using root = openRoot(tree.fd, one);
+        usage = sum(usage, await ownUsage(root.fd, subvolumeOf(root.fd), options));
+      }
+      return usage;
     },
 
     async touched({ id, parents: [parent] }, options) {
