@@ -14,6 +14,8 @@ export interface Driver extends AsyncDisposable {
   readonly name: string;
   /** How the engine's unpacker must lay a layer's files down for this driver. */
   readonly form: LayerForm;
+  /** A tree begins as a copy of its parent's, which may take as much room again. Absent: it shares what it has of it. */
+  readonly copies?: true;
   /** Allocates storage for `snapshot`, showing the content of its parents. */
   create(snapshot: Snapshot, options?: CreateOptions): Promise<void>;
   /**

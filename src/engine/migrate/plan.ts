@@ -111,7 +111,7 @@ async function stepOf(store: Store, target: Target, wanted: Wanted): Promise<Ste
   const size =
     facts === undefined
       ? (await store.choice.driver.usage({ id: String(id), kind: 'committed', parents: [] })).size
-      : roomOf(target.driver.form, facts, wanted.parents);
+      : roomOf(target.driver, facts, wanted.parents);
   const step = { ...rest, snapshots: [], size, sources: [] };
   if (keepsAlike(store, target)) return { ...step, state: 'kept' };
   if (target.layers.find(wanted.key) !== undefined) return { ...step, state: 'there' };

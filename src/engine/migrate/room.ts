@@ -1,22 +1,22 @@
-import type { LayerFacts, LayerForm } from '../../snapshot/driver.ts';
+import type { Driver, LayerFacts } from '../../snapshot/driver.ts';
 import type { Step } from './plan.ts';
 
 /** Of ext4 and most others, in bytes. */
 const BLOCK = 4096;
 
 /**
- * Estimate of what a layer takes in this form, in bytes. The tar is as long as it is; of files, half
+ * Estimate of what a layer takes with this driver, in bytes. The tar is as long as it is; of files, half
  * of a block each is lost; a full copy of what is below may share its blocks, which is not counted on.
  */
 export function roomOf(
-  form: LayerForm,
+  { form, copies }: Pick<Driver, 'form' | 'copies'>,
   { tarSize, indexSize, stats }: LayerFacts,
   parents: readonly Pick<Step, 'size'>[] = [],
 ): number {
   if (form === 'tar') return tarSize + indexSize;
   const { bytes = tarSize, files = 0, directories = 0 } = stats;
   const own = bytes + (files * BLOCK) / 2 + directories * BLOCK + indexSize;
-  return form === 'direct' ? own + (parents[0]?.size ?? 0) : own;
+  return copies ? own + (parents[0]?.size ?? 0) : own;
 }
 
 /**

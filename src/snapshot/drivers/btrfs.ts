@@ -115,8 +115,8 @@ export function btrfs(root: string, { minSpace = 0 }: BtrfsOptions = {}): Driver
       await syncfs(tree.fd);
       let usage = besides(dirs.of(id));
       for (const one of withNested(tree.fd, subvolumeOf(tree.fd).id)) {
-        using root = openRoot(tree.fd, one);
-        usage = sum(usage, await ownUsage(root.fd, subvolumeOf(root.fd), options));
+        using top = openRoot(tree.fd, one);
+        usage = sum(usage, await ownUsage(top.fd, subvolumeOf(top.fd), options));
       }
       return usage;
     },

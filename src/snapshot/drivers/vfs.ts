@@ -13,6 +13,7 @@ export function vfs(root: string): Driver {
   return {
     name: 'vfs',
     form: 'direct',
+    copies: true,
 
     async create(snapshot, options = {}) {
       refuseLimit('vfs', options);
