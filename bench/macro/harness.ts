@@ -14,6 +14,8 @@ export interface Contender {
   readonly command: string;
   /** What makes it durable; timed, too. */
   readonly flush?: string;
+  /** How often `command` does what is asked for; times are of one. Default: 1. */
+  readonly operations?: number;
 }
 
 export interface Sample {
@@ -126,8 +128,10 @@ function once(contender: Contender, round: number, timeFile: string): Sample {
   if (contender.flush) inClientGroup(contender.name, contender.flush);
   const wall = seconds();
   const cpu = groups.map(cpuOf).reduce((sum, value, index) => sum + value - before[index]!, 0);
+  const each = contender.operations ?? 1;
   const client = Number(readFileSync(timeFile, 'utf8').trim().split('\n').at(-1)) / 1024;
-  return { round, wall, unflushed, cpu, rss: Math.max(client, ...daemons.map(peakOf)) };
+  const rss = Math.max(client, ...daemons.map(peakOf));
+  return { round, wall: wall / each, unflushed: unflushed / each, cpu: cpu / each, rss };
 }
 
 export function median(values: readonly number[]): number {

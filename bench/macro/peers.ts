@@ -1,6 +1,7 @@
 /** The peers' pull commands, each on a store of its own below one directory. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import type { ChildProcess } from 'node:child_process';
+import { DOCKERD_QUIET, enginesIn, startDockerd } from './engines.ts';
 import { shell, startDaemon, type Contender } from './harness.ts';
 
 export interface Peers extends Disposable {
@@ -11,13 +12,9 @@ export interface Peers extends Disposable {
 
 /** @param stores a directory on the file system that every contender uses */
 export function startPeers(stores: string, logs: string, layout: string | undefined): Peers {
-  const docker = `docker -H unix://${stores}/docker.sock`;
+  const { docker, podman } = enginesIn(stores);
   const dockerContainerd = `docker -H unix://${stores}/docker2.sock`;
   const ctr = `ctr -a ${stores}/ctrd/c.sock`;
-  const podman =
-    `podman --root ${stores}/cs --runroot ${stores}/cs-run --storage-driver overlay ` +
-    `--cgroup-manager cgroupfs --events-backend none --tmpdir ${stores}/cs-tmp`;
-  const quiet = '--iptables=false --ip6tables=false --bridge=none';
   const daemons: ChildProcess[] = [];
 
   mkdirSync(`${stores}/ctrd`, { recursive: true });
@@ -31,16 +28,11 @@ export function startPeers(stores: string, logs: string, layout: string | undefi
   const daemon = (name: string, command: string, ready: string): void => {
     daemons.push(startDaemon(name, command, ready, `${logs}/${name}.log`));
   };
-  daemon(
-    'dockerd',
-    `dockerd --data-root ${stores}/docker --exec-root ${stores}/dexec --pidfile ${stores}/docker.pid ` +
-      `--host unix://${stores}/docker.sock ${quiet} --storage-driver overlay2`,
-    `${docker} version`,
-  );
+  daemons.push(startDockerd(stores, logs));
   daemon(
     'dockerd2',
     `dockerd --config-file ${stores}/docker2.json --data-root ${stores}/docker2 --exec-root ${stores}/dexec2 ` +
-      `--pidfile ${stores}/docker2.pid --host unix://${stores}/docker2.sock ${quiet}`,
+      `--pidfile ${stores}/docker2.pid --host unix://${stores}/docker2.sock ${DOCKERD_QUIET}`,
     `${dockerContainerd} version`,
   );
   daemon('containerd', `containerd -c ${stores}/ctrd/config.toml`, `${ctr} version`);
