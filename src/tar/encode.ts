@@ -40,26 +40,39 @@ export function encodeSparse(entry: NewEntry, stored: number, map: Buffer): Buff
   return Buffer.concat([withRecords(entry, plain, map.length + stored, records), map]);
 }
 
+/** Where a header is made, before it is known what has to stand before it. */
+const HEADER = Buffer.alloc(BLOCK);
+
 function withRecords(entry: NewEntry, name: string, size: number, records: Records): Buffer {
-  const block = encodeHeader(entry, name, size, records);
-  if (records.size === 0) return block;
+  encodeHeader(HEADER.fill(0), entry, { name, size, records });
+  if (records.size === 0) return Buffer.from(HEADER);
   const texts = ['path', 'linkpath', 'GNU.sparse.name'].map((key) => records.get(key) ?? '');
   // The standard wants to know what is not UTF-8; most readers do not care.
   if (texts.some((text) => !isUtf8(Buffer.from(text, 'latin1'))))
     records.set('hdrcharset', 'BINARY');
   const sorted = [...records].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const body = Buffer.from(sorted.map(([key, value]) => record(key, value)).join(''), 'latin1');
-  const before = encodeExtended(name, body.length);
-  return Buffer.concat([before, body, Buffer.alloc(paddingOf(body.length)), block]);
+  const body = sorted.map(([key, value]) => record(key, value)).join('');
+  const end = BLOCK + body.length + paddingOf(body.length);
+  // One piece of memory for a member: their number is what writing an archive costs.
+  const member = Buffer.allocUnsafe(end + BLOCK).fill(0);
+  encodeExtended(member, name, body.length);
+  writeBytes(member, body, BLOCK);
+  HEADER.copy(member, end);
+  return member;
 }
 
-/** The header, and in `records` what of the member does not fit into it. */
-function encodeHeader(entry: NewEntry, name: string, size: number, records: Records): Buffer {
-  const block = Buffer.alloc(BLOCK);
+interface HeaderValues {
+  readonly name: string;
+  readonly size: number;
+  readonly records: Records;
+}
+
+/** The header, and in `records` what of the member does not fit into it. @param block - of zeros */
+function encodeHeader(block: Buffer, entry: NewEntry, { name, size, records }: HeaderValues): void {
   const { linkName, mode, uid, gid, mtime, mtimeNs } = entry;
   if (!writeName(block, checkedName(name))) records.set('path', name);
   if (linkName.length > 100) records.set('linkpath', checkedName(linkName));
-  writeBytes(block.subarray(157, 257), linkName, 0);
+  writeBytes(block, linkName.slice(0, 100), 157);
   for (const [key, offset, length, value] of [
     ['uid', 108, 8, uid],
     ['gid', 116, 8, gid],
@@ -74,40 +87,40 @@ function encodeHeader(entry: NewEntry, name: string, size: number, records: Reco
   for (const { name: xattr, value } of entry.xattrs ?? [])
     records.set(`SCHILY.xattr.${escape(xattr)}`, Buffer.from(value).toString('latin1'));
   writeOctal(block, 100, 8, mode & 0o7777);
-  return finished(block, TYPEFLAGS[entry.type], entry);
+  finish(block, TYPEFLAGS[entry.type], entry);
 }
 
 /** A constant name: what some readers would extract, and nobody should rely on. */
-function encodeExtended(name: string, size: number): Buffer {
-  const block = Buffer.alloc(BLOCK);
+function encodeExtended(block: Buffer, name: string, size: number): void {
   const base = name.replace(/\/+$/, '').split('/').at(-1);
-  writeBytes(block.subarray(0, 99), `PaxHeaders/${base}`, 0);
+  writeBytes(block, `PaxHeaders/${base}`.slice(0, 99), 0);
   for (const offset of [108, 116]) writeOctal(block, offset, 8, 0);
   writeOctal(block, 100, 8, 0o644);
   writeOctal(block, 124, 12, size);
   writeOctal(block, 136, 12, 0);
-  return finished(block, 'x', { deviceMajor: 0, deviceMinor: 0 });
+  finish(block, 'x', NO_DEVICE);
 }
 
-function finished(
+const NO_DEVICE = { deviceMajor: 0, deviceMinor: 0 };
+
+function finish(
   block: Buffer,
   typeflag: string,
   { deviceMajor, deviceMinor }: Pick<Entry, 'deviceMajor' | 'deviceMinor'>,
-): Buffer {
+): void {
   block.write(typeflag, 156, 'latin1');
   block.write('ustar\u000000', 257, 'latin1');
   if (!writeOctal(block, 329, 8, deviceMajor) || !writeOctal(block, 337, 8, deviceMinor))
     throw bad('the device number', `cannot be ${deviceMajor}:${deviceMinor}`);
   block.write(`${checksumOf(block).toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
-  return block;
 }
 
 /** In 100 bytes, or split at a slash into 155 and 100. */
 function writeName(block: Buffer, name: string): boolean {
   const slash = name.length <= 100 ? -1 : name.indexOf('/', name.length - 101);
   const isSplit = slash > 0 && slash <= 155 && slash < name.length - 1;
-  writeBytes(block.subarray(0, 100), isSplit ? name.slice(slash + 1) : name, 0);
-  if (isSplit) writeBytes(block.subarray(345, 500), name.slice(0, slash), 0);
+  writeBytes(block, isSplit ? name.slice(slash + 1) : name.slice(0, 100), 0);
+  if (isSplit) writeBytes(block, name.slice(0, slash), 345);
   return isSplit || name.length <= 100;
 }
 

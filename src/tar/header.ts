@@ -88,8 +88,8 @@ export function isHeader(bytes: Buffer, sum: number): boolean {
 /** The sum that belongs into the block: its checksum field counts as spaces. */
 export function checksumOf(bytes: Buffer): number {
   let sum = CHECKSUM_LENGTH * 0x20;
-  for (let at = 0; at < BLOCK; at++)
-    if (at < CHECKSUM || at >= CHECKSUM + CHECKSUM_LENGTH) sum += bytes[at]!;
+  for (let at = 0; at < CHECKSUM; at++) sum += bytes[at]!;
+  for (let at = CHECKSUM + CHECKSUM_LENGTH; at < BLOCK; at++) sum += bytes[at]!;
   return sum;
 }
 

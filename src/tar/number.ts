@@ -44,7 +44,12 @@ export function parseDecimal(text: string, what: string): number {
 /** Writes `value` as octal digits and a NUL; `false` when it does not fit. */
 export function writeOctal(bytes: Buffer, offset: number, length: number, value: number): boolean {
   if (value < 0 || value >= 8 ** (length - 1)) return false;
-  bytes.write(value.toString(8).padStart(length - 1, '0'), offset, 'latin1');
+  let rest = value;
+  for (let at = offset + length - 2; at >= offset; at--) {
+    const higher = Math.floor(rest / 8);
+    bytes[at] = 0x30 + (rest - higher * 8);
+    rest = higher;
+  }
   bytes[offset + length - 1] = 0;
   return true;
 }

@@ -6,6 +6,8 @@ import { sparseLayout, type SparseLayout } from './sparse-layout.ts';
 
 export type { NewEntry };
 
+const ZEROS = new Uint8Array(BLOCK);
+
 /**
  * Writes an archive: ustar where it suffices, a pax extended header where it does not.
  * Deterministic: the same entries give the same bytes, and nothing of this machine or moment is in
@@ -20,7 +22,7 @@ export class TarWriter {
   #remaining = 0;
   #padding = 0;
 
-  /** @param sink - gets buffers that are its own to keep; chunks of data as they were given */
+  /** @param sink - gets buffers to keep, but not to change; chunks of data as they were given */
   constructor(sink: (chunk: Uint8Array) => void) {
     this.#sink = sink;
   }
@@ -76,7 +78,7 @@ export class TarWriter {
     for (; part?.isData === false; part = this.#parts[++this.#part])
       this.#sink(new Uint8Array(part.length));
     this.#remaining = part?.length ?? 0;
-    if (part === undefined && this.#padding > 0) this.#sink(new Uint8Array(this.#padding));
+    if (part === undefined && this.#padding > 0) this.#sink(ZEROS.subarray(0, this.#padding));
   }
 
   #checkComplete(): void {
