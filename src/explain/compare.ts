@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Abortable } from '../io/bytes.ts';
 import type { ImageConfig } from '../oci/config.ts';
+import { foldName } from '../windows/fold.ts';
 import type { FileTree, FileType, TreeEntry } from '../union/tree.ts';
 import { type Difference, differences } from './same-file.ts';
 
@@ -29,7 +30,8 @@ export async function* compareTrees(
   after: FileTree,
   { sharedLayers = 0, signal }: CompareOptions = {},
 ): AsyncGenerator<FileChange, void, undefined> {
-  for (const [old, now] of pairs(before.walk(), after.walk())) {
+  const fold = before.ignoresCase === true && after.ignoresCase === true ? foldName : undefined;
+  for (const [old, now] of pairs(keyed(before, fold), keyed(after, fold))) {
     signal?.throwIfAborted();
     if (old === undefined || now === undefined) {
       const { path, raw, type } = (now ?? old)!;
@@ -50,16 +52,15 @@ export async function* compareTrees(
 
 /** Entries of two walks, those of one path together. */
 function* pairs(
-  before: Iterable<TreeEntry>,
-  after: Iterable<TreeEntry>,
+  before: Iterator<Keyed>,
+  after: Iterator<Keyed>,
 ): Generator<readonly [TreeEntry | undefined, TreeEntry | undefined]> {
-  const [olds, news] = [before[Symbol.iterator](), after[Symbol.iterator]()];
-  let [old, now] = [next(olds), next(news)];
+  let [old, now] = [next(before), next(after)];
   while (old !== undefined || now !== undefined) {
     const order = old === undefined ? 1 : now === undefined ? -1 : compareKeys(old.key, now.key);
     yield [order <= 0 ? old?.entry : undefined, order >= 0 ? now?.entry : undefined];
-    if (order <= 0) old = next(olds);
-    if (order >= 0) now = next(news);
+    if (order <= 0) old = next(before);
+    if (order >= 0) now = next(after);
   }
 }
 
@@ -68,13 +69,29 @@ interface Keyed {
   readonly entry: TreeEntry;
 }
 
-/** A walk is in the order of its paths, with what ends a name before all that a name may hold. */
-function next(entries: Iterator<TreeEntry>): Keyed | undefined {
+const next = (entries: Iterator<Keyed>): Keyed | undefined => {
   const { value, done } = entries.next();
-  if (done) return undefined;
-  const { raw } = value;
-  const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.length).toString('latin1');
-  return { key: bytes === '/' ? '' : bytes.replaceAll('/', '\0'), entry: value };
+  return done === true ? undefined : value;
+};
+
+/** In the order of the keys; that of a walk is not, where names are compared without their case. */
+function keyed(tree: FileTree, fold: ((name: string) => string) | undefined): Iterator<Keyed> {
+  const entries = keyedWalk(tree, fold);
+  return fold === undefined
+    ? entries
+    : [...entries].sort((a, b) => compareKeys(a.key, b.key))[Symbol.iterator]();
+}
+
+/** A walk is in the order of its paths, with what ends a name before all that a name may hold. */
+function* keyedWalk(
+  tree: FileTree,
+  fold: (name: string) => string = (name) => name,
+): Generator<Keyed> {
+  for (const entry of tree.walk()) {
+    const { raw } = entry;
+    const bytes = Buffer.from(raw.buffer, raw.byteOffset, raw.length).toString('latin1');
+    yield { key: bytes === '/' ? '' : fold(bytes).replaceAll('/', '\0'), entry };
+  }
 }
 
 const compareKeys = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);

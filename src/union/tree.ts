@@ -13,6 +13,8 @@ export type TreePath = string | Uint8Array;
  * way is not a directory (ENOTDIR) or 40 symbolic links do not suffice (ELOOP).
  */
 export interface FileTree {
+  /** Whether names that differ in case only are one name, as on Windows. Default: they are not. */
+  readonly ignoresCase?: boolean;
   /** Follows symbolic links. */
   stat(path: TreePath): TreeStat;
   /** Does not follow the last component. */

@@ -84,6 +84,7 @@ function emptyIndex(): Uint8Array {
 
 class Union implements UnionTree {
   readonly depth: number;
+  readonly ignoresCase: boolean;
   readonly #stack: Stack;
   readonly #data: readonly LayerData[];
   readonly #names: Names;
@@ -95,6 +96,7 @@ class Union implements UnionTree {
     { os }: UnionOptions,
   ) {
     this.depth = depth;
+    this.ignoresCase = os === 'windows';
     this.#names = os === 'windows' ? WINDOWS : {};
     this.#stack = openStack(indexes, this.#names);
     this.#data = data;

@@ -239,6 +239,38 @@ test('a store whose blobs are gone changes its driver by what the directories gi
   assert.equal(read.stdout, 'new');
 });
 
+test('two images differ by what changed, not by how a layer writes a directory', async () => {
+  const recased = await kit.origin.fixture.image(
+    [BASE, windowsTar([dir('Files/WINDOWS'), { path: 'Files/WINDOWS/new.dll', content: 'n' }])],
+    { platform: PLATFORM },
+  );
+  await kit.origin.push('win/recased', recased);
+  const plain = await kit.origin.fixture.image([BASE], { platform: PLATFORM });
+  await kit.origin.push('win/plain', plain);
+  for (const name of ['recased', 'plain'])
+    await ok('windowsfilter', `pull -q --platform windows/amd64 REG/win/${name}`);
+  const text = await ok('windowsfilter', 'diff REG/win/plain REG/win/recased');
+  assert.match(text, /\/Files\/WINDOWS\/new\.dll/);
+  assert.doesNotMatch(text, /old\.dll/);
+});
+
+test('an archive is imported as an image for Windows only if it is a layer of one', async () => {
+  const [good, bad] = [join(kit.directory, 'base.tar'), join(kit.directory, 'etc.tar')];
+  await writeFile(good, BASE);
+  await writeFile(bad, tarOf(tree({ 'etc/motd': file('x') })));
+  await ok('tar', `import --platform windows(10.0.20348.1)/amd64 ${good} imported:1`);
+  assert.equal(
+    (await ok('tar', 'inspect --format {{.OsVersion}} imported:1')).trim(),
+    '10.0.20348.1',
+  );
+  assert.equal(await ok('tar', 'cat imported:1 C:\\users\\public\\a.txt'), 'hello');
+  await refused(
+    'tar',
+    `import --platform windows/amd64 ${bad} bad:1`,
+    /no layer of a Windows image/,
+  );
+});
+
 test('a file that is copied out can be read', async () => {
   const to = join(kit.directory, 'out.txt');
   await ok('windowsfilter', `cp REG/win/app:/Files/Users/Public/a.txt ${to}`);

@@ -11,6 +11,7 @@ import { parseReference, type Reference, withDefaults } from '../../oci/referenc
 import { fromNode } from '../../sys/errno.ts';
 import type { Context } from '../context.ts';
 import type { StoredImage } from '../engine.ts';
+import { checkWindowsLayer } from '../derive/windows-layer.ts';
 import { bringImage } from '../publish/bring-image.ts';
 import { layerOfBlob } from '../publish/layer-of-blob.ts';
 import type { Streamed } from './load.ts';
@@ -36,15 +37,18 @@ export async function importTar(
     // Until the image holds it; a collection leaves alone what has just arrived.
     lease.hold('blob', [stored.digest]);
     const layer = await layerOfBlob(store, stored, options);
+    if (platform.os === 'windows')
+      await checkWindowsLayer(layer, described, { signal, isBase: true });
     const created = new Date().toISOString();
     const comment = options.message ?? `Imported from ${described}`;
-    const { os, architecture, variant } = platform;
+    const { os, architecture, variant, 'os.version': version } = platform;
     const composed = composeImage(
       {
         created,
         architecture,
         ...(variant !== undefined && { variant }),
         os,
+        ...(version !== undefined && { 'os.version': version }),
         config: defaults,
         rootfs: { type: 'layers', diff_ids: [layer.diffId] },
         history: [{ created, comment }],
