@@ -258,6 +258,7 @@ export class LayerStore {
       await using other = await driverOf(this.#db, row);
       if (other === undefined) return;
       await other.remove(gone);
+      await other.purge?.();
     }
     this.#rows.remove(row.id);
   }

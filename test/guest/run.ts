@@ -102,7 +102,13 @@ function writeJob(out: string): void {
   const node = realpathSync(join(home, 'node_modules/node/bin/node'));
   const zfs = existsSync(join(caches, suite, 'zfs')) ? '' : ' zfs';
   const unmet = `MICA_UNMET_NEEDS=${UNMET[suite] ?? ''}${zfs}`;
-  const words = ['env', 'CI=true', unmet, `MICA_CRASH_STRIDE=${STRIDE}`];
+  const words = [
+    'env',
+    'CI=true',
+    'NODE_COMPILE_CACHE=/var/tmp/compiled',
+    unmet,
+    `MICA_CRASH_STRIDE=${STRIDE}`,
+  ];
   const command = [...words, node, 'scripts/test.ts', ...files].map(quoted).join(' ');
   writeFileSync(join(out, 'job'), `checkout=${quoted(home)}\ncommand=(${command})\n`);
   const modules = join(caches, suite, 'zfs');

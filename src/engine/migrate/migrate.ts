@@ -33,12 +33,12 @@ import { lack } from './room.ts';
  * @see Engine.migrate
  */
 export async function migrate(context: Context, options: MigrateOptions): Promise<Migration> {
-  const { root } = context.config;
+  const { root, driverOptions } = context.config;
   if (rememberedDriver(await context.reading()) === undefined)
     throw new MicaError('NOT_FOUND', `there is no store at ${root}; the first pull makes one`);
   const store = await context.store({ asItIs: true });
   try {
-    await using driver = await driverFor(store.db, options.driver);
+    await using driver = await driverFor(store.db, options.driver, driverOptions);
     const target = { driver, layers: new LayerStore(store.db, store.leases, driver) };
     if (options.dryRun) return await report(store, target, await planSteps(store, target));
     using _ = onlyOne(root);

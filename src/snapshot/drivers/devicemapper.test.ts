@@ -22,7 +22,10 @@ import { within } from '../../testing/mounted.ts';
 import { needs } from '../../testing/need.ts';
 import type { CreateOptions, Driver, Snapshot } from '../driver.ts';
 import { devicemapper, type DeviceMapperOptions } from './devicemapper.ts';
+import { activatePool } from './devicemapper/activation.ts';
 import { readState, type State, writeState } from './devicemapper/state.ts';
+import { thinPool } from './devicemapper/thin-pool.ts';
+import type { Pool } from './devicemapper/transactions.ts';
 
 const MIB = 1 << 20;
 const skip = needs('devicemapper');
@@ -140,6 +143,7 @@ test(
   () =>
     onBench(async (bench) => {
       await using driver = bench.open();
+      await driver.create(active('0'));
       await make(bench, driver, active('1'), (path) => write(path, 40));
       const used = (): number => statSync(join(bench.own, 'data')).blocks * 512;
       const full = used();
@@ -156,18 +160,19 @@ test('a pool that is almost full takes nothing new, and keeps what it has', { sk
   onBench(async (bench) => {
     const options = { ...SMALL, loopDataSize: 64 * MIB, minFreeSpace: 50 };
     await using driver = bench.open(options);
-    await make(bench, driver, active('1'), (path) => write(path, 30));
+    await make(bench, driver, active('1'), (path) => write(path, 34));
     await driver.seal!(active('1'));
     await assert.rejects(driver.create(active('2', '1')), (error) =>
       isCode(error, 'RESOURCE_EXHAUSTED'),
     );
     assert.deepEqual(Object.keys(bench.state().layers), ['1']);
     await edit(bench, driver, { id: 'v', kind: 'view', parents: ['1'] }, (path) =>
-      assert.equal(readFileSync(join(path, 'big')).length, 30 * MIB),
+      assert.equal(readFileSync(join(path, 'big')).length, 34 * MIB),
     );
     await driver.remove(active('1'));
     await driver.purge!();
     await driver.create(active('2'));
+    await driver.release!(() => []);
   }),
 );
 
@@ -236,7 +241,8 @@ test('a layer that somebody still looks into goes with its last user', { skip },
     }
     await driver.purge!();
     assert.equal(findDevice(name), undefined);
-    assert.deepEqual(bench.state().removed, []);
+    // With the last layer the pool went, and its files.
+    assert.deepEqual(readdirSync(bench.own), []);
   }),
 );
 
@@ -244,6 +250,35 @@ function keepOpen(path: string): () => void {
   const loop = attachLoop(path);
   return () => loop[Symbol.dispose]();
 }
+
+for (const counted of [false, true])
+  test(
+    `a device that was made when the machine stopped, ${counted ? 'and counted, is kept' : 'but not counted, is deleted'}`,
+    { skip },
+    () =>
+      onBench(async (bench) => {
+        await using driver = bench.open();
+        await driver.create(active('1'));
+        const state = bench.state();
+        const { device: origin, sectors } = state.base!;
+        const device = state.nextDevice;
+        const intent = { kind: 'create', device, sectors, layer: '2' } as const;
+        writeState(bench.own, { ...state, nextDevice: device + 1, intent });
+        const pool = activatedPool(state, bench.own);
+        pool.snapshot(device, origin);
+        if (counted) pool.advance(state.transaction, state.transaction + 1);
+
+        await driver.create(active('3'));
+        assert.deepEqual(Object.keys(bench.state().layers), counted ? ['1', '2', '3'] : ['1', '3']);
+        assert.equal(bench.state().intent, undefined);
+        if (!counted) return assert.throws(() => pool.delete(device), { code: 'INTERNAL' });
+        await driver.create(active('2'));
+        await edit(bench, driver, active('2'), (path) => assert.deepEqual(readdirSync(path), []));
+      }),
+  );
+
+const activatedPool = ({ backing, tag }: State, own: string): Pool =>
+  thinPool(activatePool(backing, tag, own).device);
 
 test('a store and a pool of different times are told apart', { skip }, () =>
   onBench(async (bench) => {
@@ -289,8 +324,11 @@ test(
       // Another store does not take what holds something.
       const given = `mica-given-${process.pid}`;
       const table = `0 ${(256 * MIB) / 512} thin-pool ${metadata} ${data} 128 0 1 skip_block_zeroing`;
-      const dmsetup = (...words: string[]): unknown =>
-        execFileSync('dmsetup', words, { env: { ...process.env, DM_DISABLE_UDEV: '1' } });
+      const dmsetup = (...words: string[]): string =>
+        execFileSync('dmsetup', words, {
+          env: { ...process.env, DM_DISABLE_UDEV: '1' },
+          encoding: 'utf8',
+        });
       rmSync(bench.own, { recursive: true });
       dmsetup('create', given, '--table', table);
       const options = { baseSize: 128 * MIB, thinPool: `/dev/mapper/${given}` };
@@ -306,7 +344,8 @@ test(
       assert.ok(findDevice(given)?.isLive, 'a pool that was given stays');
       await driver.remove(active('1'));
       await driver.purge!();
-      assert.deepEqual(readdirSync(bench.own), ['pool.json']);
+      assert.deepEqual(readdirSync(bench.own), []);
+      assert.match(dmsetup('status', given), / 0\/\d+ - rw /);
       dmsetup('remove', given);
     }),
 );

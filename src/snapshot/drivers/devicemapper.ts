@@ -42,6 +42,7 @@ export function devicemapper(root: string, options: DeviceMapperOptions = {}): D
     await sessions.use(async (session) => {
       const [parent] = parents;
       refuseFull(statusOfPool(session.active.device), session.active.label, minFreeSpace);
+      sessions.refuseFullDisk(session.state);
       const base = await ensureBase(session);
       const origin = parent === undefined ? base : session.state.layers[parent];
       if (origin?.end === undefined)
@@ -124,12 +125,14 @@ export function devicemapper(root: string, options: DeviceMapperOptions = {}): D
 
     async purge({ signal } = {}) {
       await dirs.purge({ ...(signal && { signal }) });
-      if ((sessions.read()?.removed.length ?? 0) > 0)
-        await sessions.use(async (session) => {
-          const { kind } = session.state.backing;
-          await deleteRemoved(session, { discard: options.discard ?? kind === 'loop', signal });
-          sessions.rest(session.state);
-        });
+      const known = sessions.read();
+      if (known === undefined || (known.removed.length === 0 && !isEmpty(known))) return;
+      await sessions.use(async (session) => {
+        const { kind } = session.state.backing;
+        await deleteRemoved(session, { discard: options.discard ?? kind === 'loop', signal });
+        if (isEmpty(session.state)) sessions.dismantle(session);
+        else sessions.rest(session.state);
+      });
     },
 
     mounts: async (snapshot) => [
@@ -171,6 +174,9 @@ export function devicemapper(root: string, options: DeviceMapperOptions = {}): D
     },
   };
 }
+
+const isEmpty = ({ layers, removed }: State): boolean =>
+  removed.length === 0 && Object.keys(layers).length === 0;
 
 const nameOf = ({ tag, layers }: State, id: string): string | undefined =>
   layers[id] && deviceName(tag, layers[id]);

@@ -68,9 +68,13 @@ export async function chooseDriver(
  * The driver that a store may change to.
  * @throws INVALID_ARGUMENT for a driver that does not exist · FAILED_PRECONDITION for one that does not work here
  */
-export async function driverFor(db: Database, wanted: string): Promise<Driver> {
+export async function driverFor(
+  db: Database,
+  wanted: string,
+  options: readonly string[] = [],
+): Promise<Driver> {
   refuseUnknown(wanted);
-  return (await best(layersDirectory(db.root), { ...partsOf(db), wanted })).driver;
+  return (await best(layersDirectory(db.root), { ...partsOf(db, { options }), wanted })).driver;
 }
 
 /** The driver that a layer was made with; `undefined` when this version does not have it. */

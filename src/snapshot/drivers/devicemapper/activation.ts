@@ -83,6 +83,17 @@ export function makeBacking(backing: Backing, directory: string): void {
   makeSparse(metadataFile(directory), backing.metadataSize);
 }
 
+/** Removes the files of a pool of files that does not serve. */
+export function removeBacking(backing: Backing, directory: string): void {
+  if (backing.kind !== 'loop') return;
+  try {
+    for (const path of [dataFile(directory), metadataFile(directory)])
+      rmSync(path, { force: true });
+  } catch (error) {
+    throw fromNode(error);
+  }
+}
+
 function makeSparse(path: string, size: number): void {
   try {
     // Of a store that never got as far as to say that it has a pool.

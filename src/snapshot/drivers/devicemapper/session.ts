@@ -5,11 +5,13 @@ import { MicaError } from '../../../errors.ts';
 import { holdWhenFree } from '../../../sys/alive.ts';
 import { findDevice, listDevices } from '../../../sys/device-mapper.ts';
 import { errnoOf, fromNode } from '../../../sys/errno.ts';
+import { freeSpace } from '../../../sys/features.ts';
 import {
   activatePool,
   type ActivePool,
   deactivatePool,
   makeBacking,
+  removeBacking,
   poolName,
 } from './activation.ts';
 import {
@@ -19,9 +21,12 @@ import {
   fileSystemOf,
   refuseOthers,
 } from './settings.ts';
-import { newState, readState, type State, type Volume, writeState } from './state.ts';
+import { newState, readState, removeState, type State, type Volume, writeState } from './state.ts';
 import { statusOfPool, thinPool } from './thin-pool.ts';
-import { type Pool, type Save, settle } from './transactions.ts';
+import { deleteVolume, type Pool, type Save, settle } from './transactions.ts';
+
+/** What must be free on the disk below a pool of files, in bytes. */
+const LEAST = 128 * 2 ** 20;
 
 /** The pool of a store and what is known of it, while nobody else changes either. */
 export interface Session {
@@ -72,6 +77,17 @@ export class PoolSessions {
     if (state !== undefined) await work(state, this.#save);
   }
 
+  /** What a pool of files has no room for on the disk below is lost, as in a full pool. @throws RESOURCE_EXHAUSTED */
+  refuseFullDisk({ backing }: State): void {
+    if (backing.kind !== 'loop') return;
+    const { bytes } = freeSpace(this.#directory);
+    if (bytes >= LEAST) return;
+    throw new MicaError(
+      'RESOURCE_EXHAUSTED',
+      `thin pool of files in ${this.#directory}: the file system has ${bytes} bytes left, and should have ${LEAST}; free some space, for example with \`mica prune\``,
+    );
+  }
+
   /** Ends the pool's service where nothing stands on it. Under the lock. */
   rest({ backing, tag }: State): void {
     if (activeDevices(tag).length > 0 || findDevice(poolName(tag)) === undefined) return;
@@ -80,6 +96,20 @@ export class PoolSessions {
     } catch (error) {
       if (errnoOf(error) !== 'EBUSY') throw error;
     }
+  }
+
+  /** Takes away a pool that nothing is in: of one that is somebody else's, what was ours. Under the lock. */
+  dismantle({ state, pool, save }: Session): void {
+    const { backing, base, tag } = state;
+    if (backing.kind !== 'loop' && base !== undefined) {
+      const { base: _, ...rest } = state;
+      const gone: State = { ...rest, removed: [base] };
+      save(gone);
+      deleteVolume(pool, gone, save, base.device);
+    }
+    deactivatePool(backing, tag);
+    removeState(this.#directory);
+    removeBacking(backing, this.#directory);
   }
 
   #lock(): Promise<Disposable> {

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MicaError } from '../../../errors.ts';
 import { writeAtomic } from '../../../io/atomic.ts';
 import { errnoOf, fromNode } from '../../../sys/errno.ts';
+import { syncDirectory } from '../../../sys/sync.ts';
 
 /** What a pool is made of. */
 export type Backing =
@@ -116,4 +117,14 @@ export function writeState(directory: string, state: State): void {
     throw fromNode(error);
   }
   writeAtomic(fileIn(directory), `${JSON.stringify(state, undefined, 1)}\n`, { mode: 0o600 });
+}
+
+/** There is no pool any more. */
+export function removeState(directory: string): void {
+  try {
+    rmSync(fileIn(directory), { force: true });
+    syncDirectory(directory);
+  } catch (error) {
+    throw fromNode(error);
+  }
 }
