@@ -14,7 +14,7 @@ export function testDriver(suite: DriverSuite): void {
   describe(`driver ${suite.name}`, () => {
     checksOf(suite, 'alone', (checks) => {
       checkBasics(checks, suite);
-      checkFiles(checks);
+      checkFiles(checks, suite);
       checkStacks(checks, suite);
       checkRandom(checks);
     });

@@ -1,6 +1,10 @@
 import { encodeGoMember, type GoTime, goTimeText } from '../windows/go-tar.ts';
 import { usersDescriptor } from '../windows/security.ts';
+import type { Entry } from '../tar/entry.ts';
 import { paddingOf } from '../tar/header.ts';
+import { TarReader } from '../tar/read.ts';
+import { readTar } from '../tar/read-tar.ts';
+import { plainLayer } from '../windows/plain-layer.ts';
 
 /**
  * Layers of Windows images, made up: no machine with Windows was near. They are written as the
@@ -35,6 +39,17 @@ export function windowsTar(
 ): Buffer {
   const all = [...areas.map((path): WindowsMember => ({ path, kind: 'directory' })), ...members];
   return Buffer.concat([...all.flatMap(blocksOf), Buffer.alloc(1024)]);
+}
+
+/** The layer of an image for Windows that has the files of another archive in `Files`. */
+export async function windowsLayerOf(tar: Uint8Array): Promise<Buffer> {
+  const directories = new Set<string>();
+  const isDirectory = ({ name, type }: Entry): void => {
+    if (type === 'directory') directories.add(name.replace(/\/$/, ''));
+  };
+  new TarReader({ entry: isDirectory, data() {}, end() {} }).write(tar);
+  const members = readTar(new Blob([Buffer.from(tar)]).stream());
+  return Buffer.concat(await Array.fromAsync(plainLayer(members, directories)));
 }
 
 function blocksOf(member: WindowsMember): Buffer[] {

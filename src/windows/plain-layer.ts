@@ -8,6 +8,8 @@ import { ATTRIBUTE } from './file-facts.ts';
 import { encodeGoMember, type GoMember, goTimeText } from './go-tar.ts';
 import { usersDescriptor } from './security.ts';
 
+/** In bytes. */
+const CHUNK = 256 * 1024;
 const MODES = { file: 0o100000, link: 0, directory: 0o040000, symlink: 0o120000 } as const;
 
 /**
@@ -41,10 +43,32 @@ export async function* plainLayer(
         : (type === 'symlink' ? ATTRIBUTE.reparsePoint : 0) |
           (type === 'directory' || leadsToDirectory ? ATTRIBUTE.directory : 0);
     yield headerOf(`Files/${name}`, type, member, attributes);
-    yield* member.content;
+    yield* member.sparse === undefined ? member.content : filled(member);
     yield Buffer.alloc(paddingOf(member.size));
   }
   yield Buffer.alloc(1024);
+}
+
+/** With the holes of a sparse member as zeros: archives for Windows know none. */
+async function* filled({ content, sparse = [], size }: Member): Bytes {
+  let at = 0;
+  const runs = sparse.filter(({ length }) => length > 0)[Symbol.iterator]();
+  let run = runs.next().value;
+  for await (const chunk of content)
+    for (let taken = 0; taken < chunk.length && run !== undefined;) {
+      yield* zeros(run.offset - at);
+      at = Math.max(at, run.offset);
+      const piece = chunk.subarray(taken, taken + run.offset + run.length - at);
+      yield piece;
+      taken += piece.length;
+      at += piece.length;
+      if (at === run.offset + run.length) run = runs.next().value;
+    }
+  yield* zeros(size - at);
+}
+
+function* zeros(count: number): Generator<Buffer> {
+  for (let left = count; left > 0; left -= CHUNK) yield Buffer.alloc(Math.min(CHUNK, left));
 }
 
 function headerOf(

@@ -28,7 +28,8 @@ const LIFE_OF_A_SNAPSHOT = `
 
 const LIFE_OF_A_LAYER = `
   const diffId = '${DIFF_ID}';
-  const tar = tarOf(tree({ file: file('written') }));
+  const plain = tarOf(tree({ file: file('written') }));
+  const tar = (await suite.layerOf?.(plain)) ?? plain;
   beginCounting();
   const lease = leases.open('pull');
   lease.hold('layer', [diffId]);

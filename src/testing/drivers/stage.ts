@@ -69,7 +69,15 @@ export async function onStage(
   const digestOf = (id: string): Digest | undefined => recorded.get(id)?.indexDigest;
   await using driver = await suite.open(layers, { pack, digestOf, options });
   const made = new Map<string, Snapshot>();
-  const stage = stageOf({ driver, environment, layers, work, recorded, made });
+  const stage = stageOf({
+    driver,
+    environment,
+    layers,
+    work,
+    recorded,
+    made,
+    layerOf: suite.layerOf,
+  });
   try {
     await body(stage);
   } finally {
@@ -92,9 +100,10 @@ interface Parts extends Pick<Stage, 'driver' | 'environment' | 'layers'> {
   readonly work: string;
   readonly recorded: Map<string, LayerFacts>;
   readonly made: Map<string, Snapshot>;
+  readonly layerOf: DriverSuite['layerOf'];
 }
 
-function stageOf({ driver, environment, layers, work, recorded, made }: Parts): Stage {
+function stageOf({ driver, environment, layers, work, recorded, made, layerOf }: Parts): Stage {
   const create: Stage['create'] = async (snapshot, options) => {
     made.set(snapshot.id, snapshot);
     await driver.create(snapshot, options);
@@ -123,7 +132,8 @@ function stageOf({ driver, environment, layers, work, recorded, made }: Parts): 
     return held.move();
   };
   const unpack: Stage['unpack'] = async (id, layer, parents = []) => {
-    const tar = layer instanceof Uint8Array ? layer : tarOf(layer);
+    const plain = layer instanceof Uint8Array ? layer : tarOf(layer);
+    const tar = (await layerOf?.(plain)) ?? plain;
     const isDirect = driver.form === 'direct';
     const snapshot = { id, kind: 'committed', parents: isDirect ? parents : [] } as const;
     await create(snapshot);

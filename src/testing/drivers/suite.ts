@@ -20,6 +20,11 @@ export interface DriverSuite {
    */
   readonly environment?: (wanted: WantedEnvironment) => Promise<Environment>;
   readonly limits?: DriverLimits;
+  /**
+   * Where it keeps layers of another system only: the layer with the same files there. Absent: the
+   * archive is one.
+   */
+  readonly layerOf?: (tar: Uint8Array) => Promise<Uint8Array>;
 }
 
 /** What an engine gives to its driver. */
@@ -65,6 +70,8 @@ export interface Space {
 export interface DriverLimits {
   /** Why nothing can be mounted: it has no `mounts`, and is only read through the union in user space. */
   readonly mountless?: string;
+  /** Why the holes of files in layers become zeros. */
+  readonly holes?: string;
   /** More layers than this are refused with NOT_IMPLEMENTED, when they are to be mounted. */
   readonly depth?: { readonly layers: number; readonly reason: string };
   /** Deeper stacks work, but take longer than a test may: so many layers are tried, at least 128. */

@@ -4,6 +4,7 @@ import { parseDriverOptions } from '../../snapshot/drivers/options.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
 import { type Need, needs } from '../need.ts';
 import { loopFileSystem } from './environment.ts';
+import { windowsLayerOf } from '../windows-layer.ts';
 import type { DriverSuite } from './suite.ts';
 import { thinPools } from './thin-pools.ts';
 
@@ -48,6 +49,15 @@ export const drivers: readonly DriverSuite[] = [
   }),
   row({ name: 'devicemapper', needs: ['devicemapper'], environment: thinPools('ext4') }),
   row({ name: 'tar', needs: [], limits: { mountless: 'tars are not unpacked' } }),
+  row({
+    name: 'windowsfilter',
+    needs: [],
+    limits: {
+      mountless: 'only Windows mounts layers of its own',
+      holes: 'archives of Windows know none',
+    },
+    layerOf: windowsLayerOf,
+  }),
 ];
 
 /** The entry of this name. */
@@ -58,7 +68,7 @@ export function driverNamed(name: string): DriverSuite {
 }
 
 type Row = Pick<DriverSuite, 'name'> &
-  Partial<Pick<DriverSuite, 'open' | 'environment' | 'limits'>> & {
+  Partial<Pick<DriverSuite, 'open' | 'environment' | 'limits' | 'layerOf'>> & {
     readonly needs: readonly Need[];
   };
 

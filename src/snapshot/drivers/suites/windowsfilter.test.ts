@@ -1,0 +1,4 @@
+import { testStorage } from '../../../testing/drivers/storage.ts';
+import { driverNamed } from '../../../testing/drivers/table.ts';
+
+testStorage(driverNamed('windowsfilter'));
