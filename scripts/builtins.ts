@@ -31,13 +31,16 @@ export function builtins(): Plugin {
 
 const PREFIX = '\0builtin:';
 
-/** Only functions of them are used at all. */
+/** Of them functions and classes are used, and no class is extended or asked for with `instanceof`. */
 const LAZY = new Set([
   'node:child_process',
   'node:crypto',
   'node:fs/promises',
+  'node:net',
+  'node:stream',
   'node:stream/consumers',
   'node:stream/promises',
+  'node:worker_threads',
   'node:zlib',
 ]);
 
@@ -51,13 +54,14 @@ const atOnce = (module: string): string =>
   ].join('\n');
 
 function lazily(module: string): string {
-  const names = namesOf(module);
-  const functions = names.filter((name) => isFunction(module, name));
-  const others = names.filter((name) => !isFunction(module, name));
+  const functions = namesOf(module).filter((name) => kindOf(module, name) === 'function');
+  const classes = namesOf(module).filter((name) => kindOf(module, name) === 'class');
+  const others = namesOf(module).filter((name) => kindOf(module, name) === 'value');
   return [
     'let module;',
     `const load = () => (module ??= process.getBuiltinModule('${module}'));`,
     ...functions.map((name) => exported(name, `(...values) => load().${name}(...values)`)),
+    ...classes.map((name) => exported(name, lazyClass(name))),
     // Whose use loads the module at once.
     ...others.map((name) => exported(name, `load().${name}`)),
     `export default { ${functions.map((name) => `${name}: $${name}`).join(', ')} };`,
@@ -76,6 +80,11 @@ const namesOf = (module: string): string[] =>
     (name) => /^[a-z_$][\w$]*$/i.test(name) && name !== 'default',
   );
 
-/** Not a class. */
-const isFunction = (module: string, name: string): boolean =>
-  typeof membersOf(module)[name] === 'function' && !/^[A-Z]/.test(name);
+/** Its first instance, or the first look at one of its own members, loads the module. */
+const lazyClass = (name: string): string =>
+  `new Proxy(class {}, { construct: (_, values) => Reflect.construct(load().${name}, values), get: (_, key) => load().${name}[key] })`;
+
+function kindOf(module: string, name: string): 'function' | 'class' | 'value' {
+  if (typeof membersOf(module)[name] !== 'function') return 'value';
+  return /^[A-Z]/.test(name) ? 'class' : 'function';
+}
