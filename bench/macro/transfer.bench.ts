@@ -1,6 +1,7 @@
 /**
  * Question: how long do push, a push of what is there already, save and load take, from a store that holds the image?
  * Baseline: `skopeo copy` from an OCI layout and from podman's store, `podman push|save|load`, `buildah push`.
+ * Goals: push 0.7 of the best of those that push from a store of their own, a push of what is there 0.3 s, save 1.3 of skopeo.
  * Unit: seconds of wall time and CPU (of the client), MiB of peak RSS; ratios are medians over rounds against the best peer of
  * the same round.
  *
@@ -135,7 +136,11 @@ try {
     for (const title of values.cases.split(',')) {
       const rows = alternate(cases[title]!(), Number(values.runs), work);
       results[`${title} ${name}`] = rows;
-      const peers = rows.filter((row) => !row.name.startsWith('mica'));
+      // A layout on disk is no engine's store: nothing is looked up in it, and its blobs are ready to be sent.
+      const isPush = title === 'push' || title === 'no-op';
+      const peers = rows.filter(
+        ({ name: peer }) => !peer.startsWith('mica') && !(isPush && peer.endsWith(' oci:')),
+      );
       console.log(
         `\n### ${title} ${name}\n\n| contender | wall s | CPU s | RSS MiB | wall / best peer |\n|---|---|---|---|---|`,
       );
