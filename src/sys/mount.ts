@@ -4,6 +4,7 @@ import { errnoOf } from './errno.ts';
 import { AUFS, mountAufs } from './mount/aufs.ts';
 import { attach, FsContext, openTree, setAttributes } from './mount/context.ts';
 import { type Mount, parseLowerdir, type SharedMount } from './mount-data.ts';
+import { FUSE_ZFS, mountByZfs } from './mount/by-zfs.ts';
 import { FUSE_OVERLAYFS, mountFuseOverlayfs } from './mount/fuse-overlayfs.ts';
 import { mountOverLoops } from './mount/over-loops.ts';
 import { mountByOldCall } from './mount/old-call.ts';
@@ -43,7 +44,7 @@ export async function performMounts(
       if (mount.type === 'windows-layer') done.push(mountWindowsLayer(mount, target));
       else {
         if (mount.type === FUSE_OVERLAYFS) await mountFuseOverlayfs(mount, target);
-        else performMount(mount, target);
+        else await performMount(mount, target);
         done.push(() => unmount(target, { detach: true }));
       }
     }
@@ -71,7 +72,8 @@ export async function holdShared(mount: SharedMount): Promise<Disposable> {
   return held.move();
 }
 
-function performMount(mount: Mount, target: string): void {
+async function performMount(mount: Mount, target: string): Promise<void> {
+  if (mount.type === FUSE_ZFS) return mountByZfs(mount, target, bind);
   if (mount.type === AUFS) return mountAufs(mount, target);
   try {
     if (mount.type === 'bind' || mount.options.some((o) => o === 'bind' || o === 'rbind'))

@@ -13,19 +13,27 @@ import { S_IFBLK, S_IFCHR, S_IFIFO } from '../erofs/node.ts';
 import * as at from '../sys/at.ts';
 import { setXattr } from '../sys/xattr.ts';
 
+export interface TreeLimits {
+  /** The largest number of an owner. */
+  readonly mostOwner?: number | undefined;
+  /** In seconds since 1970. */
+  readonly lastTime?: number | undefined;
+}
+
 /**
  * Makes files in the empty directory `path` that hold every kind of difficulty that a file system can
  * show and GNU tar can pack. Needs root.
+ * @param limits - of the file system
  */
-export function makeNastyTree(path: string): void {
+export function makeNastyTree(path: string, limits: TreeLimits = {}): void {
   const fd = openSync(path, 'r');
   try {
     makeFiles(path);
     makeHoles(path);
     makeNames(path, fd);
     makeLinks(path, fd);
-    setAttributes(path, fd);
-    setTimes(fd);
+    setAttributes(path, fd, limits);
+    setTimes(fd, limits);
   } finally {
     closeSync(fd);
   }
@@ -121,7 +129,7 @@ const ACL = hex(
   '0200000001000700ffffffff020004007011010004000500ffffffff10000700ffffffff20000400ffffffff',
 );
 
-function setAttributes(path: string, fd: number): void {
+function setAttributes(path: string, fd: number, { mostOwner = 4_294_967_294 }: TreeLimits): void {
   const set = (name: string, key: string, value: Uint8Array | string): void =>
     setXattr({ dirfd: fd, name }, key, typeof value === 'string' ? Buffer.from(value) : value);
   for (let i = 0; i < 40; i++) {
@@ -139,7 +147,8 @@ function setAttributes(path: string, fd: number): void {
   set('links/60', 'trusted.on-a-link', 'yes');
   set('types/null', 'trusted.on-a-device', 'yes');
   set('many', 'user.directory', 'yes');
-  for (const [name, uid, gid] of OWNERS) lchownSync(`${path}/${name}`, uid, gid);
+  for (const [name, uid, gid] of OWNERS)
+    lchownSync(`${path}/${name}`, Math.min(uid, mostOwner), Math.min(gid, mostOwner));
   set('x/4', 'security.capability', CAPABILITY);
   for (const [name, mode] of MODES) at.fchmodat(fd, name, mode);
 }
@@ -180,8 +189,9 @@ const TIMES = [
   ['.', 1_500_000_000, 15],
 ] as const;
 
-function setTimes(fd: number): void {
+function setTimes(fd: number, { lastTime = Infinity }: TreeLimits): void {
   for (const [name] of TIMES)
     if (name.startsWith('times/')) at.close(at.openat(fd, name, at.O_CREAT | at.O_WRONLY, 0o644));
-  for (const [name, seconds, nanoseconds] of TIMES) at.utimensat(fd, name, seconds, nanoseconds);
+  for (const [name, seconds, nanoseconds] of TIMES)
+    at.utimensat(fd, name, Math.min(seconds, lastTime), nanoseconds);
 }

@@ -23,6 +23,8 @@ export type Need =
   | 'mkfs.xfs'
   | 'dmsetup'
   | 'thin_check'
+  /** ZFS in the kernel, or zfs-fuse. */
+  | 'zfs'
   /** The EROFS kernel driver, which serves no user namespace. */
   | 'erofs'
   | 'tar'
@@ -103,6 +105,10 @@ const PROBES: Record<Need, () => boolean> = {
   dmsetup: () => have('dmsetup'),
   thin_check: () => have('thin_check'),
   erofs: () => root() && fileSystem('erofs') && !inUserNamespace(),
+  zfs: () =>
+    root() &&
+    have('zpool') &&
+    (existsSync('/dev/zfs') || (existsSync('/dev/fuse') && have('zfs-fuse') && have('setpriv'))),
   tar: () => runs('tar', '--version'),
   bsdtar: () => have('bsdtar'),
   setfacl: () => have('setfacl'),

@@ -18,6 +18,7 @@ export type DriverName =
   | 'aufs'
   | 'btrfs'
   | 'devicemapper'
+  | 'zfs'
   | 'windowsfilter';
 
 /** A driver that a store may have. Its code is loaded only if it is chosen. */
@@ -28,7 +29,7 @@ export interface Candidate {
   /** Whether a new store takes it by itself. Absent: it does. Otherwise it has to be asked for. */
   isAutomatic?(): boolean;
   /** @param directory - where its layers would be @returns why it does not work here */
-  refusal(directory: string): Promise<string | undefined>;
+  refusal(directory: string, options: DriverOptions): Promise<string | undefined>;
   load(layers: string, parts: DriverParts): Promise<Driver>;
 }
 
@@ -105,6 +106,15 @@ export const CANDIDATES: readonly Candidate[] = [
     refusal: async () => (await import('./devicemapper/probe.ts')).deviceMapperRefusal(),
     load: async (layers, { options }) =>
       (await import('./devicemapper.ts')).devicemapper(layers, options.dm),
+  },
+  {
+    name: 'zfs',
+    merit: 'datasets share what layers have in common',
+    isAutomatic: () => false,
+    refusal: async (directory, options) =>
+      (await ownerRefusal(directory)) ??
+      (await import('./zfs/home.ts')).zfsRefusal(directory, options.zfs),
+    load: async (layers, { options }) => (await import('./zfs.ts')).zfs(layers, options.zfs),
   },
   {
     name: 'windowsfilter',

@@ -96,7 +96,7 @@ export async function betterDrivers(db: Database, driver: string): Promise<Rejec
   const found: RejectedDriver[] = [];
   // What had to be asked for was taken for reasons of its own.
   for (const candidate of automatic.slice(0, Math.max(at, 0))) {
-    const refusal = await candidate.refusal(layersDirectory(db.root));
+    const refusal = await candidate.refusal(layersDirectory(db.root), parseDriverOptions([]));
     const advice = `it works here; \`mica migrate --driver ${candidate.name}\` gives it to the store`;
     found.push({ driver: candidate.name, reason: refusal ?? advice });
   }
@@ -111,7 +111,7 @@ export const driversOnRequest = (): string[] =>
 async function best(layers: string, { wanted, ...parts }: Wanted): Promise<DriverChoice> {
   for (const candidate of CANDIDATES) {
     if (wanted === undefined ? !isAutomatic(candidate) : candidate.name !== wanted) continue;
-    const refusal = await candidate.refusal(layers);
+    const refusal = await candidate.refusal(layers, parts.options);
     if (refusal === undefined) {
       const reason = wanted === undefined ? candidate.merit : 'asked for';
       const form = inUserNamespace() ? 'userxattr' : 'overlay';

@@ -1,6 +1,7 @@
 import { MicaError } from '../../errors.ts';
 import { parseBytes } from '../../io/parse-bytes.ts';
 import type { DeviceMapperOptions } from './devicemapper/settings.ts';
+import { isDatasetName } from './zfs/dataset-name.ts';
 
 /** What drivers can be told, by driver. */
 export interface DriverOptions {
@@ -14,6 +15,10 @@ export interface DriverOptions {
   };
   readonly dm: DeviceMapperOptions;
   readonly 'fuse-overlayfs': IdMaps;
+  readonly zfs: {
+    /** The dataset below which a store makes its own. */
+    readonly fsname?: string;
+  };
 }
 
 /** As in `/proc/self/uid_map`, in one line: id in a layer, id that is shown, how many. */
@@ -45,6 +50,7 @@ const OPTIONS: Readonly<Record<string, readonly [form: string, parse: Parse]>> =
     ID_MAP,
     (text) => ({ 'fuse-overlayfs': { gidmapping: parseIdMap(text) } }),
   ],
+  'zfs.fsname': ['POOL/NAME', (text) => ({ zfs: { fsname: parseDataset(text) } })],
 };
 
 type Parse = (text: string) => Partial<DriverOptions>;
@@ -54,7 +60,7 @@ type Parse = (text: string) => Partial<DriverOptions>;
  * @throws INVALID_ARGUMENT for one that does not exist
  */
 export function parseDriverOptions(given: readonly string[]): DriverOptions {
-  const parsed: DriverOptions = { erofs: {}, btrfs: {}, dm: {}, 'fuse-overlayfs': {} };
+  const parsed: DriverOptions = { erofs: {}, btrfs: {}, dm: {}, zfs: {}, 'fuse-overlayfs': {} };
   for (const option of given) {
     const [, name = '', value = ''] = /^([^=]*)=(.*)$/.exec(option) ?? [];
     const [, parse] = Object.hasOwn(OPTIONS, name) ? OPTIONS[name]! : [];
@@ -110,4 +116,9 @@ function parsePercent(text: string): number {
     'INVALID_ARGUMENT',
     `${JSON.stringify(text)} is no percentage from 0% to 99%`,
   );
+}
+
+function parseDataset(text: string): string {
+  if (isDatasetName(text)) return text;
+  throw new MicaError('INVALID_ARGUMENT', `${JSON.stringify(text)} is no name of a ZFS dataset`);
 }

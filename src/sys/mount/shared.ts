@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, realpathSync, rmdirSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, realpathSync, rmdirSync, statfsSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MicaError } from '../../errors.ts';
 import { holdWhenFree } from '../alive.ts';
@@ -72,7 +72,7 @@ export async function releaseShared(
   using _ = await lock(directory);
   for (const name of idle())
     try {
-      unmount(join(directory, name));
+      end(join(directory, name));
     } catch (error) {
       if (errnoOf(error) !== 'EBUSY') throw error;
     }
@@ -82,7 +82,7 @@ export async function releaseShared(
 export async function dropShared(target: string): Promise<void> {
   if (statSync(target, { throwIfNoEntry: false }) === undefined) return;
   using _ = await lock(dirname(target));
-  while (isMountPoint(target)) unmount(target, { detach: true });
+  while (isMountPoint(target)) end(target, { detach: true });
   try {
     rmdirSync(target);
   } catch (error) {
@@ -136,4 +136,18 @@ function refuseForeign({ type, target }: SharedMount): void {
 function topmost(target: string): MountInfo | undefined {
   const path = realpathSync(target);
   return readMountinfo().findLast((mount) => mount.target === path);
+}
+
+/**
+ * Unmounts. What is on its way to a daemon is lost when its mount ends, and zfs-fuse waits for ever for
+ * a file to be closed that was: once it answers this it has read all that came before.
+ */
+function end(target: string, options?: Parameters<typeof unmount>[1]): void {
+  try {
+    statfsSync(target);
+  } catch (error) {
+    // Its daemon is dead, or the device is gone; it can be unmounted all the same.
+    if (errnoOf(error) === undefined) throw error;
+  }
+  unmount(target, options);
 }

@@ -136,6 +136,7 @@ async function check(
   using lease = leases.open('after the crash');
   const layer = await layers.open(DIFF_ID, { diffId: DIFF_ID, lease });
   assert.notEqual(layer.state, 'removing');
+  await layers.abandon(layer.id);
   if (suite.limits?.mountless !== undefined) return;
   const mounts = await snapshots.prepare(
     'k',

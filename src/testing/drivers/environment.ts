@@ -56,7 +56,7 @@ const MKFS: Readonly<Record<string, readonly string[]>> = { ext4: ['-m', '0'] };
 const MOUNT: Readonly<Record<string, readonly string[]>> = { btrfs: ['nobarrier'] };
 
 /** What is mounted on a directory and below it, nothing of which is lost with the mount. */
-function unmountBelow(path: string): void {
+export function unmountBelow(path: string): void {
   for (const { target } of readMountinfo().reverse())
     if (target === path || target.startsWith(`${path}/`)) unmount(target, { detach: true });
 }

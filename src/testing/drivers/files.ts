@@ -23,13 +23,15 @@ import { inUserNamespace } from '../../sys/userns.ts';
 import { describeDirectory } from '../describe.ts';
 import { makeNastyTree } from '../nasty-tree.ts';
 import { file, hardlink, sparse, tree } from '../tree.ts';
-import type { DriverSuite } from './suite.ts';
 import type { Checks } from './check.ts';
+import type { DriverSuite } from './suite.ts';
 
 const MIB = 1 << 20;
 
 /** What a file is made of comes through layers, and through being changed above them. */
 export function checkFiles({ check, see }: Checks, { limits }: DriverSuite): void {
+  const makeTree = (root: string): void =>
+    makeNastyTree(root, { mostOwner: limits?.owners?.most, lastTime: limits?.times?.last });
   // Devices, capabilities and trusted xattrs are for the root of the machine.
   if (!inUserNamespace())
     see(
@@ -38,7 +40,7 @@ export function checkFiles({ check, see }: Checks, { limits }: DriverSuite): voi
         const seen: string[] = [];
         const look = (root: string): void => void seen.push(describeDirectory(root));
         await commit('1', [], (root) => {
-          makeNastyTree(root);
+          makeTree(root);
           look(root);
         });
         await commit('2', ['1']);
@@ -53,7 +55,7 @@ export function checkFiles({ check, see }: Checks, { limits }: DriverSuite): voi
     see('a file that is touched in a child keeps all else that it has', async (stage) => {
       const { driver, commit, view } = stage;
       let [before, after] = ['', ''];
-      await commit('1', [], makeNastyTree);
+      await commit('1', [], makeTree);
       // What happens to hard links is another matter.
       const describe = (root: string): string =>
         describeDirectory(root)

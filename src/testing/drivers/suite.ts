@@ -76,6 +76,10 @@ export interface DriverLimits {
   readonly depth?: { readonly layers: number; readonly reason: string };
   /** Deeper stacks work, but take longer than a test may: so many layers are tried, at least 128. */
   readonly tried?: { readonly layers: number; readonly reason: string };
+  /** The largest number of an owner or group that files can have. */
+  readonly owners?: { readonly most: number; readonly reason: string };
+  /** The last moment that files can have, in seconds since 1970. */
+  readonly times?: { readonly last: number; readonly reason: string };
   /** The smallest limit of a writable layer that it keeps, in bytes. */
   readonly quota?: { readonly least: number; readonly reason: string };
 }

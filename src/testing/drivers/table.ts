@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { CANDIDATES, type DriverName } from '../../snapshot/drivers/candidates.ts';
 import { erofs } from '../../snapshot/drivers/erofs.ts';
 import { parseDriverOptions } from '../../snapshot/drivers/options.ts';
@@ -5,8 +6,15 @@ import { inUserNamespace } from '../../sys/userns.ts';
 import { type Need, needs } from '../need.ts';
 import { loopFileSystem } from './environment.ts';
 import { windowsLayerOf } from '../windows-layer.ts';
-import type { DriverSuite } from './suite.ts';
+import type { DriverLimits, DriverSuite } from './suite.ts';
 import { thinPools } from './thin-pools.ts';
+import { zfsPool } from './zfs-pool.ts';
+
+const OF_ZFS_FUSE: DriverLimits = {
+  owners: { most: 2 ** 31 - 1, reason: 'zfs-fuse knows no larger ones, as Solaris' },
+  times: { last: 2 ** 31 - 1, reason: 'zfs-fuse sets no later ones' },
+  tried: { layers: 128, reason: 'each is mounted to be filled, and zfs-fuse takes its time' },
+};
 
 /**
  * Every storage driver that Mica has, for every suite. To add one:
@@ -48,6 +56,12 @@ export const drivers: readonly DriverSuite[] = [
     environment: loopFileSystem('btrfs', { small: 128 }),
   }),
   row({ name: 'devicemapper', needs: ['devicemapper'], environment: thinPools('ext4') }),
+  row({
+    name: 'zfs',
+    needs: ['zfs'],
+    environment: zfsPool,
+    limits: existsSync('/dev/zfs') ? {} : OF_ZFS_FUSE,
+  }),
   row({ name: 'tar', needs: [], limits: { mountless: 'tars are not unpacked' } }),
   row({
     name: 'windowsfilter',
