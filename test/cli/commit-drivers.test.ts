@@ -6,7 +6,7 @@ import { openContainerKit, skip } from './container-kit.ts';
 const DRIVERS = [
   'overlay2',
   'vfs',
-  ...(['erofs', 'fuse-overlayfs', 'aufs', 'btrfs', 'devicemapper'] as const).filter(isMet),
+  ...(['erofs', 'fuse-overlayfs', 'aufs', 'btrfs', 'devicemapper', 'zfs'] as const).filter(isMet),
 ];
 
 /** Hard links, a type that changes, a directory in the place of another, modes, links, an empty file. */

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { driverNamed } from '../../src/testing/drivers/table.ts';
 import { needs } from '../../src/testing/need.ts';
 import { file, link, tree } from '../../src/testing/tree.ts';
@@ -40,9 +41,13 @@ export async function openContainerKit(
   await kit.origin.image('box', [base, tree({ 'data/three': file('three') })], {
     config: { Env: ['PATH=/bin', 'FROM_IMAGE=yes'], Cmd: ['sh', '-c', 'echo default'] },
   });
+  const options = (await environment?.options?.(join(kit.root, 'layers'))) ?? [];
+  const config = join(kit.root, '..', 'mica.json');
+  if (options.length > 0) writeFileSync(config, JSON.stringify({ 'storage-opts': options }));
+  const chosen = ['--storage-driver', driver, ...(options.length > 0 ? ['--config', config] : [])];
   const mica: ContainerKit['mica'] = (line, surroundings) => {
     const words = typeof line === 'string' ? line.split(' ') : line;
-    return runMica(['--root', kit.root, '--storage-driver', driver, ...words], surroundings);
+    return runMica(['--root', kit.root, ...chosen, ...words], surroundings);
   };
   const ok: ContainerKit['ok'] = async (line, surroundings) => {
     const { code, stdout, stderr } = await mica(line, surroundings);
