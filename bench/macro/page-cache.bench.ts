@@ -12,7 +12,6 @@
  * make the kernel cache is counted by a memory cgroup of theirs, and so is free of what else the machine does.
  * In a mount namespace of its own, because another one that copies its mounts keeps them from ending.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -26,6 +25,7 @@ import { cachedBy } from './cached-by.ts';
 import { type ColdDisk, coldDisk, isFileSystem } from './cold-disk.ts';
 import { serveImages } from './fixture-registry.ts';
 import { machine } from './harness.ts';
+import { filesBelow, readAll, resident } from './resident.ts';
 import { optionsOf } from './subject.ts';
 
 const { values } = parseArgs({
@@ -59,11 +59,6 @@ function baseLayers(): Buffer[] {
   return layers.map((items) => t.tarOf(t.tree(items)));
 }
 
-interface Base {
-  readonly files: readonly string[];
-  readonly size: number;
-}
-
 /** Containers, mounted on directories of their own. */
 class Containers implements AsyncDisposable {
   readonly #context: Context;
@@ -91,38 +86,6 @@ class Containers implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#undo.disposeAsync();
   }
-}
-
-function readAll(target: string): void {
-  const script = 'find "$0/base" -type f -print0 | xargs -0 cat > /dev/null';
-  const { status, stderr } = spawnSync('bash', ['-c', script, target], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`reading ${target}: ${stderr}`);
-}
-
-/** Percent of the base's bytes that lie in resident pages. */
-function resident(target: string, { files, size }: Base): number {
-  let bytes = 0;
-  for (let at = 0; at < files.length; at += 1000) {
-    const paths = files.slice(at, at + 1000).map((path) => join(target, path));
-    const out = execFileSync('fincore', ['-b', '-n', '-o', 'RES', '--', ...paths], {
-      encoding: 'utf8',
-    });
-    for (const line of out.split('\n')) bytes += Number(line);
-  }
-  return (100 * bytes) / size;
-}
-
-function baseOf(target: string): Base {
-  const out = execFileSync('find', ['base', '-type', 'f', '-printf', '%s %p\n'], {
-    cwd: target,
-    encoding: 'utf8',
-    maxBuffer: 1 << 28,
-  });
-  const lines = out.trimEnd().split('\n');
-  return {
-    files: lines.map((line) => line.slice(line.indexOf(' ') + 1)),
-    size: lines.reduce((sum, line) => sum + parseInt(line, 10), 0),
-  };
 }
 
 interface Result {
@@ -164,16 +127,16 @@ async function measure(subject: string, disk: ColdDisk, host: string): Promise<R
     return use(targets);
   };
   const shares = await cold({ a: one, b: one, c: two }, ([a, b, c]) => {
-    const base = baseOf(b!);
+    const base = filesBelow(b!, 'base');
     const before = resident(b!, base);
-    readAll(a!);
+    readAll(a!, 'base');
     return { before, second: resident(b!, base), otherImage: resident(c!, base) };
   });
   const cache: number[] = [];
   for (const count of counts) {
     const names = Array.from({ length: count }, (_, i) => [`n${i}`, one]);
     const bytes = await cold(Object.fromEntries(names), (targets) =>
-      cachedBy(() => targets.forEach(readAll)),
+      cachedBy(() => targets.forEach((target) => readAll(target, 'base'))),
     );
     cache.push(bytes / MIB);
   }

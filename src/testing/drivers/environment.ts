@@ -35,15 +35,21 @@ export async function environmentOf(
  */
 export const loopFileSystem =
   (type: string, { mib = 2048, small = 64 }: { mib?: number; small?: number } = {}) =>
-  async (wanted: WantedEnvironment): Promise<Environment> => {
+  async ({ small: isSmall, large }: WantedEnvironment): Promise<Environment> => {
     await using stack = new AsyncDisposableStack();
-    const directory = stack.use(await mkdtempDisposable(join(tmpdir(), `mica-${type}-`)));
+    const within = large?.directory ?? tmpdir();
+    const directory = stack.use(await mkdtempDisposable(join(within, `mica-${type}-`)));
     const [image, path] = [join(directory.path, 'image'), join(directory.path, 'mounted')];
     await writeFile(image, '');
-    await truncate(image, (wanted.small ? small : mib) * MIB);
+    await truncate(image, (large?.mib ?? (isSmall ? small : mib)) * MIB);
     await run(`mkfs.${type}`, ['-q', ...(MKFS[type] ?? []), image]);
     await mkdir(path);
-    await run('mount', ['-o', ['loop', ...(MOUNT[type] ?? [])].join(), image, path]);
+    const direct = `--direct-io=${large === undefined ? 'off' : 'on'}`;
+    const { stdout } = await run('losetup', [direct, '--find', '--show', image]);
+    const device = stdout.trim();
+    stack.defer(async () => void (await run('losetup', ['--detach', device])));
+    const unsafe = large === undefined ? (MOUNT[type] ?? []) : [];
+    await run('mount', ['-o', ['noatime', ...unsafe].join(), device, path]);
     stack.defer(() => unmountBelow(path));
     const all = stack.move();
     return { path, [Symbol.asyncDispose]: () => all.disposeAsync() };

@@ -40,6 +40,14 @@ export interface SuiteParts {
 export interface WantedEnvironment {
   /** So small that a test can fill it in a moment: some 64 MiB. */
   readonly small: boolean;
+  /** For benchmarks. */
+  readonly large?: LargeEnvironment;
+}
+
+export interface LargeEnvironment {
+  readonly mib: number;
+  /** Where the files lie that it is made of; they are kept out of the page cache. */
+  readonly directory: string;
 }
 
 /** Taking it down takes away all that was made in it, mounted or not. */

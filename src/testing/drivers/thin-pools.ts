@@ -11,17 +11,20 @@ const MIB = 1 << 20;
 /** Directories whose drivers make thin pools of sparse files. Nothing is left of them. */
 export const thinPools =
   (fileSystem: 'ext4' | 'xfs') =>
-  async ({ small }: WantedEnvironment): Promise<Environment> => {
+  async ({ small, large }: WantedEnvironment): Promise<Environment> => {
     const before = new Set(listDevices());
-    const directory = await mkdtempDisposable(join(tmpdir(), `mica-dm-${fileSystem}-`));
-    const base = fileSystem === 'xfs' ? 512 : 256;
+    const directory = await mkdtempDisposable(
+      join(large?.directory ?? tmpdir(), `mica-dm-${fileSystem}-`),
+    );
+    const base = large === undefined ? (fileSystem === 'xfs' ? 512 : 256) : 10 * 1024;
+    const data = large?.mib ?? (small ? 64 : 2048);
     return {
       path: directory.path,
       options: () => [
         `dm.fs=${fileSystem}`,
         `dm.basesize=${base * MIB}`,
-        `dm.loopdatasize=${(small ? 64 : 2048) * MIB}`,
-        `dm.loopmetadatasize=${8 * MIB}`,
+        `dm.loopdatasize=${data * MIB}`,
+        `dm.loopmetadatasize=${(large === undefined ? 8 : 128) * MIB}`,
       ],
       async [Symbol.asyncDispose]() {
         for (const { target } of readMountinfo().reverse())
