@@ -112,11 +112,12 @@ class IndexStack implements Stack {
       }
     }
     const entries: StackEntry[] = [];
-    for (const merge of merges.values()) {
-      const found = merge.node();
+    for (const key of [...merges.keys()].sort()) {
+      const found = merges.get(key)!.node();
       if (found) entries.push({ name: found.name, node: found });
     }
-    return entries.sort((a, b) => (a.name < b.name ? -1 : 1));
+    // Folded names are in another order than the names.
+    return this.#fold === undefined ? entries : entries.sort((a, b) => (a.name < b.name ? -1 : 1));
   }
 
   #lookup(part: StackPart, name: string): { nid: number; name: string } | undefined {

@@ -119,9 +119,13 @@ function open(
       }
     }
   }
-  const byName = (a: Seen, b: Seen): number => (a.name < b.name ? -1 : 1);
-  const names = parts.length > 1 ? [...seen.values()].sort(byName) : seen.values();
-  return { path, parts, names: names[Symbol.iterator]() };
+  return { path, parts, names: inOrder(seen, fold)[Symbol.iterator]() };
+}
+
+/** By name; in one layer's directory they are. Folded names are in another order than the names. */
+function inOrder(seen: ReadonlyMap<string, Seen>, fold: Folding['fold']): Seen[] {
+  if (fold !== undefined) return [...seen.values()].sort((a, b) => (a.name < b.name ? -1 : 1));
+  return [...seen.keys()].sort().map((key) => seen.get(key)!);
 }
 
 /** Replays, from the base up, what the layers do to one path. */
