@@ -22,6 +22,9 @@ const fresh = join(home, `dist.${process.pid}.tmp`);
 const CORE =
   /node_modules\/(?:commander|valibot)\/|src\/(?:errors|(?:oci|db)\/.*|sys\/(?:errno|byte-string)|engine\/(?:open|context|config|images|version)|cli\/(?:run|program|failure|output|cli|exit-code|verbs|signals|provide-image|settle|small-nursery)|cli\/render\/(?:escape|json|name|quantity))\.ts$/;
 
+/** What is done before anything else is loaded; by itself, since it would be in a chunk with whoever uses it, too. */
+const START = /src\/(?:cli\/command-words|runtime\/spawn-monitor)\.ts$/;
+
 /** Opened together: thirty small files would take longer than what they do. */
 const CONTAINER =
   /src\/(?:runtime\/(?!monitor\/)|container\/(?!copy\/)|engine\/containers\/(?!ended|commit|copy)|cli\/commands\/container\/(?:run|create|start|session)\.ts|cli\/parse\/(?:container-flags|bytes)\.ts)/;
@@ -46,6 +49,7 @@ const { output } = await build({
     // Opening fifty files takes longer than reading three. What every command needs is one of them.
     codeSplitting: {
       groups: [
+        { name: 'start', test: START, priority: 1 },
         { name: 'core', test: CORE },
         {
           name: 'store',

@@ -1,4 +1,6 @@
 #!/usr/bin/env node
+import { spawnMonitor } from '../runtime/spawn-monitor.ts';
+import { runsProcess } from './command-words.ts';
 
 /**
  * Compiled code is executed as it is found, so it is kept where only this user writes: not below
@@ -19,13 +21,9 @@ function cacheCompiledCode(): void {
 cacheCompiledCode();
 const { stdout, execPath, execArgv, argv } = process;
 const args = argv.slice(2);
-// Loaded after the line above, and therefore from that cache.
-const { runsProcess } = await import('./command-words.ts');
 // First of all, since it loads for as long as all the rest takes. Without root the command moves to a user namespace first.
-const monitor =
-  process.geteuid?.() === 0 && runsProcess(args)
-    ? (await import('../runtime/spawn-monitor.ts')).spawnMonitor()
-    : undefined;
+const monitor = process.geteuid?.() === 0 && runsProcess(args) ? spawnMonitor() : undefined;
+// Loaded after the first line, and therefore from that cache.
 const [{ abortOnSignals }, { run }] = await Promise.all([
   import('./signals.ts'),
   import('./run.ts'),
