@@ -37,6 +37,7 @@ export async function provideImage(
     result = await engine.pull(image, {
       platform: platform === undefined ? undefined : parsePlatform(platform),
       signal: cli.signal,
+      toMount: true,
       onProgress: (event) => {
         nursery.hear(event);
         renderer?.event(event);

@@ -203,6 +203,8 @@ export interface GraphDriver {
 export interface PullOptions extends Abortable {
   /** e.g. `linux/arm64`. Default: this machine's. */
   readonly platform?: Platform | undefined;
+  /** It will be mounted next: what that needs is made while the disk is waited for. */
+  readonly toMount?: boolean;
   readonly onProgress?: ((event: PullEvent) => void) | undefined;
 }
 

@@ -39,6 +39,11 @@ export interface Driver extends AsyncDisposable {
    */
   mounts?(snapshot: Snapshot): Promise<readonly Mount[]>;
   /**
+   * Makes now what {@link mounts} of a snapshot on committed ones (ids, nearest first) would have to
+   * make. That does it if this fails. Absent: there is nothing to make.
+   */
+  anticipate?(parents: readonly string[]): Promise<void>;
+  /**
    * Where trees are file systems of their own: the mount that shows the one of `snapshot`, on a mount
    * point that `layers/<id>/fs` is a link to. Whoever fills or reads a tree there holds it mounted
    * (`holdTree`); {@link release} ends it. Absent: the tree simply lies there.

@@ -1,5 +1,4 @@
 import { closeSync, fsyncSync, openSync, readdirSync } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasKernel } from './binding.ts';
 import { fromNode } from './errno.ts';
@@ -16,15 +15,17 @@ export function syncDirectory(directory: string): void {
 }
 
 /**
- * Writes everything of the file system of `path` to the disk.
+ * Writes everything of the file system of `path` to the disk. It has begun when this returns.
  * @returns `false` where the system has no such call: then each file must have been synced by itself
  */
 export async function syncFileSystem(path: string): Promise<boolean> {
   if (!hasKernel()) return false;
-  await using directory = await open(path).catch((error: unknown) => {
-    throw fromNode(error);
-  });
-  await syncfs(directory.fd, toBytes(path));
+  const directory = opened(path, 'r');
+  try {
+    await syncfs(directory, toBytes(path));
+  } finally {
+    closeSync(directory);
+  }
   return true;
 }
 
@@ -39,15 +40,21 @@ export function syncFilesIn(directory: string): void {
   }
 }
 
-function withOpen(path: string, use: (fd: number) => void, flags = 'r'): void {
+function opened(path: string, flags: string): number {
   try {
-    const fd = openSync(path, flags);
-    try {
-      use(fd);
-    } finally {
-      closeSync(fd);
-    }
+    return openSync(path, flags);
   } catch (error) {
     throw fromNode(error);
+  }
+}
+
+function withOpen(path: string, use: (fd: number) => void, flags = 'r'): void {
+  const fd = opened(path, flags);
+  try {
+    use(fd);
+  } catch (error) {
+    throw fromNode(error);
+  } finally {
+    closeSync(fd);
   }
 }

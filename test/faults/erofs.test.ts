@@ -124,3 +124,58 @@ test('what is collected leaves no mount and no mount point', { skip }, () =>
     assert.deepEqual(readdirSync(join(root, 'layers')), ['.trash']);
   }),
 );
+
+test(
+  'the index that a deep image is mounted by is made while its pull waits for the disk',
+  {
+    skip,
+  },
+  async () => {
+    const there = await origin;
+    await there.image('erofs/deep', DEEP);
+    const name = `${new URL(there.url).host}/erofs/deep`;
+    for (const toMount of [false, true]) {
+      await using engine = await openTemporaryEngine({ driver: 'erofs' });
+      await engine.pull(name, { toMount });
+      const { root } = await engine.info();
+      const top = join(root, 'layers', String(DEEP.length));
+      const merged = (): string[] => readdirSync(top).filter((one) => one.startsWith('merged-'));
+      const made = merged();
+      assert.equal(made.length, toMount ? 1 : 0);
+      const { target } = await engine.mount(name);
+      try {
+        assert.equal(readFileSync(join(target, 'etc/file-29'), 'utf8'), '29');
+        if (toMount) assert.deepEqual(merged(), made);
+      } finally {
+        await engine.unmount(target);
+      }
+    }
+  },
+);
+
+test(
+  'a deep image whose index cannot be made beforehand is pulled all the same; mounting says why',
+  {
+    skip,
+  },
+  async () => {
+    const there = await origin;
+    await there.image('erofs/deep', DEEP);
+    const name = `${new URL(there.url).host}/erofs/deep`;
+    await using engine = await openTemporaryEngine({ driver: 'erofs' });
+    const { root } = await engine.info();
+    const index = join(root, 'layers', '1', 'index.erofs');
+    let base: string | undefined;
+    await engine.pull(name, {
+      toMount: true,
+      onProgress: (event) => {
+        if (event.type === 'layers') base = event.layers[0]!.digest;
+        if (event.type === 'complete' && event.target.digest === base)
+          writeFileSync(index, 'no index');
+      },
+    });
+    assert.equal(readFileSync(index, 'utf8'), 'no index');
+    assert.equal((await engine.image(name)).layers.length, DEEP.length);
+    await assert.rejects(engine.mount(name), { code: 'DATA_LOSS' });
+  },
+);

@@ -24,6 +24,8 @@ export interface Publication {
   readonly names: readonly Reference[];
   /** Repositories that have it, known by the digest of {@link target}: `docker.io/library/redis`. */
   readonly repositories: readonly string[];
+  /** It will be mounted next. */
+  readonly toMount?: boolean | undefined;
 }
 
 /** Keeps from garbage collection all that an image needs, whether it is there already or not. */
@@ -65,11 +67,24 @@ export async function publishImage(
       options,
     );
   options.signal?.throwIfAborted();
-  await syncStore(db);
+  const synced = syncStore(db);
+  if (publication.toMount) await anticipate(store, publication.layers, synced);
+  await synced;
   db.transaction(() => record(store, publication), { durable: true });
   await content.project();
   const found = findImage(db, image.manifest.config.digest)!;
   return storedImage(db, { record: found, manifest: image.descriptor.digest });
+}
+
+/** Does beside `synced` what mounting would do after it. What goes wrong here goes wrong there, where somebody can be told. */
+async function anticipate(
+  { choice: { driver } }: Store,
+  layers: readonly number[],
+  synced: Promise<unknown>,
+): Promise<void> {
+  // Whoever waits for it comes later.
+  synced.catch(() => undefined);
+  await driver.anticipate?.(layers.toReversed().map(String)).catch(() => undefined);
 }
 
 function record(store: Store, publication: Publication): void {

@@ -124,6 +124,7 @@ async function bring(
       target,
       purpose: `pull ${name}`,
       names: reference.tag === undefined ? [] : [reference],
+      toMount: options.toMount,
       repositories: [repositoryOf(reference)],
     },
     { signal: options.signal, onProgress: emit },

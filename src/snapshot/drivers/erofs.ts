@@ -91,6 +91,10 @@ export function erofs(root: string, given: ErofsOptions): Driver {
       return [...shared, overlayOf({ ...own, lowers: points })];
     },
 
+    async anticipate(parents) {
+      await merged.of(parents);
+    },
+
     release: (mountable) =>
       layers.release(() => {
         const stacks = mountable().map(({ parents }) => parents);
