@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import {
   appendFileSync,
   existsSync,
@@ -118,7 +119,7 @@ const threads = (): number =>
     (id) => readFileSync(`/proc/self/task/${id}/comm`, 'utf8') === 'mica-unpack\n',
   ).length;
 
-test('a worker with nothing to do is ended while another is busy', { skip: linux }, async () => {
+test('a worker with nothing to do is ended', { skip: linux }, async () => {
   await using unpacker = openUnpacker({ workers: 2 });
   await using slow = await prepare(GZIP);
   await using quick = await prepare(GZIP);
@@ -132,6 +133,26 @@ test('a worker with nothing to do is ended while another is busy', { skip: linux
   available.add(GZIP.length);
   available.end();
   assert.equal((await unpacking).diffId, sha256(TAR));
+  while (threads() > 0) await setTimeout(5);
+});
+
+test('a worker that was stopped in the middle of a layer has room for the next one', async () => {
+  await using unpacker = openUnpacker({ workers: 1 });
+  const zeros = t.file(Buffer.alloc(64 << 20));
+  const bomb = gzipSync(t.tarOf(t.tree({ a: zeros, b: t.file(randomBytes(500_000)) })));
+  for (let round = 0; round < 5; round++) {
+    await using work = await prepare(bomb);
+    const stop = new AbortController();
+    const available = new Available();
+    const unpacking = unpacker.unpack(work.job, { available, signal: stop.signal });
+    available.add(bomb.length - 1);
+    const tar = join(work.path, 'layer.tar');
+    while (!(existsSync(tar) && statSync(tar).size > 0)) await setTimeout(1);
+    stop.abort();
+    await assert.rejects(unpacking, { name: 'AbortError' });
+  }
+  await using work = await prepare(bomb);
+  assert.equal((await unpacker.unpack(work.job)).stats.files, 2);
 });
 
 const flipped = Buffer.from(GZIP);
