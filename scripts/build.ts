@@ -7,7 +7,7 @@
  *     dist/ended.js           what is executed when nobody waits for a container's end
  *     dist/lib/               the library with its types, a file for each source file
  */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { chmod, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build } from 'rolldown';
@@ -77,6 +77,14 @@ const ALONE = {
   monitor: 'src/runtime/monitor.ts',
   ended: 'src/engine/containers/ended.ts',
 };
+const THREADS = ['unpack-worker', 'recipe-worker'];
+const inThread = (name: string): string[] => [
+  '-e',
+  `const { Worker } = require('node:worker_threads');
+   const thread = new Worker('./${name}.js');
+   thread.on('error', (error) => { throw error; });
+   thread.on('online', () => setTimeout(() => process.exit(), 200));`,
+];
 for (const [name, source] of Object.entries(ALONE)) {
   const alone = await build({
     cwd: home,
@@ -94,6 +102,12 @@ for (const [name, source] of Object.entries(ALONE)) {
   output.push(...alone.output);
 }
 await chmod(join(fresh, 'mica.js'), 0o755);
+// Tests run the sources; these are started by programs that would not hear of it if they could not even be loaded.
+for (const words of [['mica.js', '--version'], ['ended.js'], ...THREADS.map(inThread)])
+  execFileSync(process.execPath, words, {
+    cwd: fresh,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
 
 const compiler = join(home, 'node_modules', '.bin', 'tsc');
 const compiled = spawnSync(

@@ -15,8 +15,9 @@ export function builtins(): Plugin {
     resolveId(id, importer, { kind }) {
       // What is required stays as it is: CommonJS wants the module itself.
       if (!id.startsWith('node:') || kind === 'require-call') return null;
-      // The addon finds its own way.
-      return importer?.includes('/koffi/') ? null : `${PREFIX}${id}`;
+      // The addon finds its own way, and what the bundler adds comes before anything of ours.
+      const isOther = importer?.includes('/koffi/') || importer?.includes('rolldown/runtime');
+      return isOther ? null : `${PREFIX}${id}`;
     },
     load(id) {
       if (!id.startsWith(PREFIX)) return null;
