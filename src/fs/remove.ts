@@ -47,7 +47,7 @@ function empty(dirfd: number, name: string, depth: number, raise: Raise): void {
     for (const each of names) empty(fd, each, depth + 1, raise);
     return false;
   });
-  unlinkat(dirfd, name, AT_REMOVEDIR);
+  orNothing(() => unlinkat(dirfd, name, AT_REMOVEDIR));
 }
 
 /** Calls `visit` with the directory and what is in it; `false` when it is gone. */
@@ -61,7 +61,9 @@ function inside(
   try {
     // Whoever may make subvolumes in a tree may also make them read-only.
     unlockSubvolume(fd);
-    return visit(fd, readNames(fd));
+    // Somebody else may be removing the same.
+    const names = orNothing(() => readNames(fd));
+    return names !== undefined && visit(fd, names);
   } finally {
     close(fd);
   }

@@ -80,7 +80,7 @@ export interface Driver extends AsyncDisposable {
  * How a driver keeps a layer's files:
  *  - `overlay`: a directory of the layer's own, whiteouts as 0:0 devices, opaque as `trusted.overlay.opaque`
  *  - `userxattr`: the same for an overlay mounted with `userxattr` (`user.overlay.opaque`)
- *  - `aufs`: the same, spelled by AUFS as in the archive: files `.wh.<name>` and `.wh..wh..opq`
+ *  - `aufs`: the same, spelled as in the archive, which AUFS and fuse-overlayfs read: files `.wh.<name>` and `.wh..wh..opq`
  *  - `direct`: applied onto a directory that already holds the parents' files; whiteouts delete
  *  - `tar`: nothing is extracted, the uncompressed tar is kept as `layer.tar`
  *  - `windows`: the transport format of Windows' layers, from which the archive can be made again

@@ -5,7 +5,6 @@ import type { Changes } from '../layer/diff/change.ts';
 import { treeChanges, upperChanges } from '../layer/diff/diff.ts';
 import { type LayerTarOptions, writeLayerTar } from '../layer/diff/tar.ts';
 import { aufs } from '../snapshot/drivers/aufs.ts';
-import { fuseOverlayfs } from '../snapshot/drivers/fuse-overlayfs.ts';
 import { overlay2 } from '../snapshot/drivers/overlay2.ts';
 import { vfs } from '../snapshot/drivers/vfs.ts';
 import type { Driver, Upper } from '../snapshot/driver.ts';
@@ -26,11 +25,10 @@ export interface Edited {
 }
 
 /** Names of drivers; all but vfs keep changes apart. */
-export type EditedBy = 'overlay2' | 'fuse-overlayfs' | 'aufs' | 'vfs';
+export type EditedBy = 'overlay2' | 'aufs' | 'vfs';
 
 const DRIVERS: Readonly<Record<EditedBy, (store: string) => Driver>> = {
   overlay2: (store) => overlay2(store, { userxattr: inUserNamespace() }),
-  'fuse-overlayfs': (store) => fuseOverlayfs(store, { userxattr: inUserNamespace() }),
   aufs,
   vfs,
 };

@@ -12,18 +12,33 @@ const MODE = 0o444;
  * system allows, which is how AUFS makes them.
  */
 export class AufsMarks implements Disposable {
+  /** Devices that nobody may make here, in a user namespace: a whiteout takes their place. */
+  readonly #unmade = new Set<Node>();
   #first: { readonly dirfd: number; readonly name: string } | undefined;
+
+  cannotMake(device: Node): void {
+    this.#unmade.add(device);
+  }
+
+  /** Whether there is anything to mark in directory `node`, besides that it is opaque. */
+  areIn(node: Node): boolean {
+    return node.children!.values().some((child) => this.#isWhiteout(child));
+  }
 
   /** Of the open directory `dirfd`, which is `node`. */
   mark(dirfd: number, node: Node, isOpaque: boolean): void {
     for (const [name, child] of node.children!)
-      if (isWhiteoutNode(child)) this.#make(dirfd, WHITEOUT_PREFIX + name);
+      if (this.#isWhiteout(child)) this.#make(dirfd, WHITEOUT_PREFIX + name);
     if (isOpaque) this.#make(dirfd, OPAQUE_WHITEOUT);
   }
 
   [Symbol.dispose](): void {
     if (this.#first !== undefined) at.close(this.#first.dirfd);
     this.#first = undefined;
+  }
+
+  #isWhiteout(node: Node): boolean {
+    return isWhiteoutNode(node) || this.#unmade.has(node);
   }
 
   #make(dirfd: number, name: string): void {

@@ -169,7 +169,7 @@ export class Extraction implements LayerSink {
   #describe(parent: string, name: string, node: Node, opaque: ReadonlySet<Node>): void {
     const dirfd = this.#fds.fd(parent);
     const made = this.#made.get(node);
-    const whiteouts = node.children!.values().some(isWhiteoutNode);
+    const whiteouts = this.#aufs?.areIn(node) ?? node.children!.values().some(isWhiteoutNode);
     const isMarked = !this.#isDirect && (whiteouts || opaque.has(node));
     if (!isMarked && this.#attributes.isComplete(node, made))
       return at.utimensat(dirfd, name, node.mtime, node.mtimeNs);
@@ -194,8 +194,9 @@ export class Extraction implements LayerSink {
       this.#make(dirfd, name, () => at.mknodat(dirfd, name, node.mode, node.rdev));
       return true;
     } catch (error) {
-      if (errnoOf(error) !== 'EPERM' || !isDevice(node) || this.#aufs !== undefined) throw error;
+      if (errnoOf(error) !== 'EPERM' || !isDevice(node)) throw error;
       if (this.#isDirect) removeTreeAt(dirfd, name);
+      else if (this.#aufs !== undefined) this.#aufs.cannotMake(node);
       else at.mknodat(dirfd, name, S_IFCHR, 0);
       return false;
     }

@@ -67,11 +67,8 @@ export const CANDIDATES: readonly Candidate[] = [
     isAutomatic: inUserNamespace,
     refusal: async (directory) =>
       (await ownerRefusal(directory)) ?? fuseOverlayfsRefusal(directory),
-    load: async (layers, { form, options }) =>
-      (await import('./fuse-overlayfs.ts')).fuseOverlayfs(layers, {
-        ...options['fuse-overlayfs'],
-        userxattr: form === 'userxattr',
-      }),
+    load: async (layers, { options }) =>
+      (await import('./fuse-overlayfs.ts')).fuseOverlayfs(layers, options['fuse-overlayfs']),
   },
   {
     name: 'vfs',
@@ -166,8 +163,7 @@ async function btrfsRefusal(directory: string): Promise<string | undefined> {
 
 async function fuseOverlayfsRefusal(directory: string): Promise<string | undefined> {
   const { fuseOverlayfs } = await import('./fuse-overlayfs.ts');
-  const userxattr = inUserNamespace();
-  return triedOn(directory, (layers) => fuseOverlayfs(layers, { userxattr }));
+  return triedOn(directory, fuseOverlayfs);
 }
 
 async function aufsRefusal(directory: string): Promise<string | undefined> {

@@ -6,21 +6,24 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import * as fc from 'fast-check';
 import { isCode } from '../../errors.ts';
+import { S_IFCHR } from '../../erofs/node.ts';
+import { AT_FDCWD, mknodat } from '../../sys/at.ts';
+import { lowerdirOption } from '../../sys/mount-data.ts';
 import { performMounts } from '../../sys/mount.ts';
-import { inUserNamespace } from '../../sys/userns.ts';
 import { describeDirectory } from '../../testing/describe.ts';
 import { within } from '../../testing/mounted.ts';
 import { needs } from '../../testing/need.ts';
 import { StackViews } from '../../testing/stack-views.ts';
 import { layerStacks } from '../../testing/stacks.ts';
-import { tarOf } from '../../testing/tree.ts';
+import { dir as folder, file, tarOf, tree, whiteout } from '../../testing/tree.ts';
 import { unpackStack } from '../../testing/unpack-stack.ts';
 import { mountedFrom } from '../mounted.ts';
 import { fuseOverlayfs } from './fuse-overlayfs.ts';
 
 const skip = needs('fuse-overlayfs');
-const open = (layers: string): ReturnType<typeof fuseOverlayfs> =>
-  fuseOverlayfs(layers, { userxattr: inUserNamespace() });
+const onOverlay = needs('fuse-overlayfs', 'overlay');
+const mknodAt = (path: string): void => mknodat(AT_FDCWD, path, S_IFCHR, 0);
+const open = fuseOverlayfs;
 
 test('500 layers can be seen at once, and written on; more are refused', { skip }, async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-deep-'));
@@ -80,6 +83,40 @@ test('a store with a colon in its path is refused with advice', { skip }, async 
     message: /colon.*--root/,
   });
 });
+
+test(
+  'a store may be on an overlay, where nobody makes a device 0:0',
+  { skip: onOverlay },
+  async () => {
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-on-overlay-'));
+    const [lower, upper, scratch, root, work] = ['l', 'u', 's', 'layers', 'work'].map((name) =>
+      join(dir.path, name),
+    );
+    for (const path of [lower, upper, scratch, root, work]) mkdirSync(path!);
+    const dirs = [lowerdirOption([lower!]), `upperdir=${upper}`, `workdir=${scratch}`];
+    await using _ = await performMounts(
+      [{ type: 'overlay', source: 'overlay', options: dirs }],
+      root!,
+    );
+    assert.throws(() => mknodAt(join(root!, 'device')), { code: 'PERMISSION_DENIED' });
+    const driver = open(root!);
+    const layers = [
+      tree({ 'd/gone': file('1'), 'd/kept': file('1'), 'e/hidden': file('1'), top: file('1') }),
+      tree({ 'd/gone': whiteout(), e: folder({ opaque: true }), top: whiteout() }),
+    ];
+    const stack = await unpackStack(layers.map(tarOf), driver.form, root!);
+    const parents = stack.map(({ directory: path }) => path.slice(root!.length + 1)).reverse();
+    const active = { id: 'active', kind: 'active', parents } as const;
+    await driver.create(active);
+    await within(await driver.mounts!(active), work!, (path) => {
+      assert.deepEqual(readdirSync(path).sort(), ['d', 'e']);
+      assert.deepEqual(readdirSync(join(path, 'd')), ['kept']);
+      assert.deepEqual(readdirSync(join(path, 'e')), []);
+      rmSync(join(path, 'd/kept'));
+      assert.deepEqual(readdirSync(join(path, 'd')), []);
+    });
+  },
+);
 
 test('with a map of ids, snapshots without parents are translated, too', { skip }, async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-ids-'));

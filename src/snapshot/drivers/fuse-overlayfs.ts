@@ -5,22 +5,16 @@ import type { IdMaps } from './options.ts';
 import { MAX_LOWERS, type OwnDirectories } from './overlay.ts';
 import { unionDriver } from './union.ts';
 
-export interface FuseOverlayfsOptions extends IdMaps {
-  /** Marks in `user.` xattrs instead of `trusted.` ones: for user namespaces. */
-  readonly userxattr?: boolean;
-}
-
 /**
  * Union of directories by fuse-overlayfs(1), a program that serves each mount: for users whom the
- * kernel lets mount no overlay. Layers from archives are as overlay2 has them; what was written has
- * marks of the program's own besides.
+ * kernel lets mount no overlay. Layers have their marks as files, which every file system takes: on
+ * an overlay, where such a store often is, nobody can make a device 0:0.
  */
-export function fuseOverlayfs(root: string, options: FuseOverlayfsOptions = {}): Driver {
-  const { userxattr = false, ...maps } = options;
+export function fuseOverlayfs(root: string, maps: IdMaps = {}): Driver {
   const mapping = Object.entries(maps).map(([name, ids]) => `${name}=${ids}`);
   return unionDriver(root, {
     name: 'fuse-overlayfs',
-    form: userxattr ? 'userxattr' : 'overlay',
+    form: 'aufs',
     whiteouts: 'fuse-overlayfs',
     scratch: true,
     stacking: { by: 'fuse-overlayfs', most: MAX_LOWERS, advice: 'use storage driver vfs' },

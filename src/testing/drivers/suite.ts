@@ -88,6 +88,11 @@ export interface DriverLimits {
   readonly owners?: { readonly most: number; readonly reason: string };
   /** The last moment that files can have, in seconds since 1970. */
   readonly times?: { readonly last: number; readonly reason: string };
+  /**
+   * Why files that are changed do not keep all that they have, and what is written is not always what
+   * a plain directory has then: somebody else's program, of which nothing of the kind is asked.
+   */
+  readonly inexact?: string;
   /** The smallest limit of a writable layer that it keeps, in bytes. */
   readonly quota?: { readonly least: number; readonly reason: string };
 }
