@@ -1,14 +1,11 @@
-import { setTimeout } from 'node:timers/promises';
 import type { Ending } from '../../sys/process.ts';
 import { STREAM } from '../frame.ts';
 import type { Stdio } from '../order.ts';
 import type { Start } from '../runtime.ts';
 import { Clients } from './clients.ts';
+import { drain } from './drain.ts';
 import { adopt, type Adopted } from './reaper.ts';
 import { type Ends, startWithStdio } from './stdio.ts';
-
-/** Output that was written before the end is there at once; whoever inherited the pipe may hold it for ever. In milliseconds. */
-const LINGER = 100;
 
 /** One process of a container and everybody connected to it. */
 export class Session {
@@ -61,11 +58,7 @@ export class Session {
     const ending = await this.#child!.ending;
     this.#ended = true;
     this.#flow(true);
-    const all = Promise.all(open).then(() => 'done');
-    for (;;) {
-      const next = await Promise.race([all, setTimeout(LINGER / 4, 'waiting')]);
-      if (next === 'done' || performance.now() - last > LINGER) break;
-    }
+    await drain(Promise.all(open), () => last);
     for (const [, source] of this.#ends!.sources) source.destroy();
     this.#ends!.input?.destroy();
     return ending;

@@ -1,0 +1,22 @@
+import { setImmediate, setTimeout } from 'node:timers/promises';
+
+/** Output that was written before the end is there at once; whoever inherited the pipe may hold it for ever. In milliseconds. */
+const LINGER = 100;
+
+/**
+ * Waits until all output of a process that has ended was read.
+ * @param ended - resolves when nobody has the other ends any more
+ * @param last - when something was read last
+ */
+export async function drain(ended: Promise<unknown>, last: () => number): Promise<void> {
+  const done = ended.then(() => true);
+  const isQuiet = (): boolean => performance.now() - last() > LINGER;
+  for (;;) {
+    if (await Promise.race([done, setTimeout(LINGER / 4, false)])) return;
+    if (!isQuiet()) continue;
+    // On a machine that is busy our time may be up before we have looked even once: what is there is
+    // read in one turn of the loop, and that one comes first.
+    await setImmediate();
+    if (isQuiet()) return;
+  }
+}
