@@ -237,6 +237,11 @@ RUN --mount=type=secret,id=key --mount=type=secret,id=key,env=KEY --mount=type=s
     assert.deepEqual(isLeft(place), []);
   });
 
+  test('a command that cannot begin fails with its line', { skip }, async () => {
+    for (const text of ['USER nobody-here\nRUN true', 'SHELL ["/no/shell"]\nRUN true'])
+      await assert.rejects(place.build(`FROM base\n${text}`), { message: /^Dockerfile:3: / });
+  });
+
   test('an abort kills the command', { skip }, async () => {
     const stop = new AbortController();
     const building = place.build(

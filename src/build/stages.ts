@@ -9,6 +9,7 @@ import type { BuildOptions } from './builder.ts';
 import { type BuildInput, openDirectory } from './context.ts';
 import { type RunEnvironment, runStep } from './run/run-step.ts';
 import type { Dockerfile, Instruction } from './dockerfile/instruction.ts';
+import { located, type Place } from './dockerfile/failure.ts';
 import { parseDockerfile } from './dockerfile/parse.ts';
 import type { BuildEvent, BuildStep } from './event.ts';
 import type { SourceTree } from './files/source-tree.ts';
@@ -98,7 +99,7 @@ export class Stages {
     for (const [at, one] of todo.entries())
       await this.#step(
         planned,
-        { position: at + 2, of: todo.length + 1, ...one.instruction },
+        { position: at + 2, of: todo.length + 1, file: one.dockerfile.file, ...one.instruction },
         (step) => this.#carryOut(run, planned, one, step),
       );
     return run.state.finished();
@@ -109,7 +110,8 @@ export class Stages {
     // The other stage tells of its own steps.
     if (base.kind === 'stage') return await this.#stage(base.index);
     let found: StageBase | undefined;
-    const step = { position: 1, of: stage.instructions.length + 1, ...stage.from };
+    const { file } = this.#parts.dockerfile;
+    const step = { position: 1, of: stage.instructions.length + 1, file, ...stage.from };
     await this.#step(planned, step, async () => {
       found =
         base.kind === 'scratch' ? { ...SCRATCH, platform } : await this.#image(base.name, planned);
@@ -237,10 +239,11 @@ export class Stages {
 
   async #step(
     planned: PlannedStage,
-    { position, of, source, line }: Pick<BuildStep, 'position' | 'of' | 'source' | 'line'>,
+    todo: Pick<BuildStep, 'position' | 'of' | 'source' | 'line'> & Place,
     task: (step: BuildStep) => Promise<Outcome>,
   ): Promise<void> {
     const { emit } = this.#parts;
+    const { position, of, source, line } = todo;
     this.#signal.throwIfAborted();
     const step = { id: ++this.#begun, stage: stageName(planned), position, of, source, line };
     const begun = performance.now();
@@ -253,9 +256,10 @@ export class Stages {
       const milliseconds = performance.now() - begun;
       emit({ type: 'done', step, cache, layer: made, milliseconds });
     } catch (error) {
-      if (!this.#signal.aborted && error instanceof MicaError)
-        emit({ type: 'failed', step, message: error.message });
-      throw error;
+      if (this.#signal.aborted || !(error instanceof MicaError)) throw error;
+      const told = located(todo, error);
+      emit({ type: 'failed', step, message: told.message });
+      throw told;
     }
   }
 }
