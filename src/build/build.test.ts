@@ -46,6 +46,8 @@ const CONFIGS: readonly (readonly [dockerfile: string, expected: Partial<Contain
   ['ARG P="80 81"|EXPOSE $P', { ExposedPorts: { '80/tcp': {}, '81/tcp': {} } }],
   ['VOLUME /a /b|VOLUME ["/c d"]', { Volumes: { '/a': {}, '/b': {}, '/c d': {} } }],
   ['USER a:b|STOPSIGNAL SIGKILL', { User: 'a:b', StopSignal: 'SIGKILL' }],
+  ['ARG S=rtmin+3|STOPSIGNAL $S', { StopSignal: 'rtmin+3' }],
+  ['STOPSIGNAL term', { StopSignal: 'term' }],
   ['WORKDIR a|WORKDIR ../b/./c|WORKDIR d', { WorkingDir: '/b/c/d' }],
   ['ENV D=/x|WORKDIR $D', { WorkingDir: '/x' }],
   [
@@ -98,6 +100,19 @@ ENV D="$G|$T|$TARGETARCH|$BUILDOS|$TARGETOS"
   const warnings = last.events.filter(({ type }) => type === 'warning');
   assert.match(JSON.stringify(warnings), /build arguments X/);
 });
+
+for (const [text, line] of [
+  ['STOPSIGNAL nope', 2],
+  ['COPY a /\nWORKDIR /a/x', 3],
+  ['COPY a /\nCOPY a /a/x/', 3],
+] as const)
+  test(`${JSON.stringify(text)} fails with its line, and says it once`, async () => {
+    const building = place.build(`FROM scratch\n${text}`, { a: '' });
+    await assert.rejects(building, (error: Error) => {
+      assert.match(error.message, new RegExp(`^Dockerfile:${line}: (?!Dockerfile)`));
+      return true;
+    });
+  });
 
 test('only the stages that the target needs are built', async () => {
   const dockerfile = `FROM scratch AS broken

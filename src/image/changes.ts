@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { MicaError } from '../errors.ts';
 import type { ContainerDefaults } from '../oci/config.ts';
+import { isStopSignal } from '../oci/stop-signal.ts';
 
 /**
  * Applies Dockerfile instructions to the defaults of an image, as `--change` of docker's `commit`
@@ -38,9 +39,15 @@ const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     ...defaults,
     Labels: { ...defaults.Labels, ...Object.fromEntries(pairs(rest)) },
   }),
-  ONBUILD: (rest, defaults) => ({ ...defaults, OnBuild: [...(defaults.OnBuild ?? []), rest] }),
+  ONBUILD: (rest, defaults) => ({
+    ...defaults,
+    OnBuild: [...(defaults.OnBuild ?? []), NO_TRIGGER.test(rest) ? wrong('ONBUILD', rest) : rest],
+  }),
   SHELL: (rest, defaults) => ({ ...defaults, Shell: list(rest) ?? wrong('SHELL', rest) }),
-  STOPSIGNAL: (rest, defaults) => ({ ...defaults, StopSignal: rest }),
+  STOPSIGNAL: (rest, defaults) => ({
+    ...defaults,
+    StopSignal: isStopSignal(rest) ? rest : wrong('STOPSIGNAL', rest),
+  }),
   USER: (rest, defaults) => ({ ...defaults, User: rest }),
   VOLUME: (rest, defaults) => ({
     ...defaults,
@@ -51,6 +58,9 @@ const INSTRUCTIONS: Readonly<Record<string, Instruction>> = {
     WorkingDir: posix.resolve('/', defaults.WorkingDir ?? '', rest),
   }),
 };
+
+/** Nothing could be built on an image with these. */
+const NO_TRIGGER = /^(?:ONBUILD|FROM|MAINTAINER)(?:\s|$)/i;
 
 function split(change: string): [name: string, rest: string] {
   const [, word = '', rest = ''] = /^\s*([A-Za-z]+)\s*(.*?)\s*$/s.exec(change) ?? [];

@@ -1,6 +1,7 @@
 import { MicaError } from '../errors.ts';
 import type { ContainerDefaults, ImageConfig } from '../oci/config.ts';
 import type { Platform } from '../oci/platform.ts';
+import { isStopSignal } from '../oci/stop-signal.ts';
 import type { ComposedImage } from './compose.ts';
 import type { Image } from './image.ts';
 import { mutate } from './mutate.ts';
@@ -65,7 +66,12 @@ function patched(config: ImageConfig, patch: ConfigPatch): ImageConfig {
 }
 
 function patchedDefaults(defaults: ContainerDefaults, patch: ConfigPatch): ContainerDefaults {
-  const { entrypoint, cmd } = patch;
+  const { entrypoint, cmd, stopSignal } = patch;
+  if (stopSignal !== undefined && !isStopSignal(stopSignal))
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `stop signal ${JSON.stringify(stopSignal.slice(0, 100))}: write a signal, like SIGTERM or 9`,
+    );
   const set = (name: keyof ContainerDefaults, value: unknown): object =>
     value === undefined ? {} : { [name]: value };
   return {
@@ -76,7 +82,7 @@ function patchedDefaults(defaults: ContainerDefaults, patch: ConfigPatch): Conta
     ...set('Volumes', patch.volumes && { ...defaults.Volumes, ...keys(patch.volumes) }),
     ...set('User', patch.user),
     ...set('WorkingDir', patch.workdir),
-    ...set('StopSignal', patch.stopSignal),
+    ...set('StopSignal', stopSignal),
     ...(entrypoint && { Entrypoint: entrypoint, Cmd: undefined }),
     ...set('Cmd', cmd),
   };

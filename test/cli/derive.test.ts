@@ -87,8 +87,11 @@ test('mutate without a change, or with a wrong one, is refused', async () => {
     ['-e', 'A'],
     ['--cmd', '["a",1]'],
     ['--expose', 'x'],
+    ['--stop-signal', 'nope'],
   ])
     assert.equal((await kit.mica(['mutate', 'REG/app', '-t', 'x', ...words])).code, 2);
+  const { stderr } = await kit.mica(['mutate', 'REG/app', '--created', 'never']);
+  assert.match(stderr, /--created=never: neither/);
   assert.equal((await kit.mica(['image', 'inspect', 'x'])).code, 3);
 });
 

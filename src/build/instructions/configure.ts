@@ -1,4 +1,5 @@
 import { posix } from 'node:path';
+import { isStopSignal } from '../../oci/stop-signal.ts';
 import { type Place, shown, wrong } from '../dockerfile/failure.ts';
 import type { Dockerfile, Form, Instruction } from '../dockerfile/instruction.ts';
 import type { StageState } from '../stage-state.ts';
@@ -92,7 +93,7 @@ const APPLY: {
   },
   stopsignal({ word }, { state, replacer, place }) {
     const signal = replacer.word(word);
-    if (!/^(?:SIG[A-Z0-9+-]+|\d{1,2})$/i.test(signal))
+    if (!isStopSignal(signal))
       throw wrong(place, `${shown(signal)} is not a signal, like SIGTERM or 9`);
     state.config = { ...state.config, StopSignal: signal };
     return signal;

@@ -17,14 +17,18 @@ export function parseDuration(text: string): number | undefined {
   return total;
 }
 
-/** docker's `until`: a time, seconds since 1970, or how long ago. @throws INVALID_ARGUMENT */
-export function parseUntil(text: string, now: number = Date.now()): Date {
+/**
+ * docker's `until`: a time, seconds since 1970, or how long ago.
+ * @param what - what it is given as, for the message
+ * @throws INVALID_ARGUMENT
+ */
+export function parseUntil(text: string, what = 'until', now: number = Date.now()): Date {
   const ago = parseDuration(text);
   if (ago !== undefined) return new Date(now - ago);
   const time = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);
   if (!Number.isNaN(time) && !Number.isNaN(new Date(time).getTime())) return new Date(time);
   throw new MicaError(
     'INVALID_ARGUMENT',
-    `until=${text}: neither a duration like 24h nor a time like 2026-01-31T12:00:00Z`,
+    `${what}=${text}: neither a duration like 24h nor a time like 2026-01-31T12:00:00Z`,
   );
 }

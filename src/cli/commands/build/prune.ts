@@ -39,7 +39,7 @@ async function run(cli: Cli, options: Options): Promise<void> {
   const builder = await cli.builder();
   const result = await builder.prune({
     all,
-    usedBefore: until === undefined ? undefined : parseUntil(until),
+    usedBefore: until === undefined ? undefined : parseUntil(until, '--until'),
     dryRun,
     signal: cli.signal,
   });

@@ -32,8 +32,8 @@ async function show(cli: Cli, name: string, options: Options): Promise<void> {
   const { containers } = await cli.engine();
   const query = {
     follow: options.follow,
-    since: options.since === undefined ? undefined : parseUntil(options.since).getTime(),
-    until: options.until === undefined ? undefined : parseUntil(options.until).getTime(),
+    since: options.since === undefined ? undefined : parseUntil(options.since, '--since').getTime(),
+    until: options.until === undefined ? undefined : parseUntil(options.until, '--until').getTime(),
     tail: options.tail === 'all' ? undefined : Math.max(0, integer('--tail', options.tail)),
     signal: cli.signal,
   };

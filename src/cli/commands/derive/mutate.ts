@@ -63,7 +63,7 @@ async function run(cli: Cli, name: string, options: Options): Promise<void> {
     cmd: parseCommand('--cmd', options.cmd),
     expose: options.expose?.map(parsePort),
     volumes: options.volume,
-    createdAt: created === undefined ? undefined : parseUntil(created).toISOString(),
+    createdAt: created === undefined ? undefined : parseUntil(created, '--created').toISOString(),
     platform: platform === undefined ? undefined : parsePlatform(platform),
     user,
     workdir,
