@@ -14,6 +14,8 @@ import { after, before, describe, test } from 'node:test';
 import { mountsBelow } from '../support/store.ts';
 import { type ContainerKit, openContainerKit, skip } from './container-kit.ts';
 
+const A_B_C = ['/data/a', '/data/a/b', '/data/a/b/c'];
+
 const sh = (script: string): string[] => ['sh', '-c', script];
 
 describe('cp of containers', { skip }, () => {
@@ -77,4 +79,33 @@ describe('cp of containers', { skip }, () => {
     await box.ok(['cp', '-L', 'up:/secret', join(here, 'secret')]);
     assert.match(readFileSync(join(here, 'secret'), 'utf8'), /^root:x:0:0::\/root:\/bin\/sh\njoe/);
   });
+
+  test('an archive need not say what is above its members', async () => {
+    mkdirSync(join(here, 'bare/a/b'), { recursive: true });
+    writeFileSync(join(here, 'bare/a/b/c'), 'c', { mode: 0o600 });
+    const input = execFileSync('tar', ['-c', '--owner=7', '-C', join(here, 'bare'), 'a/b/c']);
+    const { code, stderr } = await box.mica('cp - up:/data', { stdin: input });
+    assert.equal(code, 0, stderr);
+    const listed = await box.ok(['exec', 'up', 'busybox', 'stat', '-c', '%n %a %u', ...A_B_C]);
+    assert.equal(listed, '/data/a 755 0\n/data/a/b 755 0\n/data/a/b/c 600 7\n');
+  });
+
+  for (const [words, code, message] of [
+    [['HERE/file', 'down:/none/x'], 3, 'the directory /none does not exist'],
+    [['HERE/file', 'down:none/'], 3, 'the directory /none/ does not exist'],
+    [['-', 'down:/none'], 3, 'the directory /none does not exist'],
+    [['-', 'down:/data/one'], 6, '/data/one is not a directory'],
+    [['down:/data/none', '.'], 3, '/data/none does not exist'],
+    [['down:/data/one/x', '.'], 3, '/data/one/x does not exist'],
+    [['HERE/none', 'down:/'], 3, 'HERE/none does not exist'],
+  ] as const)
+    test(`cp ${words.join(' ')} says what is missing`, async () => {
+      writeFileSync(join(here, 'file'), '');
+      const told = words.map((word) => word.replace('HERE', here));
+      const result = await box.mica(['cp', ...told], { stdin: Buffer.alloc(1024) });
+      assert.deepEqual(
+        [result.code, result.stderr],
+        [code, `mica: ${message.replace('HERE', here)}\n`],
+      );
+    });
 });

@@ -1,5 +1,5 @@
 import { fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
-import { MicaError } from '../../errors.ts';
+import { isCode, MicaError } from '../../errors.ts';
 import { Root } from '../../fs/root.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
 import {
@@ -19,6 +19,8 @@ import {
   unlinkat,
   utimensat,
 } from '../../sys/at.ts';
+import { printable } from '../../sys/byte-string.ts';
+import { errnoOf } from '../../sys/errno.ts';
 import { findat } from '../../sys/stat.ts';
 import type { Entry } from '../../tar/entry.ts';
 import { type Member, readTar } from '../../tar/read-tar.ts';
@@ -37,6 +39,8 @@ export interface ExtractOptions extends Abortable {
 const S_IFMT = 0o170000;
 const S_IFDIR = 0o040000;
 
+const ROOT = { uid: 0, gid: 0 };
+
 /**
  * Puts the members of an archive into the existing directory `path` of a tree. None leads out of it:
  * below the directory no link is followed. What is in a file's way is replaced, a directory is not.
@@ -49,12 +53,25 @@ export async function extractInto(
   options: ExtractOptions = {},
 ): Promise<void> {
   using root = new Root(top);
-  const fd = root.open(path, O_PATH | O_DIRECTORY);
+  const fd = openDirectory(root, path);
   try {
     using target = new Root(`/proc/self/fd/${fd}`);
     await new Extraction(target, options).run(archive);
   } finally {
     close(fd);
+  }
+}
+
+function openDirectory(root: Root, path: string): number {
+  try {
+    return root.open(path, O_PATH | O_DIRECTORY);
+  } catch (error) {
+    const told = printable(path);
+    if (isCode(error, 'NOT_FOUND'))
+      throw new MicaError('NOT_FOUND', `the directory ${told} does not exist`);
+    if (errnoOf(error) === 'ENOTDIR')
+      throw new MicaError('FAILED_PRECONDITION', `${told} is not a directory`);
+    throw error;
   }
 }
 
@@ -82,7 +99,7 @@ class Extraction {
     const { type } = member;
     if (type === 'char' || type === 'block' || type === 'fifo')
       return this.#options.onSkipped?.(member.name);
-    const parent = this.#open(names);
+    const parent = this.#makeParent(names);
     const name = names.at(-1)!;
     try {
       if (type === 'directory') this.#directory(parent, name, member, names);
@@ -140,6 +157,32 @@ class Extraction {
     }
   }
 
+  /** As docker does it: an archive need not say what is above its members. */
+  #makeParent(names: readonly string[]): number {
+    try {
+      return this.#open(names);
+    } catch (error) {
+      if (errnoOf(error) === 'ELOOP') throw throughLink(names);
+      if (!isCode(error, 'NOT_FOUND') || names.length === 1) throw error;
+    }
+    const above = names.slice(0, -1);
+    const parent = this.#makeParent(above);
+    try {
+      const { uid, gid } = this.#options.owner ?? ROOT;
+      mkdirat(parent, above.at(-1)!, 0o700);
+      const fd = openat(parent, above.at(-1)!, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+      try {
+        fchownSync(fd, uid, gid);
+        fchmodSync(fd, 0o755);
+      } finally {
+        close(fd);
+      }
+    } finally {
+      close(parent);
+    }
+    return this.#open(names);
+  }
+
   /** The directory that holds the last of the names. */
   #open(names: readonly string[]): number {
     return this.#target.openExact(names.slice(0, -1).join('/'), O_PATH | O_DIRECTORY);
@@ -158,6 +201,12 @@ class Extraction {
     return names[0] === from ? [to, ...names.slice(1)] : names;
   }
 }
+
+const throughLink = (names: readonly string[]): MicaError =>
+  new MicaError(
+    'INVALID_ARGUMENT',
+    `member ${JSON.stringify(printable(names.join('/')))} leads through a symbolic link, and none is followed; copy to where the link leads`,
+  );
 
 function clear(parent: number, name: string, path: string): void {
   const found = findat(parent, name);

@@ -1,11 +1,13 @@
 import { constants, readlinkSync } from 'node:fs';
 import { posix } from 'node:path';
-import { MicaError } from '../../errors.ts';
+import { isCode, MicaError } from '../../errors.ts';
 import { Root } from '../../fs/root.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
 import type { Change, Changes } from '../../layer/diff/change.ts';
 import { treeChanges } from '../../layer/diff/diff.ts';
 import { close, O_DIRECTORY, O_PATH, readlinkat } from '../../sys/at.ts';
+import { printable } from '../../sys/byte-string.ts';
+import { errnoOf } from '../../sys/errno.ts';
 import { type FileStat, statat } from '../../sys/stat.ts';
 import { allXattrs } from '../../sys/xattr.ts';
 import { archiveOfChanges } from '../../layer/diff/archive.ts';
@@ -42,13 +44,13 @@ export async function withCopySource<T>(
   using root = new Root(top);
   const contentOnly = /(?:^|\/)\.\/*$/.test(path);
   const clean = posix.resolve('/', path);
-  const real =
-    follow || contentOnly || path.endsWith('/') || clean === '/' ? realPath(root, clean) : clean;
+  const isFollowed = follow || contentOnly || path.endsWith('/') || clean === '/';
+  const real = isFollowed ? found(path, () => realPath(root, clean)) : clean;
   const name = contentOnly ? '' : posix.basename(clean);
-  const directory = root.open(posix.dirname(real), O_PATH | O_DIRECTORY);
+  const directory = found(path, () => root.open(posix.dirname(real), O_PATH | O_DIRECTORY));
   try {
     const at = posix.basename(real);
-    const stat = statat(directory, at === '' ? '' : at);
+    const stat = found(path, () => statat(directory, at));
     const isDirectory = (stat.mode & S_IFMT) === S_IFDIR;
     if (contentOnly && !isDirectory)
       throw new MicaError('FAILED_PRECONDITION', `${path} is not a directory`);
@@ -68,6 +70,17 @@ export async function withCopySource<T>(
     });
   } finally {
     close(directory);
+  }
+}
+
+/** What `look` finds on the way to `path`. */
+function found<T>(path: string, look: () => T): T {
+  try {
+    return look();
+  } catch (error) {
+    if (isCode(error, 'NOT_FOUND') || errnoOf(error) === 'ENOTDIR')
+      throw new MicaError('NOT_FOUND', `${printable(path)} does not exist`);
+    throw error;
   }
 }
 

@@ -9,6 +9,7 @@ import { isCode, MicaError } from '../../errors.ts';
 import { Root } from '../../fs/root.ts';
 import type { Bytes } from '../../io/bytes.ts';
 import { close, O_DIRECTORY, O_PATH } from '../../sys/at.ts';
+import { printable } from '../../sys/byte-string.ts';
 import type { Context } from '../context.ts';
 import { withTree } from './tree.ts';
 
@@ -56,9 +57,12 @@ export async function placeInto(
     return await extractInto(top, path, archive, { ...options, rename });
   }
   if (found === 'other' && source.isDirectory)
-    throw new MicaError('ALREADY_EXISTS', `cannot copy a directory to ${path}: it is a file`);
+    throw new MicaError(
+      'ALREADY_EXISTS',
+      `cannot copy a directory to ${printable(path)}: it is a file`,
+    );
   if (path.endsWith('/') && !source.isDirectory)
-    throw new MicaError('NOT_FOUND', `the directory ${path} does not exist`);
+    throw new MicaError('NOT_FOUND', `the directory ${printable(path)} does not exist`);
   const clean = path.replace(/\/+$/, '');
   const rename = [source.top, posix.basename(clean)] as const;
   await extractInto(top, posix.dirname(clean), archive, { ...options, rename });

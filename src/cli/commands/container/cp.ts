@@ -49,7 +49,7 @@ async function placeOf({ containers }: Engine, text: string): Promise<Place | un
   const at = text.indexOf(':');
   try {
     const { id } = await containers.get(text.slice(0, at));
-    return { id, path: bytesOf(`/${text.slice(at + 1)}`) };
+    return { id, path: bytesOf(text.slice(at + 1).replace(/^\/*/, '/')) };
   } catch (error) {
     if (isCode(error, 'NOT_FOUND')) return undefined;
     throw error;
