@@ -40,7 +40,8 @@ export function checkSpace({ check, see }: Checks, { limits }: DriverSuite): voi
     let sum = 0;
     for (const snapshot of snapshots) sum += (await driver.usage(snapshot)).size;
     assert.ok(sum >= 8 * MIB, `${sum}`);
-    assert.ok(Math.abs(taken - sum) < MIB, `${taken} bytes are taken, the sum is ${sum}`);
+    const besides = snapshots.length * (limits?.overhead?.bytes ?? 0);
+    assert.ok(Math.abs(taken - sum) < MIB + besides, `${taken} bytes are taken, the sum is ${sum}`);
     for (const snapshot of snapshots) await remove(snapshot);
     await driver.purge?.();
     const left = (await spaceOf(stage)).used - before;
