@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { readState } from '../../src/snapshot/drivers/devicemapper/state.ts';
 import { listDevices } from '../../src/sys/device-mapper.ts';
 import { needs } from '../../src/testing/need.ts';
 import { type ContainerKit, openContainerKit, skip as unable } from './container-kit.ts';
@@ -65,10 +66,11 @@ describe('a store on a thin pool', () => {
     { skip },
     async () => {
       const { root } = box.kit;
+      const { tag } = readState(join(root, 'devicemapper'))!;
       await box.ok('create --name idle box');
       await box.ok('rm idle');
       assert.deepEqual(
-        listDevices().filter((name) => name.startsWith('mica-')),
+        listDevices().filter((name) => name.startsWith(`mica-${tag}-`)),
         [],
       );
       await box.ok('migrate --driver overlay2');

@@ -16,7 +16,6 @@ import { join, relative } from 'node:path';
 const CHOSEN: readonly string[] = [
   'src/sys/device-mapper.test.ts',
   'src/snapshot/drivers/devicemapper.test.ts',
-  'test/cli/devicemapper.test.ts',
 ];
 
 /** Needs that the guest does not meet. Each skip for another reason is a failure. */

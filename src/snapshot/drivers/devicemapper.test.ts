@@ -19,6 +19,7 @@ import { attachLoop } from '../../sys/loop.ts';
 import { unmount } from '../../sys/mount/unmount.ts';
 import { readMountinfo } from '../../sys/mountinfo.ts';
 import { within } from '../../testing/mounted.ts';
+import { removePool } from '../../testing/drivers/thin-pools.ts';
 import { needs } from '../../testing/need.ts';
 import type { CreateOptions, Driver, Snapshot } from '../driver.ts';
 import { devicemapper, type DeviceMapperOptions } from './devicemapper.ts';
@@ -31,6 +32,9 @@ const MIB = 1 << 20;
 const skip = needs('devicemapper');
 const SMALL = { baseSize: 128 * MIB, loopDataSize: 512 * MIB, loopMetadataSize: 4 * MIB };
 
+/** Name of a pool that is not the driver's. */
+const givenPool = `mica-given-${process.pid}`;
+
 interface Bench {
   readonly root: string;
   /** The driver's own directory. */
@@ -41,7 +45,6 @@ interface Bench {
 
 /** A place for a store, from which all devices vanish. */
 async function onBench(body: (bench: Bench) => Promise<void>): Promise<void> {
-  const before = new Set(listDevices());
   await using directory = await mkdtempDisposable(join(tmpdir(), 'mica-dm-'));
   const root = directory.path;
   const [layers, own] = [join(root, 'layers'), join(root, 'devicemapper')];
@@ -57,8 +60,8 @@ async function onBench(body: (bench: Bench) => Promise<void>): Promise<void> {
   } finally {
     for (const { target } of readMountinfo().reverse())
       if (target.startsWith(`${root}/`)) unmount(target, { detach: true });
-    const left = listDevices().filter((name) => !before.has(name));
-    for (const name of left.sort()) removeDevice(name, { deferred: true });
+    removePool(readState(own));
+    removeDevice(givenPool, { deferred: true });
   }
 }
 
@@ -92,14 +95,15 @@ const write = (path: string, mib: number): void => {
 
 test('nothing serves while nothing can be mounted', { skip }, () =>
   onBench(async (bench) => {
-    const before = listDevices();
     await using driver = bench.open();
     await make(bench, driver, active('1'), (path) => writeFileSync(join(path, 'x'), '1'));
+    const serving = (): string[] =>
+      listDevices().filter((name) => name.startsWith(`mica-${bench.state().tag}-`));
     await driver.seal!(active('1'));
     await driver.release!(() => []);
-    assert.deepEqual(listDevices(), before);
+    assert.deepEqual(serving(), []);
     await driver.mounts!({ id: 'v', kind: 'view', parents: ['1'] });
-    assert.equal(listDevices().length, before.length + 2);
+    assert.equal(serving().length, 2);
   }),
 );
 
@@ -229,9 +233,8 @@ test('a layer that somebody still looks into goes with its last user', { skip },
     await using driver = bench.open();
     await driver.create(active('1'));
     const source = (await driver.mounts!(active('1')))[0]!.source;
-    const name = listDevices().find((one) =>
-      one.endsWith(`-${bench.state().layers['1']!.device}`),
-    )!;
+    const { tag, layers } = bench.state();
+    const name = `mica-${tag}-${layers['1']!.device}`;
     {
       using _ = { [Symbol.dispose]: keepOpen(source) };
       await driver.remove(active('1'));
@@ -322,7 +325,7 @@ test(
         );
       }
       // Another store does not take what holds something.
-      const given = `mica-given-${process.pid}`;
+      const given = givenPool;
       const table = `0 ${(256 * MIB) / 512} thin-pool ${metadata} ${data} 128 0 1 skip_block_zeroing`;
       const dmsetup = (...words: string[]): string =>
         execFileSync('dmsetup', words, {
