@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Abortable } from '../io/bytes.ts';
 import type { Changes } from '../layer/diff/change.ts';
-import { treeChanges, upperChanges } from '../layer/diff/diff.ts';
+import { type DiffOptions, treeChanges, upperChanges } from '../layer/diff/diff.ts';
 import { FILES_DIRECTORY } from '../layer/index-output.ts';
 import { layerDirectory } from '../snapshot/layer-rows.ts';
 import { SnapshotRows } from '../snapshot/snapshot-rows.ts';
@@ -16,14 +16,14 @@ import { withoutMountPoints } from './mount-points.ts';
 export async function changesOf(
   { db, driver }: Pick<ContainerStore, 'db' | 'driver'>,
   { id, since }: Pick<Container, 'id' | 'since'>,
-  { signal }: Abortable = {},
+  { signal, forLayer }: Pick<DiffOptions, 'forLayer'> & Abortable = {},
 ): Promise<Changes> {
   const rows = new SnapshotRows(db);
   const physical = rows.physical(rows.get(snapshotKeyOf(id), 'active'));
   const parents = physical.parents.map((parent) => layerDirectory(db, Number(parent)));
   const upper = driver.upper?.(physical);
   if (upper !== undefined)
-    return withoutMountPoints(await upperChanges(upper, { parents, signal }));
+    return withoutMountPoints(await upperChanges(upper, { parents, forLayer, signal }));
   // A whole tree of its own, as the one below it.
   const [parent] = physical.parents;
   await using _ = await holdLayers(db, parent === undefined ? [] : [Number(parent)]);
@@ -32,5 +32,7 @@ export async function changesOf(
     (directory) => directory && join(directory, FILES_DIRECTORY),
   );
   const touched = await driver.touched?.(physical, { signal });
-  return withoutMountPoints(await treeChanges(own!, { parents, below, since, touched, signal }));
+  return withoutMountPoints(
+    await treeChanges(own!, { parents, below, since, touched, forLayer, signal }),
+  );
 }

@@ -80,6 +80,20 @@ describe('cp of containers', { skip }, () => {
     assert.match(readFileSync(join(here, 'secret'), 'utf8'), /^root:x:0:0::\/root:\/bin\/sh\njoe/);
   });
 
+  test('names that are marks in a layer are names in diff, export and cp, and stop a commit', async () => {
+    await box.ok(['run', '--name', 'marks', 'box', ...sh('mkdir /m; echo x > /m/.wh.a')]);
+    assert.equal(await box.ok('diff marks'), 'A /m\nA /m/.wh.a\n');
+    for (const line of ['export marks', 'cp marks:/ -', 'cp marks:/m -']) {
+      const { code, bytes, stderr } = await box.mica(line);
+      assert.equal(code, 0, stderr);
+      const names = execFileSync('tar', ['-t'], { input: bytes, encoding: 'utf8' });
+      assert.match(names, /^m\/\.wh\.a$/m);
+    }
+    const { code, stderr } = await box.mica('commit marks marks');
+    assert.equal(code, 2);
+    assert.match(stderr, /m\/\.wh\.a: in a layer this name means a deletion/);
+  });
+
   test('an archive need not say what is above its members', async () => {
     mkdirSync(join(here, 'bare/a/b'), { recursive: true });
     writeFileSync(join(here, 'bare/a/b/c'), 'c', { mode: 0o600 });

@@ -57,7 +57,11 @@ export async function withCopySource<T>(
     const here = `/proc/self/fd/${directory}`;
     const changes = async (options: Abortable): Promise<Changes> => {
       if (!isDirectory) return single(directory, here, at, stat);
-      const all = await treeChanges(posix.join(here, at), { parents: [], ...options });
+      const all = await treeChanges(posix.join(here, at), {
+        parents: [],
+        forLayer: false,
+        ...options,
+      });
       return contentOnly ? all : renamed(all, here, at);
     };
     return await task({

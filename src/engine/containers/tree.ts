@@ -15,7 +15,8 @@ import { containerStore } from './store.ts';
 /** @see Containers.changes */
 export async function changes(context: Context, name: string): Promise<readonly ListedChange[]> {
   const store = await containerStore(context);
-  return listChanges(await changesOf(store, containerOf(getContainer(store.db, name))));
+  const container = containerOf(getContainer(store.db, name));
+  return listChanges(await changesOf(store, container, { forLayer: false }));
 }
 
 /** @see Containers.usage */
@@ -51,7 +52,7 @@ export async function* exportTree(
   const either = AbortSignal.any([left.signal, ...(signal ? [signal] : [])]);
   // Mounted for as long as somebody reads.
   const mounted = withTree(context, name, async (root) => {
-    const all = await treeChanges(root, { parents: [], signal: either });
+    const all = await treeChanges(root, { parents: [], forLayer: false, signal: either });
     for await (const chunk of archiveOfChanges(all, { signal: either })) {
       channel.push(chunk);
       if (channel.full) await channel.drained();

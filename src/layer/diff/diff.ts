@@ -22,6 +22,8 @@ export interface DiffOptions extends Abortable {
    * are read there, and no `fs/` of a parent is looked at.
    */
   readonly below?: string | undefined;
+  /** Default: true. `false`: names that mean something else in a layer are told as they are. */
+  readonly forLayer?: boolean | undefined;
 }
 
 export interface CompareOptions extends DiffOptions {
@@ -54,11 +56,11 @@ export async function treeChanges(path: string, options: CompareOptions): Promis
 
 async function changesOf(
   source: Source,
-  { parents, below, signal }: DiffOptions,
+  { parents, below, signal, forLayer = true }: DiffOptions,
 ): Promise<Changes> {
   const pace = new Pace(signal);
   using lower = parents && new LowerTree(parents, below);
   using root = new Root(source.root);
-  const seen = await new Walk(source, root, lower, pace).run();
+  const seen = await new Walk(source, root, lower, { pace, forLayer }).run();
   return { root: source.root, list: settle(seen, lower) };
 }

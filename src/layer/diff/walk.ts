@@ -43,15 +43,25 @@ export class Walk {
   readonly #root: Root;
   readonly #lower: LowerTree | undefined;
   readonly #pace: Pace;
+  readonly #forLayer: boolean;
   readonly #abilities = new Abilities();
   readonly #seen: Seen[] = [];
 
-  /** @param lower - `undefined`: nobody knows what is below */
-  constructor(source: Source, root: Root, lower: LowerTree | undefined, pace: Pace) {
+  /**
+   * @param lower - `undefined`: nobody knows what is below
+   * @param options - `forLayer`: files that no layer can have are refused
+   */
+  constructor(
+    source: Source,
+    root: Root,
+    lower: LowerTree | undefined,
+    { pace, forLayer }: { readonly pace: Pace; readonly forLayer: boolean },
+  ) {
     this.#source = source;
     this.#root = root;
     this.#lower = lower;
     this.#pace = pace;
+    this.#forLayer = forLayer;
   }
 
   /** Parents before children; in a directory, first what was deleted, else byte order. */
@@ -107,7 +117,9 @@ export class Walk {
     lower: LowerFile | undefined,
   ): Promise<Seen> {
     const path = pathOf(parent, entry.name);
-    checkEntry(path, entry);
+    if (path.length > MAX_PATH)
+      throw new MicaError('INVALID_ARGUMENT', `directories too deep for a layer: ${shown(path)}`);
+    if (this.#forLayer) checkEntry(path, entry);
     const file = this.#file(dirfd, path, entry);
     const seen = presence(path, parent, file, lower);
     if (lower === undefined) return seen;
@@ -160,8 +172,6 @@ const pathOf = ({ path }: Seen, name: string): string => (path === '' ? name : `
 
 /** @throws INVALID_ARGUMENT for what no layer can express */
 function checkEntry(path: string, { name, stat }: Entry): void {
-  if (path.length > MAX_PATH)
-    throw new MicaError('INVALID_ARGUMENT', `directories too deep for a layer: ${shown(path)}`);
   if (name.startsWith(WHITEOUT_PREFIX))
     throw new MicaError(
       'INVALID_ARGUMENT',
