@@ -121,6 +121,19 @@ test('what is saved to standard output is loaded from standard input, names and 
   assert.equal(JSON.parse(zipped)[0].digest, kit.app.descriptor.digest);
 });
 
+test('an image that is asked for twice is saved once, in each format', async () => {
+  await using kit = await openPulled();
+  await kit.ok('tag REG/app app');
+  for (const format of ['docker-archive', 'oci-archive', 'oci-dir']) {
+    const out = join(kit.directory, format);
+    await kit.ok(['save', '--format', format, '-o', out, 'app', 'app:latest', 'REG/app']);
+    const loaded = await kit.ok(['load', '-q', '-i', out]);
+    const lines = loaded.trim().split('\n');
+    assert.equal(new Set(lines).size, lines.length, loaded);
+    assert.equal(lines.length, 2, loaded);
+  }
+});
+
 test('an image saved by its ID is loaded without a name', async () => {
   await using kit = await openPulled();
   const { bytes } = await kit.mica(['save', kit.app.config.digest]);

@@ -31,7 +31,7 @@ export async function save(
   const { format = 'docker-archive', signal } = options;
   const store = await context.store();
   const { db } = store;
-  const images = names.map((name) => find(db, name, options));
+  const images = once(names.map((name) => find(db, name, options)));
   const there = new Set(
     (options.have ?? []).flatMap((name) =>
       storedImage(db, findByName(db, name)).manifest.layers.map(({ digest }) => digest),
@@ -46,6 +46,13 @@ export async function save(
     target.archive.name(saved.image.manifestDescriptor, saved.name);
   }
   await target.finish({ signal });
+}
+
+/** Whoever asks for an image twice, `app` and `app:latest`, gets it once. */
+function once(images: readonly Saved[]): Saved[] {
+  const keyOf = ({ image, name }: Saved): string =>
+    `${image.manifestDescriptor.digest} ${name === undefined ? '' : formatReference(name)}`;
+  return [...new Map(images.map((saved) => [keyOf(saved), saved])).values()];
 }
 
 const blobsOf = (images: readonly Saved[]): Digest[] =>
