@@ -69,7 +69,7 @@ function optionDescription(option: Option): string {
 /** Taken before the command; after it, too, for those who type them there. */
 export const globalOptions = (): Option[] => [
   new Option('--root <directory>', 'where images are stored'),
-  new Option('--storage-driver <name>', 'erofs, overlay2, vfs or tar'),
+  new Option('--storage-driver <name>', 'erofs, overlay2, vfs, tar, …: `mica info` has all'),
   new Option('--config <file>', 'configuration file'),
   new Option('--debug', 'show where errors come from'),
 ];
