@@ -29,6 +29,11 @@ describe('a store on btrfs', () => {
     },
   );
 
+  test('a size of 0 is no limit', { skip }, async () => {
+    const flags = ['--rm', '--storage-opt', 'size=0', 'box'];
+    assert.equal(await box.ok(['run', ...flags, 'sh', '-c', 'echo a > /new; cat /new']), 'a\n');
+  });
+
   test('a size that is none, and an option that is not there, are refused', { skip }, async () => {
     for (const option of ['size=much', 'size', 'inodes=5']) {
       const { code, stderr } = await box.mica(['create', '--storage-opt', option, 'box']);

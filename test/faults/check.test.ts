@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, utimesSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { hexOf } from '../../src/oci/digest.ts';
+import { needs } from '../../src/testing/need.ts';
 import { file, tree } from '../../src/testing/tree.ts';
 import { openOrigin } from '../support/origin.ts';
 import { openTemporaryEngine } from '../support/store.ts';
@@ -38,3 +39,25 @@ for (const [what, command] of Object.entries(MEANWHILE))
     assert.ok(layers.every(({ digest }) => !existsSync(join(blobs, hexOf(digest)))));
     assert.deepEqual(problems, []);
   });
+
+test(
+  'a check takes a time without its fraction for the same, and any other for a change',
+  { skip: needs('overlay') },
+  async () => {
+    const there = await origin;
+    const member = file('a', { mtime: 1_600_000_000, mtimeNs: 123_456_789 });
+    await there.image('check/times', [tree({ a: member })]);
+    await using engine = await openTemporaryEngine({ driver: 'overlay2' });
+    await engine.pull(`${new URL(there.url).host}/check/times`);
+    const { root } = await engine.info();
+    const path = join(root, 'layers/1/fs/a');
+    const found = async (time: number): Promise<string[]> => {
+      utimesSync(path, time, time);
+      return (await engine.check()).problems.map(({ message }) => message);
+    };
+    // As zfs-fuse keeps it, and ext4 with small inodes.
+    assert.deepEqual(await found(1_600_000_000), []);
+    assert.deepEqual(await found(1_600_000_000.5), ['/a: it was modified since it was unpacked']);
+    assert.equal((await found(1_600_000_001)).length, 1);
+  },
+);

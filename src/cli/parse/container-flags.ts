@@ -149,7 +149,7 @@ function refuse({ publish, logDriver = 'json-file' }: ContainerFlags): void {
     throw new MicaError('NOT_IMPLEMENTED', `log driver ${logDriver}: only json-file is there`);
 }
 
-/** Of the writable layer, in bytes; docker's only option of a container's storage. */
+/** Of the writable layer, in bytes; docker's only option of a container's storage. 0 is no limit, as there. */
 function maxSizeOf(options: readonly string[]): number | undefined {
   let size: number | undefined;
   for (const option of options) {
@@ -158,7 +158,7 @@ function maxSizeOf(options: readonly string[]): number | undefined {
       throw new MicaError('INVALID_ARGUMENT', `there is no --storage-opt ${name}; there is size`);
     size = parseBytes(value);
   }
-  return size;
+  return size === 0 ? undefined : size;
 }
 
 function optionsOf(flags: ContainerFlags, words: readonly string[]): ContainerOptions {
