@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
 import { fromNode } from '../sys/errno.ts';
+import { makeInPlace } from '../sys/in-place.ts';
 import { syncDirectory, syncFile } from '../sys/sync.ts';
 import { Database } from './database.ts';
 import { addFeatures, checkFormat, createFormat, pretendFeatures } from './format.ts';
@@ -49,6 +50,7 @@ function openForReading(root: string, path: string): Database {
 /** On a file system that is itself read-only, SQLite cannot even make the file that it shares with writers. */
 function connectForReading(path: string): DatabaseSync {
   try {
+    makeShared(path);
     const db = new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT });
     db.prepare('pragma schema_version').get();
     return db;
@@ -77,10 +79,15 @@ async function openForWriting(root: string, path: string): Promise<Database> {
 }
 
 function connectForWriting(path: string): DatabaseSync {
+  makeShared(path);
   const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT, enableForeignKeyConstraints: true });
   checked(db, path, false).exec('pragma synchronous = normal');
   return db;
 }
+
+/** What all processes have mapped while they have the database open. */
+const makeShared = (path: string): void =>
+  makeInPlace(`${path}-shm`, join(path, '..'), statSync(path).mode & 0o777);
 
 function checked(db: DatabaseSync, path: string, readonly: boolean): DatabaseSync {
   try {
