@@ -11,7 +11,7 @@ const FS_NOCOW_FL = 0x0080_0000;
  * Makes the file at `path`, empty, if there is none, so that what is written into it later stays where
  * it lies. On btrfs a write takes new space each time otherwise, also one through a mapping, which
  * ends the process with SIGBUS when the disk is full. Elsewhere, and where it cannot be, nothing
- * happens. Kernels before Linux 6.17 or so look for new space all the same.
+ * happens. Linux 6.18 does so; older kernels may look for new space all the same.
  */
 export function makeInPlace(path: string, directory: string, mode: number): void {
   if (!hasKernel()) return;

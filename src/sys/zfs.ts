@@ -39,6 +39,8 @@ const FAILURES: readonly (readonly [said: RegExp, code: ErrorCode, errno: string
 ];
 
 const ADVICE: Readonly<Record<string, string>> = {
+  ENOENT:
+    '; `zpool import` shows pools that are not imported, `zfs list` datasets that are there, `zfs create` makes one',
   ENOSPC:
     '; the pool is full: free some space in it, for example with `mica prune`, or give it another device (zpool add)',
   ENODEV: '; load the kernel module (modprobe zfs), or start zfs-fuse',

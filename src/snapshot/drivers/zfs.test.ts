@@ -93,9 +93,37 @@ describe('stores on ZFS', { skip }, () => {
     assert.deepEqual(await environment.held!(layers), []);
   });
 
+  test('with its last layer a store gives up its own dataset, and makes it again', async () => {
+    const { layers, fsname } = await newStore();
+    const below = (): string[] =>
+      execFileSync('zfs', ['list', '-H', '-r', '-o', 'name', fsname], { encoding: 'utf8' })
+        .trim()
+        .split('\n')
+        .slice(1);
+    const driver = zfs(layers, { fsname });
+    await driver.purge!();
+    await driver.create(one);
+    await driver.purge!();
+    const made = below();
+    assert.equal(made.length, 2);
+    await driver.remove(one);
+    await driver.purge!();
+    assert.deepEqual(below(), []);
+    await driver.create(one);
+    assert.deepEqual(below(), made);
+    await driver.remove(one);
+    const [home] = made;
+    execFileSync('zfs', ['create', `${home}/of-somebody`]);
+    await driver.purge!();
+    assert.deepEqual(below(), [home, `${home}/of-somebody`]);
+  });
+
   test('a dataset that does not exist is refused with what to do', async () => {
     const { layers } = await newStore();
-    assert.match((await zfsRefusal(layers, { fsname: 'no-such-pool/x' })) ?? '', /does not exist/);
+    assert.match(
+      (await zfsRefusal(layers, { fsname: 'no-such-pool/x' })) ?? '',
+      /does not exist; `zpool import` shows/,
+    );
     assert.match((await zfsRefusal('/proc', {})) ?? '', /zfs\.fsname=POOL\/NAME/);
   });
 

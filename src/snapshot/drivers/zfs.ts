@@ -70,8 +70,9 @@ export function zfs(root: string, { fsname }: ZfsOptions = {}): Driver {
     },
 
     async purge(options) {
-      for (const id of await datasets.list())
-        if (!existsSync(dirs.of(id))) await datasets.destroy(id);
+      const ids = await datasets.list();
+      for (const id of ids) if (!existsSync(dirs.of(id))) await datasets.destroy(id);
+      if (ids.every((id) => !existsSync(dirs.of(id)))) await datasets.dropHome();
       await dirs.purge(options);
     },
 

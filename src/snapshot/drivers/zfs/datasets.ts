@@ -43,16 +43,31 @@ export class Datasets {
         ? zfs('create', ...settings, this.of(id))
         : zfs('clone', ...settings, sealed(this.of(parent)), this.of(id));
     try {
-      await make().catch(async (error: unknown) => {
-        // The first of the store.
-        if (parent !== undefined || errnoOf(error) !== 'ENOENT') throw error;
-        await this.#createHome();
-        await make();
-      });
+      await (parent === undefined ? this.#createAtHome(make) : make());
       return true;
     } catch (error) {
       if (errnoOf(error) !== 'EEXIST') throw error;
       return false;
+    }
+  }
+
+  /** The first of the store makes the dataset above it, which {@link dropHome} may just take away. */
+  async #createAtHome(make: () => Promise<unknown>): Promise<void> {
+    for (let attempt = 1; ; attempt++)
+      try {
+        return void (await make());
+      } catch (error) {
+        if (errnoOf(error) !== 'ENOENT' || attempt === ATTEMPTS) throw error;
+        await this.#createHome();
+      }
+  }
+
+  /** Takes away the dataset above all, if nothing is below it. */
+  async dropHome(): Promise<void> {
+    try {
+      await zfs('destroy', this.#options.home);
+    } catch (error) {
+      if (!LEFT_ALONE.has(errnoOf(error) ?? '')) throw error;
     }
   }
 
@@ -145,5 +160,11 @@ const PROPERTIES = [
   'normalization=none',
   'casesensitivity=sensitive',
 ];
+
+/** How often the dataset above all may go while the first below it is made. */
+const ATTEMPTS = 5;
+
+/** It is gone, or somebody has something in it. */
+const LEFT_ALONE: ReadonlySet<string> = new Set(['ENOENT', 'ENOTEMPTY', 'EBUSY']);
 
 const sealed = (dataset: string): string => `${dataset}@sealed`;
