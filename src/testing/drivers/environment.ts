@@ -1,25 +1,26 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtempDisposable, truncate, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { unmount } from '../../sys/mount/unmount.ts';
 import { readMountinfo } from '../../sys/mountinfo.ts';
+import { inUserNamespace } from '../../sys/userns.ts';
+import { isMet } from '../need.ts';
+import { imageFile } from './image-file.ts';
 import type { DriverSuite, Environment, WantedEnvironment } from './suite.ts';
 
 const run = promisify(execFile);
-const MIB = 1 << 20;
 
 /** Where a driver is tested: its own environment, or what suffices for one that works anywhere. */
 export async function environmentOf(
-  { name, environment }: DriverSuite,
+  { environment }: DriverSuite,
   wanted: WantedEnvironment,
 ): Promise<Environment> {
   if (environment !== undefined) return environment(wanted);
-  if (wanted.small) return loopFileSystem('ext4')(wanted);
-  const directory = await mkdtempDisposable(
-    join(tmpdir(), `mica-${name.replaceAll(/\W+/g, '-')}-`),
-  );
+  const canMount = isMet('root') && isMet('loop') && !inUserNamespace();
+  if (wanted.small || wanted.large || canMount) return loopFileSystem('ext4')(wanted);
+  const directory = await mkdtempDisposable(join(tmpdir(), 'mica-driver-'));
   return {
     path: directory.path,
     async [Symbol.asyncDispose]() {
@@ -37,15 +38,12 @@ export const loopFileSystem =
   (type: string, { mib = 2048, small = 64 }: { mib?: number; small?: number } = {}) =>
   async ({ small: isSmall, large }: WantedEnvironment): Promise<Environment> => {
     await using stack = new AsyncDisposableStack();
-    const within = large?.directory ?? tmpdir();
-    const directory = stack.use(await mkdtempDisposable(join(within, `mica-${type}-`)));
-    const [image, path] = [join(directory.path, 'image'), join(directory.path, 'mounted')];
-    await writeFile(image, '');
-    await truncate(image, (large?.mib ?? (isSmall ? small : mib)) * MIB);
-    await run(`mkfs.${type}`, ['-q', ...(MKFS[type] ?? []), image]);
-    await mkdir(path);
+    const image = stack.use(await imageFile(isSmall ? small : mib, large));
+    const directory = stack.use(await mkdtempDisposable(join(tmpdir(), `mica-${type}-`)));
+    const { path } = directory;
+    await run(`mkfs.${type}`, ['-q', ...(MKFS[type] ?? []), image.path]);
     const direct = `--direct-io=${large === undefined ? 'off' : 'on'}`;
-    const { stdout } = await run('losetup', [direct, '--find', '--show', image]);
+    const { stdout } = await run('losetup', [direct, '--find', '--show', image.path]);
     const device = stdout.trim();
     stack.defer(async () => void (await run('losetup', ['--detach', device])));
     const unsafe = large === undefined ? (MOUNT[type] ?? []) : [];
@@ -58,8 +56,11 @@ export const loopFileSystem =
 /** Without what is kept back for root, and with the size of a journal that fits. */
 const MKFS: Readonly<Record<string, readonly string[]>> = { ext4: ['-m', '0'] };
 
-/** Each snapshot is a transaction, which need not survive the machine here. */
-const MOUNT: Readonly<Record<string, readonly string[]>> = { btrfs: ['nobarrier'] };
+/** What is deleted gives its memory back; nothing need survive the machine. */
+const MOUNT: Readonly<Record<string, readonly string[]>> = {
+  btrfs: ['nobarrier'],
+  ext4: ['nobarrier', 'discard'],
+};
 
 /** What is mounted on a directory and below it, nothing of which is lost with the mount. */
 export function unmountBelow(path: string): void {

@@ -1,34 +1,28 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { mkdir, mkdtempDisposable, rm, truncate, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { unmountBelow } from './environment.ts';
+import { imageFile } from './image-file.ts';
 import type { Environment, Space, WantedEnvironment } from './suite.ts';
 import { zfsDaemon } from './zfs-daemon.ts';
 
 const run = promisify(execFile);
-const MIB = 1 << 20;
-
-/** Every step of ZFS waits for its disk. */
-const MEMORY = '/dev/shm';
 
 /** A ZFS pool on a file, with a dataset for each store. Needs root, and the kernel's ZFS or zfs-fuse. */
-export async function zfsPool({ small }: WantedEnvironment): Promise<Environment> {
+export async function zfsPool({ small, large }: WantedEnvironment): Promise<Environment> {
   await using undo = new AsyncDisposableStack();
   undo.use(await zfsDaemon());
   const directory = undo.use(await mkdtempDisposable(join(tmpdir(), 'mica-zfs-')));
   const path = join(directory.path, 'stores');
   const pool = `mica-test-${randomBytes(6).toString('hex')}`;
-  const file = join(existsSync(MEMORY) ? MEMORY : directory.path, pool);
-  await writeFile(file, '');
-  undo.defer(() => rm(file, { force: true }));
-  await truncate(file, (small ? 128 : 4096) * MIB);
+  const file = undo.use(await imageFile(small ? 128 : 4096, large));
   const ofPool = ['-O', 'mountpoint=none', '-O', 'atime=off', '-o', 'cachefile=none'];
-  await run('zpool', ['create', '-f', ...ofPool, pool, file]);
+  await run('zpool', ['create', '-f', ...ofPool, pool, file.path]);
   undo.defer(() => destroy(pool));
   await mkdir(path);
   undo.defer(() => unmountBelow(path));
