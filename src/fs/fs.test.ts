@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   linkSync,
@@ -14,6 +15,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import * as at from '../sys/at.ts';
 import { toBytes } from '../sys/byte-string.ts';
 import { ftruncate, pwrite } from '../sys/file.ts';
@@ -173,4 +175,29 @@ test('opening inside a root never leaves it', { skip }, async () => {
     code: 'INVALID_ARGUMENT',
   });
   assert.equal(statSync(dir.path).isDirectory() && existsSync(join(dir.path, 'secret')), true);
+});
+
+test('several may remove one tree at once', { skip }, async () => {
+  await using dir = await scratch();
+  const trees = Array.from({ length: 30 }, (_, n) => join(dir.path, `tree-${n}`));
+  const deep = Array.from({ length: 150 }, (_, level) => `level-${level}`).join('/');
+  for (const tree of trees) {
+    mkdirSync(join(tree, deep), { recursive: true });
+    for (let i = 0; i < 8; i++) {
+      mkdirSync(join(tree, `${i}/inner`), { recursive: true });
+      writeFileSync(join(tree, `${i}/inner/file`), '');
+    }
+  }
+  const source = `
+    const { removeTree } = await import(${JSON.stringify(new URL('./remove.ts', import.meta.url).href)});
+    const { workerData, parentPort } = await import('node:worker_threads');
+    for (const tree of workerData) removeTree(tree);
+    parentPort.postMessage('done');`;
+  const removing = Array.from({ length: 3 }, async () => {
+    const worker = new Worker(source, { eval: true, workerData: trees });
+    const [[said]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
+    return said as string;
+  });
+  assert.deepEqual(await Promise.all(removing), ['done', 'done', 'done']);
+  assert.deepEqual(readdirSync(dir.path), []);
 });

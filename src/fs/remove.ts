@@ -8,7 +8,10 @@ import { errnoOf } from '../sys/errno.ts';
 /** Directories open at once, and levels of recursion; what lies deeper is moved up first. */
 const MAX_DEPTH = 64;
 
-/** Removes what is at `path`, with everything below; links are removed, never followed. Nothing there is fine. */
+/**
+ * Removes what is at `path`, with everything below; links are removed, never followed. Nothing there
+ * is fine, nor does it matter if others remove the same meanwhile.
+ */
 export function removeTree(path: string): void {
   const bytes = toBytes(path).replace(/\/+$/, '');
   const slash = bytes.lastIndexOf('/') + 1;
@@ -87,7 +90,9 @@ function renamed(fromDir: number, from: string, toDir: number, to: string): bool
     renameat(fromDir, from, toDir, to, RENAME_NOREPLACE);
     return true;
   } catch (error) {
-    if (errnoOf(error) === 'EEXIST') return false;
+    const code = errnoOf(error);
+    if (code === 'EEXIST') return false;
+    if (code === 'ENOENT') return true;
     throw error;
   }
 }

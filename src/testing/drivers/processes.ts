@@ -48,7 +48,9 @@ export function testProcesses(suite: DriverSuite): void {
       }
       const ids = [1, 2, 3];
       const opening = openingStatements(suite, root, { options });
-      await Promise.all(ids.map((id) => run(opening + program(id))));
+      // None is left running when another has failed.
+      const ended = await Promise.all(ids.map((id) => run(opening + program(id))));
+      assert.deepEqual(ended, [0, 0, 0]);
       await using store = await openStore(root, suite, options);
       const wanted = ids.flatMap((id) => [`n-${id}-0`, `n-${id}-2`]);
       assert.deepEqual(await namesIn(store), [...wanted, 'base'].sort());
@@ -70,12 +72,13 @@ export function testProcesses(suite: DriverSuite): void {
   });
 }
 
-async function run(source: string): Promise<void> {
+/** @returns its exit code */
+async function run(source: string): Promise<number | null> {
   const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
     stdio: ['ignore', 'ignore', 'inherit'],
   });
   const [code] = (await once(child, 'exit')) as [number | null];
-  assert.equal(code, 0);
+  return code;
 }
 
 const namesIn = async ({ snapshots }: TestStore): Promise<string[]> =>
