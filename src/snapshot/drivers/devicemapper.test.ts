@@ -107,6 +107,20 @@ test('nothing serves while nothing can be mounted', { skip }, () =>
   }),
 );
 
+test('what is done at once to one pool is done one after the other', { skip }, () =>
+  onBench(async (bench) => {
+    await using one = bench.open();
+    await using other = bench.open();
+    const ids = ['1', '2', '3', '4'];
+    await Promise.all(ids.map((id, n) => (n % 2 === 0 ? one : other).create(active(id))));
+    const { layers, base, transaction } = bench.state();
+    const devices = [base!, ...Object.values(layers)].map(({ device }) => device);
+    assert.deepEqual(Object.keys(layers).sort(), ids);
+    assert.equal(new Set(devices).size, 5);
+    assert.equal(transaction, 5);
+  }),
+);
+
 test(
   'each layer that is written to has a file system of its own name, and a whole one',
   { skip: needs('devicemapper', 'thin_check') },

@@ -61,7 +61,7 @@ export class PoolSessions {
       throw fromNode(error);
     });
     using _ = await this.#lock();
-    return work(this.#open());
+    return await work(this.#open());
   }
 
   /** The same where there is a pool; else nothing happens. */
