@@ -10,6 +10,7 @@ import { S_IFCHR } from '../../erofs/node.ts';
 import { AT_FDCWD, mknodat } from '../../sys/at.ts';
 import { lowerdirOption } from '../../sys/mount-data.ts';
 import { performMounts } from '../../sys/mount.ts';
+import { inUserNamespace } from '../../sys/userns.ts';
 import { describeDirectory } from '../../testing/describe.ts';
 import { within } from '../../testing/mounted.ts';
 import { needs } from '../../testing/need.ts';
@@ -137,24 +138,26 @@ test('with a map of ids, snapshots without parents are translated, too', { skip 
   });
 });
 
-test('random layers look as they do one applied on the other', { skip }, async () => {
-  await using work = await mkdtempDisposable(join(tmpdir(), 'mica-fuse-'));
-  let run = 0;
-  await fc.assert(
-    fc.asyncProperty(layerStacks(), async (layers) => {
-      const place = join(work.path, String(run++));
-      const expected = await new StackViews(layers, place, { root: false }).direct();
-      const [store, target] = [join(place, 'layers'), join(place, 'target')];
-      for (const path of [store, target]) mkdirSync(path);
-      const driver = open(store);
-      const stack = await unpackStack(layers.map(tarOf), driver.form, store);
-      const parents = stack.map(({ directory }) => directory.slice(store.length + 1)).reverse();
-      const view = { id: 'view', kind: 'view', parents } as const;
-      await driver.create(view);
-      await within(await driver.mounts!(view), target, (root) =>
-        assert.equal(describeDirectory(root, { root: false }), expected),
-      );
-    }),
-    { numRuns: 25 },
-  );
-});
+// Their owners are more than a user namespace has.
+if (!inUserNamespace())
+  test('random layers look as they do one applied on the other', { skip }, async () => {
+    await using work = await mkdtempDisposable(join(tmpdir(), 'mica-fuse-'));
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(layerStacks(), async (layers) => {
+        const place = join(work.path, String(run++));
+        const expected = await new StackViews(layers, place, { root: false }).direct();
+        const [store, target] = [join(place, 'layers'), join(place, 'target')];
+        for (const path of [store, target]) mkdirSync(path);
+        const driver = open(store);
+        const stack = await unpackStack(layers.map(tarOf), driver.form, store);
+        const parents = stack.map(({ directory }) => directory.slice(store.length + 1)).reverse();
+        const view = { id: 'view', kind: 'view', parents } as const;
+        await driver.create(view);
+        await within(await driver.mounts!(view), target, (root) =>
+          assert.equal(describeDirectory(root, { root: false }), expected),
+        );
+      }),
+      { numRuns: 25 },
+    );
+  });
