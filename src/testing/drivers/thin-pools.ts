@@ -13,16 +13,16 @@ import type { Environment, Space, WantedEnvironment } from './suite.ts';
 const MIB = 1 << 20;
 
 /** Directories whose drivers make thin pools of sparse files. Nothing is left of them. */
-export async function thinPools({ small }: WantedEnvironment): Promise<Environment> {
-  const directory = await mkdtempDisposable(join(tmpdir(), 'mica-dm-'));
+export async function thinPools({ small, large }: WantedEnvironment): Promise<Environment> {
+  const directory = await mkdtempDisposable(join(large?.directory ?? tmpdir(), 'mica-dm-'));
   // What is small is the file system: a full pool has tests of its own, since there only who syncs is told.
-  const base = (small ? 96 : 256) * MIB;
+  const base = (large ? 10 * 1024 : small ? 96 : 256) * MIB;
   return {
     path: directory.path,
     options: () => [
       `dm.basesize=${base}`,
-      `dm.loopdatasize=${2048 * MIB}`,
-      `dm.loopmetadatasize=${8 * MIB}`,
+      `dm.loopdatasize=${(large?.mib ?? 2048) * MIB}`,
+      `dm.loopmetadatasize=${(large ? 128 : 8) * MIB}`,
     ],
     held(layers) {
       const state = readState(directoryOf(dirname(layers)));
