@@ -132,10 +132,11 @@ async function killAt(step: number, { program, check, directory }: CrashTest): P
   try {
     await check(root);
   } catch (error) {
-    // Else the directory could not go, and that error would hide this one.
+    throw new Error(`after being killed at step ${step}: ${String(error)}`, { cause: error });
+  } finally {
+    // Who is killed while he tries what works here leaves a mount; the directory could not go with it.
     for (const { target } of readMountinfo().reverse())
       if (target.startsWith(root)) unmount(target, { detach: true });
-    throw new Error(`after being killed at step ${step}: ${String(error)}`, { cause: error });
   }
   return how === 'SIGKILL';
 }

@@ -23,7 +23,7 @@ export type Need =
   | 'mkfs.xfs'
   | 'dmsetup'
   | 'thin_check'
-  /** ZFS in the kernel, or zfs-fuse. */
+  /** ZFS in the kernel; or zfs-fuse with `MICA_TEST_ZFS_FUSE=1`, because it hangs at times. */
   | 'zfs'
   /** The EROFS kernel driver, which serves no user namespace. */
   | 'erofs'
@@ -108,7 +108,11 @@ const PROBES: Record<Need, () => boolean> = {
   zfs: () =>
     root() &&
     have('zpool') &&
-    (existsSync('/dev/zfs') || (existsSync('/dev/fuse') && have('zfs-fuse') && have('setpriv'))),
+    (existsSync('/dev/zfs') ||
+      (process.env['MICA_TEST_ZFS_FUSE'] === '1' &&
+        existsSync('/dev/fuse') &&
+        have('zfs-fuse') &&
+        have('setpriv'))),
   tar: () => runs('tar', '--version'),
   bsdtar: () => have('bsdtar'),
   setfacl: () => have('setfacl'),

@@ -1,5 +1,6 @@
-import { realpathSync } from 'node:fs';
+import { realpathSync, statfsSync } from 'node:fs';
 import { MicaError } from '../../errors.ts';
+import { holdWhenFree } from '../alive.ts';
 import { fromNode } from '../errno.ts';
 import type { Mount } from '../mount-data.ts';
 import { type MountInfo, readMountinfo } from '../mountinfo.ts';
@@ -7,6 +8,12 @@ import { zfs, zfsPatiently } from '../zfs.ts';
 
 /** The type of what zfs-fuse mounts, which only its own command can. */
 export const FUSE_ZFS = 'fuse.zfs';
+
+/**
+ * Held while the daemon mounts something. A machine has one, whatever the number of its stores, and two
+ * mounts at once can leave it with one that it never answers for.
+ */
+const ONE_AT_A_TIME = '/run/mica-zfs-fuse.lock';
 
 /**
  * Mounts a dataset by `zfs mount`, which puts it where its property `mountpoint` says: that is set when
@@ -19,12 +26,13 @@ export async function mountByZfs(
   target: string,
   bind: (mount: Mount, target: string) => void,
 ): Promise<void> {
+  using _ = await holdWhenFree(ONE_AT_A_TIME);
   const [elsewhere] = mountsOf(source);
   if (elsewhere !== undefined)
     return bind({ type: 'bind', source: elsewhere.target, options: ['bind', ...options] }, target);
   const how = options.length > 0 ? ['-o', options.join(',')] : [];
   await mountWhereItSays(source, how);
-  if (isMountedOn(source, target)) return;
+  if (isMountedOn(source, target)) return answered(target);
   // For the first time, or the store has moved since.
   if (mountsOf(source).length > 0) await zfsPatiently(['unmount', source]);
   await zfs('set', `mountpoint=${target}`, source);
@@ -34,6 +42,16 @@ export async function mountByZfs(
       'FAILED_PRECONDITION',
       `mount ${source} on ${target}: zfs says that it is mounted, and it is not there; zfs-fuse must run in a mount namespace that shares its mounts with this one`,
     );
+  answered(target);
+}
+
+/** Waits for the first answer of the new file system. */
+function answered(target: string): void {
+  try {
+    statfsSync(target);
+  } catch (error) {
+    throw fromNode(error);
+  }
 }
 
 async function mountWhereItSays(source: string, how: readonly string[]): Promise<void> {

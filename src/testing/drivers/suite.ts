@@ -93,6 +93,8 @@ export interface DriverLimits {
    * a plain directory has then: somebody else's program, of which nothing of the kind is asked.
    */
   readonly inexact?: string;
+  /** Why no process is killed while it works: somebody else's program does not survive that. */
+  readonly kills?: string;
   /** What a snapshot takes besides what it says that it holds, in bytes. */
   readonly overhead?: { readonly bytes: number; readonly reason: string };
   /** The smallest limit of a writable layer that it keeps, in bytes. */

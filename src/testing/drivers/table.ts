@@ -14,6 +14,7 @@ const OF_ZFS_FUSE: DriverLimits = {
   owners: { most: 2 ** 31 - 1, reason: 'zfs-fuse knows no larger ones, as Solaris' },
   times: { last: 2 ** 31 - 1, reason: 'zfs-fuse sets no later ones' },
   tried: { layers: 128, reason: 'each is mounted to be filled, and zfs-fuse takes its time' },
+  kills: 'zfs-fuse now and then answers no more when its commands end in the middle',
 };
 
 /**

@@ -14,6 +14,8 @@ const run = promisify(execFile);
 
 /** How long the daemon may take to answer, in milliseconds. */
 const START = 10_000;
+/** It hangs at times, and whoever uses it does so then, out of reach of signals. In seconds. */
+const LIFE = '280';
 
 let users = 0;
 let running: Promise<AsyncDisposable> | undefined;
@@ -41,12 +43,14 @@ async function start(): Promise<AsyncDisposable> {
   await using undo = new AsyncDisposableStack();
   undo.use(await holdWhenFree(join(tmpdir(), 'mica-zfs-fuse.lock')));
   ignoreSync();
-  // It ends with this process, however that ends.
-  const daemon = spawn(
-    'setpriv',
-    ['--pdeathsig', 'KILL', 'zfs-fuse', '--no-daemon', '--enable-xattr', '--no-kstat-mount'],
-    { stdio: 'ignore' },
-  );
+  // It ends with this process, however that ends, and at the latest when its time is up.
+  const die = 'setpriv --pdeathsig KILL';
+  const limit = `timeout --foreground --signal KILL ${LIFE}`;
+  const program = 'zfs-fuse --no-daemon --enable-xattr --no-kstat-mount';
+  const [first, ...words] = `${die} ${limit} ${die} ${program}`.split(' ');
+  const daemon = spawn(first!, words, { stdio: 'ignore' });
+  // A test that is over must not wait for it.
+  daemon.unref();
   undo.defer(() => stop(daemon));
   for (const until = performance.now() + START; !(await answers()); await setTimeout(20))
     if (performance.now() > until || daemon.exitCode !== null)
