@@ -13,7 +13,8 @@ export function isFrozen({ freezer }: Cgroups): boolean {
 }
 
 /**
- * Stops all processes of a container, or lets them go on, and waits until they have.
+ * Stops all processes of a container, or lets them go on, and waits until they have. Where its groups
+ * are gone nothing is left that could go on.
  * @throws FAILED_PRECONDITION when it has no control group for that
  */
 export async function setFrozen(
@@ -43,6 +44,8 @@ export async function setFrozen(
       await setTimeout(pause, undefined, { ...(signal && { signal }) });
     }
   } catch (error) {
+    // What was killed may be gone, with its groups, before it is thawed.
+    if (!frozen && !existsSync(freezer)) return;
     throw fromNode(error);
   }
 }
