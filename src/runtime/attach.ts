@@ -70,6 +70,9 @@ async function lookForEnd(directory: string, socket: Socket): Promise<void> {
   if (status !== 'running' && status !== 'paused' && status !== 'starting') socket.destroy();
 }
 
+/** Nobody listens, any more: a monitor that ends resets whom it has not accepted. */
+const GONE: ReadonlySet<string> = new Set(['ENOENT', 'ECONNREFUSED', 'ECONNRESET']);
+
 /** @returns `undefined` when nobody listens */
 async function connectTo(directory: string): Promise<Socket | undefined> {
   const home = openDirectory(directory);
@@ -79,7 +82,7 @@ async function connectTo(directory: string): Promise<Socket | undefined> {
     const { promise, resolve, reject } = Promise.withResolvers<Socket | undefined>();
     socket.once('connect', () => resolve(socket));
     socket.once('error', (error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') resolve(undefined);
+      if (GONE.has(error.code ?? '')) resolve(undefined);
       else reject(fromNode(error));
     });
     return await promise;

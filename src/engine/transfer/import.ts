@@ -95,5 +95,10 @@ async function bytesOf(
 ): Promise<Bytes> {
   if (from instanceof URL) return (await context.registry()).download(from, { signal });
   if (typeof from !== 'string') return from.bytes;
-  return createReadStream(from, { highWaterMark: 1 << 18 }) as AsyncIterable<Uint8Array>;
+  return fileBytes(from);
+}
+
+/** Opened when it is read: a stream that fails before anybody listens ends the process. */
+async function* fileBytes(path: string): Bytes {
+  yield* createReadStream(path, { highWaterMark: 1 << 18 }) as AsyncIterable<Uint8Array>;
 }
