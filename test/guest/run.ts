@@ -59,7 +59,8 @@ async function boot(): Promise<number> {
     : undefined;
   if (code === undefined) {
     write(`\nthe guest's console:\n${existsSync(console) ? readFileSync(console, 'latin1') : ''}`);
-    const why = took >= seconds ? `its time of ${seconds} s was up` : ended || 'it switched off';
+    const why =
+      ended === 'SIGKILL' ? `its time of ${seconds} s was up` : ended || 'it switched off';
     write(`guest ${suite}: no result, ${why}`);
     return 1;
   }
