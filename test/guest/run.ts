@@ -57,8 +57,9 @@ async function boot(): Promise<number> {
   const code = existsSync(join(out, 'exit-code'))
     ? Number(readFileSync(join(out, 'exit-code'), 'latin1'))
     : undefined;
+  if (code !== 0 && existsSync(console))
+    write(`\nthe guest's console:\n${readFileSync(console, 'latin1')}`);
   if (code === undefined) {
-    write(`\nthe guest's console:\n${existsSync(console) ? readFileSync(console, 'latin1') : ''}`);
     const why =
       ended === 'SIGKILL' ? `its time of ${seconds} s was up` : ended || 'it switched off';
     write(`guest ${suite}: no result, ${why}`);
@@ -78,7 +79,7 @@ function machine(out: string, console: string): string[] {
   ].join(' ');
   const disk = `file=${join(caches, suite, 'root.ext4')},if=virtio,format=raw,snapshot=on,cache=unsafe`;
   return [
-    ['-accel', 'tcg,thread=multi', '-cpu', 'max', '-smp', '2', '-m', '2048'],
+    ['-accel', 'tcg,thread=multi', '-cpu', 'Westmere', '-smp', '2', '-m', '2048'],
     ['-nographic', '-no-reboot', '-nodefaults', '-nic', 'none'],
     ['-serial', `file:${console}`, '-serial', 'stdio'],
     ['-kernel', join(caches, suite, 'vmlinuz'), '-initrd', join(caches, suite, 'initramfs.gz')],
