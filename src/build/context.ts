@@ -7,7 +7,12 @@ import type { BuildOptions } from './builder.ts';
 import { openArchive } from './files/archive.ts';
 import { directoryTree } from './files/directory.ts';
 import { resolveIn } from './files/resolve.ts';
-import { type SourceFile, type SourceTree, toByteString } from './files/source-tree.ts';
+import {
+  PLAIN_DIRECTORY,
+  type SourceFile,
+  type SourceTree,
+  toByteString,
+} from './files/source-tree.ts';
 import { archiveIn } from './files/sniff-archive.ts';
 import { unionFiles } from './files/union-files.ts';
 import { without } from './files/without.ts';
@@ -99,24 +104,9 @@ const asContext = (tree: SourceTree): SourceTree => ({
 
 const EMPTY: SourceTree = {
   name: NAME,
-  lstat: (path) => (path === '' ? asRoot : undefined),
+  lstat: (path) => (path === '' ? PLAIN_DIRECTORY : undefined),
   names: () => [],
   async *read() {},
-};
-
-const asRoot: SourceFile = {
-  type: 'directory',
-  mode: 0o755,
-  uid: 0,
-  gid: 0,
-  size: 0,
-  mtime: 0,
-  mtimeNs: 0,
-  target: '',
-  major: 0,
-  minor: 0,
-  xattrs: [],
-  identity: undefined,
 };
 
 async function readInput(

@@ -52,3 +52,20 @@ export const toByteString = (text: string): string => Buffer.from(text, 'utf8').
 
 /** A byte string as text, for people. */
 export const toText = (bytes: string): string => Buffer.from(bytes, 'latin1').toString('utf8');
+
+/** What nothing is known of but what it is. */
+export const PLAIN = {
+  uid: 0,
+  gid: 0,
+  size: 0,
+  mtime: 0,
+  mtimeNs: 0,
+  target: '',
+  major: 0,
+  minor: 0,
+  xattrs: [],
+  identity: undefined,
+} as const;
+
+/** A directory that stands for nothing on any disk: the root of what is made up. */
+export const PLAIN_DIRECTORY: SourceFile = { ...PLAIN, type: 'directory', mode: 0o755 };

@@ -1,4 +1,4 @@
-import type { SourceFile, SourceTree } from './source-tree.ts';
+import { PLAIN, PLAIN_DIRECTORY, type SourceFile, type SourceTree } from './source-tree.ts';
 
 /** A tree of one file, whose text stands elsewhere: in the Dockerfile. @param mtime - in seconds since 1970 */
 export function textTree(name: string, text: string, mtime: number): SourceTree {
@@ -6,25 +6,10 @@ export function textTree(name: string, text: string, mtime: number): SourceTree 
   const file: SourceFile = { ...PLAIN, type: 'file', mode: 0o644, size: content.length, mtime };
   return {
     name: 'the Dockerfile',
-    lstat: (path) => (path === name ? file : path === '' ? DIRECTORY : undefined),
+    lstat: (path) => (path === name ? file : path === '' ? PLAIN_DIRECTORY : undefined),
     names: (path) => (path === '' ? [name] : []),
     async *read() {
       yield content;
     },
   };
 }
-
-const PLAIN = {
-  uid: 0,
-  gid: 0,
-  size: 0,
-  mtime: 0,
-  mtimeNs: 0,
-  target: '',
-  major: 0,
-  minor: 0,
-  xattrs: [],
-  identity: undefined,
-} as const;
-
-const DIRECTORY: SourceFile = { ...PLAIN, type: 'directory', mode: 0o755 };
