@@ -16,7 +16,7 @@ import { within } from '../../testing/mounted.ts';
 import { needs } from '../../testing/need.ts';
 import { StackViews } from '../../testing/stack-views.ts';
 import { layerStacks } from '../../testing/stacks.ts';
-import { dir as folder, file, tarOf, tree, whiteout } from '../../testing/tree.ts';
+import { dir as folder, file, tarOf, tree, whiteout, type Tree } from '../../testing/tree.ts';
 import { unpackStack } from '../../testing/unpack-stack.ts';
 import { mountedFrom } from '../mounted.ts';
 import { fuseOverlayfs } from './fuse-overlayfs.ts';
@@ -151,6 +151,10 @@ if (!inUserNamespace())
         for (const path of [store, target]) mkdirSync(path);
         const driver = open(store);
         const stack = await unpackStack(layers.map(tarOf), driver.form, store);
+        // The program cannot show a directory over one (docs/drivers/fuse-overlayfs.md).
+        fc.pre(
+          !stack.some(({ directory }, at) => hasCircularLink(layers[at]!, join(directory, 'fs'))),
+        );
         const parents = stack.map(({ directory }) => directory.slice(store.length + 1)).reverse();
         const view = { id: 'view', kind: 'view', parents } as const;
         await driver.create(view);
@@ -161,3 +165,16 @@ if (!inUserNamespace())
       { numRuns: 25 },
     );
   });
+
+/** Whether one of `layer`'s symbolic links, unpacked to `root`, leads to itself, by whatever way. */
+function hasCircularLink(layer: Tree, root: string): boolean {
+  const links = layer.filter(({ type }) => type === 'symlink');
+  return links.some(({ name }) => {
+    try {
+      statSync(join(root, name));
+      return false;
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'ELOOP';
+    }
+  });
+}
