@@ -1,36 +1,20 @@
 /** Mica as a library: the engine, and the values it speaks in. */
-export { isCode, MicaError } from './errors.ts';
-export type { ErrorCode } from './errors.ts';
+export { isCode, MicaError, type ErrorCode } from './errors.ts';
 
 export { openEngine } from './engine/open.ts';
 export type { EngineOptions } from './engine/config.ts';
-export type {
-  BlobUsage,
-  CheckOptions,
-  CheckProblem,
-  CheckReport,
-  Engine,
-  EngineInfo,
-  GcOptions,
-  GcResult,
-  GraphDriver,
-  ImageUsage,
-  LayerUsage,
-  MountOptions,
-  MountResult,
-  PlannedLayer,
-  PruneOptions,
-  PullEvent,
-  PullOptions,
-  PullPlan,
-  PullResult,
-  RemoveOptions,
-  RemoveResult,
-  StoredImage,
-  StoredLayer,
-  StoreUsage,
-  TreeOptions,
-} from './engine/engine.ts';
+export type { BlobUsage, ImageUsage, LayerUsage, StoreUsage } from './engine/space/usage.ts';
+export type { CheckOptions, CheckProblem, CheckReport } from './engine/check/check.ts';
+export type { Engine } from './engine/engine.ts';
+export type { EngineInfo } from './engine/info.ts';
+export type { GcOptions, GcResult, PruneOptions } from './engine/space/gc.ts';
+export type { GraphDriver } from './engine/graph-driver.ts';
+export type { MountOptions, MountResult } from './engine/mounts.ts';
+export type { PlannedLayer, PullPlan } from './engine/pull/plan.ts';
+export type { PullEvent, PullOptions, PullResult } from './engine/pull/pull.ts';
+export type { RemoveOptions, RemoveResult } from './engine/images.ts';
+export type { StoredImage, StoredLayer } from './engine/stored-image.ts';
+export type { TreeOptions } from './engine/tree.ts';
 
 export type {
   AppendOptions,
@@ -87,27 +71,33 @@ export type {
   UnionTree,
 } from './union/tree.ts';
 
-export { changesOf, layerChanges } from './explain/changes.ts';
-export type { Change, ChangeKind, LayerChanges } from './explain/changes.ts';
+export {
+  changesOf,
+  layerChanges,
+  type Change,
+  type ChangeKind,
+  type LayerChanges,
+} from './explain/changes.ts';
 export { layerForest, sharedWith } from './explain/sharing.ts';
-export { wasteOf } from './explain/waste.ts';
-export type { Waste, WastedFile } from './explain/waste.ts';
-export { compareConfigs, compareTrees } from './explain/compare.ts';
-export type { CompareOptions, ConfigChange, FileChange } from './explain/compare.ts';
+export { wasteOf, type Waste, type WastedFile } from './explain/waste.ts';
+export {
+  compareConfigs,
+  compareTrees,
+  type CompareOptions,
+  type ConfigChange,
+  type FileChange,
+} from './explain/compare.ts';
 export type { RebaseFinding } from './explain/rebase.ts';
-export { whyOf } from './explain/why.ts';
-export type { Why } from './explain/why.ts';
+export { whyOf, type Why } from './explain/why.ts';
 
-export { composeImage } from './image/compose.ts';
-export type { ComposedImage, ComposeOptions } from './image/compose.ts';
+export { composeImage, type ComposedImage, type ComposeOptions } from './image/compose.ts';
 export { loadImage } from './image/load.ts';
 export type { Document, Image } from './image/image.ts';
 export { openImageTree } from './image/open-tree.ts';
 export type { ConfigPatch } from './image/patch.ts';
 export { validateImage } from './image/validate.ts';
 
-export { openRegistry } from './registry/registry.ts';
-export type { Registry, Repository } from './registry/registry.ts';
+export { openRegistry, type Registry, type Repository } from './registry/registry.ts';
 export type { RegistryOptions } from './registry/options.ts';
 export { systemOptions } from './registry/credentials.ts';
 export { copy } from './content/copy.ts';
@@ -117,14 +107,22 @@ export { writeArchive } from './content/archive/write-archive.ts';
 export { openLayout } from './content/layout.ts';
 export { MemoryStore } from './content/memory-store.ts';
 
-export { chainIds, isDigest, parseDigest } from './oci/digest.ts';
-export type { ChainId, DiffId, Digest } from './oci/digest.ts';
+export {
+  chainIds,
+  isDigest,
+  parseDigest,
+  type ChainId,
+  type DiffId,
+  type Digest,
+} from './oci/digest.ts';
 export type { Descriptor } from './oci/descriptor.ts';
-export { parseManifest, parseIndex } from './oci/manifest.ts';
-export type { Index, Manifest } from './oci/manifest.ts';
-export { parseImageConfig } from './oci/config.ts';
-export type { ImageConfig } from './oci/config.ts';
-export { formatPlatform, hostPlatform, parsePlatform } from './oci/platform.ts';
-export type { Platform } from './oci/platform.ts';
-export { familiar, formatReference, parseReference, withDefaults } from './oci/reference.ts';
-export type { Reference } from './oci/reference.ts';
+export { parseManifest, parseIndex, type Index, type Manifest } from './oci/manifest.ts';
+export { parseImageConfig, type ImageConfig } from './oci/config.ts';
+export { formatPlatform, hostPlatform, parsePlatform, type Platform } from './oci/platform.ts';
+export {
+  familiar,
+  formatReference,
+  parseReference,
+  withDefaults,
+  type Reference,
+} from './oci/reference.ts';

@@ -1,9 +1,8 @@
-import { MicaError } from '../errors.ts';
+import { MicaError, isCode } from '../errors.ts';
 import type { Context } from '../engine/context.ts';
-import type { PullEvent, StoredImage } from '../engine/engine.ts';
+import { type PullEvent, pull } from '../engine/pull/pull.ts';
+import type { StoredImage } from '../engine/stored-image.ts';
 import { findByName, storedImage } from '../engine/images.ts';
-import { pull } from '../engine/pull/pull.ts';
-import { isCode } from '../errors.ts';
 import type { Abortable } from '../io/bytes.ts';
 import { matchPlatform } from '../oci/choose-platform.ts';
 import type { Descriptor } from '../oci/descriptor.ts';

@@ -1,7 +1,8 @@
 import type { Abortable, Bytes } from '../io/bytes.ts';
 import type { Platform } from '../oci/platform.ts';
 import type { LayerCompression } from '../engine/derive/derive.ts';
-import type { GcOptions, GcResult, StoredImage } from '../engine/engine.ts';
+import type { GcOptions, GcResult } from '../engine/space/gc.ts';
+import type { StoredImage } from '../engine/stored-image.ts';
 import type { BuildEvent } from './event.ts';
 
 /** Builds images from Dockerfiles, in a store. */

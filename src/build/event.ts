@@ -1,4 +1,4 @@
-import type { PullEvent } from '../engine/engine.ts';
+import type { PullEvent } from '../engine/pull/pull.ts';
 import type { DiffId } from '../oci/digest.ts';
 
 /** An instruction as it is carried out. */

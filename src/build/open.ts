@@ -1,7 +1,6 @@
 import { type EngineOptions, resolveConfig } from '../engine/config.ts';
 import { Context } from '../engine/context.ts';
-import type { GcResult } from '../engine/engine.ts';
-import { ALWAYS, collectBuilds } from '../engine/space/gc.ts';
+import { type GcResult, ALWAYS, collectBuilds } from '../engine/space/gc.ts';
 import { build } from './build.ts';
 import type { Builder, PruneBuildsOptions } from './builder.ts';
 import { removeCaches } from './run/caches.ts';

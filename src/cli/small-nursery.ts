@@ -1,5 +1,5 @@
 import { setFlagsFromString } from 'node:v8';
-import type { PullEvent } from '../engine/engine.ts';
+import type { PullEvent } from '../engine/pull/pull.ts';
 
 /**
  * Keeps V8's nursery as small as it is while an image is downloaded: what that allocates lives for a

@@ -3,8 +3,12 @@ import { MicaError } from '../errors.ts';
 import { chooseDriver, rememberedDriver } from '../snapshot/drivers/index.ts';
 import { openSnapshotter } from '../snapshot/local.ts';
 import type { Context } from './context.ts';
-import type { GraphDriver } from './engine.ts';
 import { findByName, storedImage } from './images.ts';
+
+export interface GraphDriver {
+  readonly Name: string;
+  readonly Data: Readonly<Record<string, string>>;
+}
 
 /** @see Engine.graphDriver */
 export async function graphDriver(context: Context, name: string): Promise<GraphDriver> {

@@ -8,7 +8,17 @@ import { parseManifest } from '../oci/manifest.ts';
 import { formatReference, parseReference, repositoryOf, withDefaults } from '../oci/reference.ts';
 import { layersOf } from '../snapshot/chain.ts';
 import type { LayerRecord } from '../snapshot/layer-rows.ts';
-import type { StoredImage, StoredLayer } from './engine.ts';
+import type { StoredImage, StoredLayer } from './stored-image.ts';
+
+export interface RemoveOptions {
+  readonly force?: boolean;
+}
+
+export interface RemoveResult {
+  readonly untagged: readonly string[];
+  /** Image ID, then chain IDs, as docker prints `Deleted:`. */
+  readonly deleted: readonly string[];
+}
 
 /** An image as a name leads to it: a reference decides between manifests of the same image. */
 export interface FoundImage {

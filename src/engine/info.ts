@@ -3,12 +3,34 @@ import { gzipInflater } from '../io/inflate.ts';
 import { LayerRows } from '../snapshot/layer-rows.ts';
 import { migrationOf } from '../snapshot/migration.ts';
 import { betterDrivers, driversOnRequest } from '../snapshot/drivers/index.ts';
-import { hostPlatform } from '../oci/platform.ts';
+import { hostPlatform, type Platform } from '../oci/platform.ts';
 import { features } from '../sys/features.ts';
 import { inUserNamespace } from '../sys/userns.ts';
 import type { Context } from './context.ts';
-import type { EngineInfo } from './engine.ts';
 import { VERSION } from './version.ts';
+
+export interface EngineInfo {
+  readonly version: string;
+  readonly root: string;
+  readonly driver: string;
+  readonly driverReason: string;
+  /** What the driver tells of what it works on. */
+  readonly driverStatus: Readonly<Record<string, string>>;
+  /** Each driver that would be taken before it, and why it is not, or what would make it the store's. */
+  readonly rejected: readonly { readonly driver: string; readonly reason: string }[];
+  /** Drivers that are only taken when asked for. */
+  readonly onRequest: readonly string[];
+  readonly platform: Platform;
+  readonly kernel: string;
+  /** What inflates gzip, and why nothing faster does. */
+  readonly inflater: { readonly name: string; readonly reason: string | undefined };
+  readonly features: Readonly<Record<string, boolean | string>>;
+  readonly images: number;
+  readonly layers: number;
+  readonly rootless: boolean;
+  /** The driver that an unfinished migration is to. */
+  readonly migratingTo: string | undefined;
+}
 
 /** @see Engine.info */
 export async function info(context: Context): Promise<EngineInfo> {

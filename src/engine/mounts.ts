@@ -19,8 +19,18 @@ import type { Mount } from '../sys/mount-data.ts';
 import { liveMountNamespaces } from '../sys/mount-namespaces.ts';
 import { readMountinfo } from '../sys/mountinfo.ts';
 import type { Context, Store } from './context.ts';
-import type { MountOptions, MountResult, TreeOptions } from './engine.ts';
+import type { TreeOptions } from './tree.ts';
 import { findByName, storedImage } from './images.ts';
+
+export interface MountOptions extends TreeOptions {
+  readonly target?: string | undefined;
+}
+
+export interface MountResult {
+  readonly target: string;
+  readonly image: string;
+  readonly layers: number;
+}
 
 /** @see Engine.mount */
 export async function mount(

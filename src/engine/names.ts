@@ -8,8 +8,7 @@ import { parseImageConfig } from '../oci/config.ts';
 import { formatReference, parseReference, repositoryOf, withDefaults } from '../oci/reference.ts';
 import { readState } from '../runtime/state.ts';
 import type { Context, Store } from './context.ts';
-import type { RemoveOptions, RemoveResult } from './engine.ts';
-import { findByName } from './images.ts';
+import { type RemoveOptions, type RemoveResult, findByName } from './images.ts';
 import { forgetEnded } from './mounts.ts';
 
 /** @see Engine.tag */

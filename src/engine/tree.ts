@@ -7,8 +7,13 @@ import { storedLayer } from '../union/stored.ts';
 import type { UnionTree } from '../union/tree.ts';
 import { openUnion, type UnionLayer } from '../union/union.ts';
 import type { Context } from './context.ts';
-import type { StoredImage, TreeOptions } from './engine.ts';
+import type { StoredImage } from './stored-image.ts';
 import { findByName, storedImage } from './images.ts';
+
+export interface TreeOptions {
+  /** Only the `layers` lowest layers. Default: all. */
+  readonly layers?: number | undefined;
+}
 
 /** @see Engine.tree */
 export async function openTree(

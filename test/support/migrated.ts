@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Engine, StoredImage } from '../../src/engine/engine.ts';
+import type { Engine } from '../../src/engine/engine.ts';
+import type { StoredImage } from '../../src/engine/stored-image.ts';
 import { listLayers } from '../../src/snapshot/chain.ts';
 import { openDatabase } from '../../src/db/open.ts';
 import { describeDirectory, describeTree } from '../../src/testing/describe.ts';

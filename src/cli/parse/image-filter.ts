@@ -1,4 +1,4 @@
-import type { StoredImage } from '../../engine/engine.ts';
+import type { StoredImage } from '../../engine/stored-image.ts';
 import { MicaError } from '../../errors.ts';
 import { familiar, parseReference, repositoryOf } from '../../oci/reference.ts';
 import { timeOf } from '../render/quantity.ts';

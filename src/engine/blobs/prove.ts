@@ -3,10 +3,9 @@ import { RecipeThread } from '../../content/recipe/recipe-thread.ts';
 import { findLayerTar } from '../../db/layer-tar.ts';
 import { MicaError } from '../../errors.ts';
 import type { Store } from '../context.ts';
-import type { SettleEvent, SettleOptions } from '../engine.ts';
+import type { SettleEvent, SettleOptions, Settled } from './settle.ts';
 import { drop } from './drop.ts';
 import { keepsTar, type LayerBlob, layerBlobs } from './layer-blobs.ts';
-import type { Settled } from './settle.ts';
 
 /** Layers whose blob and tar are there, and for which no search of this version has ended. Small ones first. */
 export function unproven({ db, content }: Store): LayerBlob[] {

@@ -1,10 +1,41 @@
 import { openContentStore } from '../../content/file-store.ts';
 import { RecipeRows } from '../../content/recipe/recipe-rows.ts';
 import type { Context } from '../context.ts';
-import type { LayerBlobFacts, LayerBlobsReport } from '../engine.ts';
 import { isMakeable } from './drop.ts';
 import { keepsTar, layerBlobs } from './layer-blobs.ts';
 import { policyOf } from './policy.ts';
+import type { LayerBlobsPolicy } from '../config.ts';
+import type { DiffId, Digest } from '../../oci/digest.ts';
+
+export interface LayerBlobsReport {
+  readonly policy: LayerBlobsPolicy;
+  readonly layers: readonly LayerBlobFacts[];
+}
+
+/** The compressed blob of a layer. */
+export interface LayerBlobFacts {
+  readonly digest: Digest;
+  readonly diffId: DiffId;
+  /** Of the blob, in bytes. */
+  readonly size: number;
+  /** Image IDs. */
+  readonly usedBy: readonly Digest[];
+  readonly state: 'kept' | 'dropped';
+  /** Whether it can be made again: it was tried, and gave the same bytes; it cannot; nobody has tried. */
+  readonly recipe: 'proven' | 'none' | 'unknown';
+  /** Why there is no recipe. */
+  readonly reason: string | undefined;
+  /** Who made the blob, as far as can be told. */
+  readonly compressor: string | undefined;
+  /** What the recipe takes, in bytes. */
+  readonly recipeSize: number;
+  /** What making it again took when it was tried. */
+  readonly milliseconds: number;
+  /** Whether it is known from where to fetch it again. */
+  readonly canFetch: boolean;
+  /** It was pushed to the store's own registry, too, and is kept for that. */
+  readonly isPushed: boolean;
+}
 
 /** @see Engine.layerBlobs */
 export async function reportLayerBlobs(context: Context): Promise<LayerBlobsReport> {

@@ -7,10 +7,9 @@ import type { Abortable } from '../../io/bytes.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { Context, Store } from '../context.ts';
-import type { SettleOptions } from '../engine.ts';
+import type { SettleOptions, Settled } from './settle.ts';
 import { layerBlobs } from './layer-blobs.ts';
 import { originSource } from './origins.ts';
-import type { Settled } from './settle.ts';
 
 /** @see Engine.restoreBlob */
 export async function restoreBlob(

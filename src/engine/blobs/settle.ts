@@ -2,11 +2,44 @@ import { join } from 'node:path';
 import type { Digest } from '../../oci/digest.ts';
 import { type HeldLock, holdWhenFree, tryLock } from '../../sys/alive.ts';
 import type { Context, Store } from '../context.ts';
-import type { SettleOptions, SettleResult } from '../engine.ts';
 import { drop } from './drop.ts';
 import { policyOf } from './policy.ts';
 import { prove, unproven } from './prove.ts';
 import { restoreAll } from './restore.ts';
+import type { LayerBlobsPolicy } from '../config.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+import type { Abortable } from '../../io/bytes.ts';
+
+export interface SettleOptions extends Abortable {
+  /** Look for recipes; otherwise only what is proven already is dropped. Default true. */
+  readonly prove?: boolean;
+  /** With the policy `keep`: bring back what was dropped before. Default false. */
+  readonly restore?: boolean;
+  /** Wait for another process that is at it, instead of leaving it all to that. Default false. */
+  readonly wait?: boolean;
+  readonly onProgress?: ((event: SettleEvent) => void) | undefined;
+}
+
+export type SettleEvent =
+  | { readonly type: 'proven'; readonly target: Descriptor; readonly milliseconds: number }
+  | { readonly type: 'unproven' | 'failed'; readonly target: Descriptor; readonly reason: string }
+  | { readonly type: 'restored'; readonly target: Descriptor };
+
+export interface SettleResult {
+  readonly policy: LayerBlobsPolicy;
+  /** Another process is at it. */
+  readonly busy: boolean;
+  readonly proven: readonly Digest[];
+  readonly unproven: readonly Digest[];
+  readonly dropped: readonly Digest[];
+  readonly restored: readonly Digest[];
+  /** What went wrong may pass: the next call tries these again. */
+  readonly failed: readonly Digest[];
+  /** Layers that nobody has looked at yet. */
+  readonly pending: readonly Digest[];
+  /** Freed. */
+  readonly bytes: number;
+}
 
 /** What one call has done so far. */
 export interface Settled {

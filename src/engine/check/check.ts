@@ -14,12 +14,30 @@ import { storedLayer } from '../../union/stored.ts';
 import { openUnion } from '../../union/union.ts';
 import { errnoOf } from '../../sys/errno.ts';
 import type { Context, Store } from '../context.ts';
-import type { CheckOptions, CheckProblem, CheckReport } from '../engine.ts';
 import { RecipeRows } from '../../content/recipe/recipe-rows.ts';
 import { repositoriesOf } from '../blobs/origins.ts';
 import { layerTar } from '../../windows/layer-tar.ts';
 import { repair } from './repair.ts';
 import { needsOf } from '../space/roots.ts';
+
+export interface CheckOptions extends Abortable {
+  readonly repair?: boolean;
+  readonly onProgress?: (event: { readonly done: number; readonly total: number }) => void;
+}
+
+export interface CheckReport {
+  readonly blobs: number;
+  readonly layers: number;
+  readonly images: number;
+  readonly problems: readonly CheckProblem[];
+}
+
+export interface CheckProblem {
+  readonly kind: string;
+  readonly subject: string;
+  readonly message: string;
+  readonly repaired: boolean;
+}
 
 /** What is wrong, before anybody tries to mend it. */
 export type Finding = Omit<CheckProblem, 'repaired'> & {

@@ -10,9 +10,8 @@ import type { Digest } from '../../oci/digest.ts';
 import { parseManifest } from '../../oci/manifest.ts';
 import { type LayerRecord, LayerRows } from '../../snapshot/layer-rows.ts';
 import { descriptorOf, originSource, repositoriesOf } from '../blobs/origins.ts';
-import type { Finding } from './check.ts';
+import type { Finding, CheckProblem } from './check.ts';
 import type { Context, Store } from '../context.ts';
-import type { CheckProblem } from '../engine.ts';
 import { physicalLayers } from '../images.ts';
 import { needsOf } from '../space/roots.ts';
 

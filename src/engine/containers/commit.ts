@@ -16,7 +16,7 @@ import { readState } from '../../runtime/state.ts';
 import type { Context } from '../context.ts';
 import { derive, type Original } from '../derive/derived.ts';
 import { storeNewLayer } from '../derive/store-layer.ts';
-import type { StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import { findByName } from '../images.ts';
 import type { CommitContainerOptions } from './containers.ts';
 import { containerStore } from './store.ts';

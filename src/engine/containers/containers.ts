@@ -1,8 +1,7 @@
 import type { ExtractOptions } from '../../container/copy/extract.ts';
 import type { CopySource, CopySourceOptions } from '../../container/copy/source.ts';
-import type { ContainerSettings } from '../../container/container.ts';
+import type { ContainerSettings, Container } from '../../container/container.ts';
 import type { RemoveContainerOptions } from '../../container/remove.ts';
-import type { Container } from '../../container/container.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
 import type { ListedChange } from '../../layer/diff/change.ts';
 import type { Attachment, Exit } from '../../runtime/attachment.ts';
@@ -13,7 +12,8 @@ import type { ExecOptions } from '../../runtime/spec/process.ts';
 import type { ContainerState } from '../../runtime/state.ts';
 import type { Usage } from '../../snapshot/driver.ts';
 import type { DeriveOptions } from '../derive/derive.ts';
-import type { GraphDriver, StoredImage } from '../engine.ts';
+import type { GraphDriver } from '../graph-driver.ts';
+import type { StoredImage } from '../stored-image.ts';
 
 /** Containers of a store: docker's words. `name` is a name, an ID, or the unambiguous beginning of one. */
 export interface Containers {

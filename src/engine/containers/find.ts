@@ -6,7 +6,7 @@ import { findImage } from '../../db/images.ts';
 import { MicaError } from '../../errors.ts';
 import { readState } from '../../runtime/state.ts';
 import type { Context } from '../context.ts';
-import type { StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import { storedImage } from '../images.ts';
 import type { ContainerInfo } from './containers.ts';
 

@@ -9,7 +9,7 @@ import { type ListedChange, listChanges } from '../../layer/diff/change.ts';
 import { treeChanges } from '../../layer/diff/diff.ts';
 import type { Usage } from '../../snapshot/driver.ts';
 import type { Context } from '../context.ts';
-import type { GraphDriver } from '../engine.ts';
+import type { GraphDriver } from '../graph-driver.ts';
 import { containerStore } from './store.ts';
 
 /** @see Containers.changes */

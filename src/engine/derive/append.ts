@@ -5,7 +5,7 @@ import type { Layer } from '../../layer/layer.ts';
 import { compressionOf, formatOf } from '../../oci/media-type.ts';
 import { fromNode } from '../../sys/errno.ts';
 import type { Context } from '../context.ts';
-import type { StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import { layerOfBlob } from '../publish/layer-of-blob.ts';
 import { unionOf } from '../tree.ts';
 import type { AppendOptions } from './derive.ts';

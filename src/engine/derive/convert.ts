@@ -7,7 +7,7 @@ import type { Layer } from '../../layer/layer.ts';
 import { algorithmOf } from '../../oci/digest.ts';
 import { compressionOf, formatOf, type ImageFormat, isForeignLayer } from '../../oci/media-type.ts';
 import type { Context } from '../context.ts';
-import type { StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import type { ConvertOptions } from './derive.ts';
 import { derive, type Original } from './derived.ts';
 import { refuseZstdInDocker, storeLayer } from './store-layer.ts';

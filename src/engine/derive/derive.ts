@@ -3,7 +3,7 @@ import type { Abortable } from '../../io/bytes.ts';
 import type { Compression } from '../../io/compression.ts';
 import type { ImageFormat } from '../../oci/media-type.ts';
 import type { ConfigPatch } from '../../image/patch.ts';
-import type { StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import type { Owner } from './directory-layer.ts';
 
 /** What making an image of another one is told besides. */

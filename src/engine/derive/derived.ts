@@ -10,7 +10,7 @@ import {
 } from '../../oci/reference.ts';
 import { fromNode } from '../../sys/errno.ts';
 import type { Context, Store } from '../context.ts';
-import type { StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import { findByName, storedImage } from '../images.ts';
 import { bringImage } from '../publish/bring-image.ts';
 import { holdImage } from '../publish/publish-image.ts';

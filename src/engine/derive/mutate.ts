@@ -1,6 +1,6 @@
 import { patchImage } from '../../image/patch.ts';
 import type { Context } from '../context.ts';
-import type { StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import type { MutateOptions } from './derive.ts';
 import { derive } from './derived.ts';
 

@@ -14,7 +14,7 @@ import { formatPlatform } from '../../oci/platform.ts';
 import type { UnionTree } from '../../union/tree.ts';
 import { openUnion, type UnionLayer } from '../../union/union.ts';
 import type { Context, Store } from '../context.ts';
-import type { StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import { unionLayersOf } from '../tree.ts';
 import { findBases } from './bases.ts';
 import type { RebaseOptions, RebaseResult } from './derive.ts';

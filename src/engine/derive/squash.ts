@@ -3,7 +3,7 @@ import * as images from '../../image/mutate.ts';
 import { squashedTar } from '../../image/squash/tar.ts';
 import { formatOf } from '../../oci/media-type.ts';
 import type { Context } from '../context.ts';
-import type { StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import { unionLayersOf } from '../tree.ts';
 import type { FlattenOptions, SquashOptions } from './derive.ts';
 import { derive, type Original } from './derived.ts';

@@ -1,7 +1,8 @@
 import type { Source } from '../../content/content.ts';
 import type { Abortable } from '../../io/bytes.ts';
 import type { Context } from '../context.ts';
-import type { PullEvent, StoredImage } from '../engine.ts';
+import type { PullEvent } from '../pull/pull.ts';
+import type { StoredImage } from '../stored-image.ts';
 import { bringLayers } from './bring-layers.ts';
 import { holdImage, type Publication, publishImage } from './publish-image.ts';
 

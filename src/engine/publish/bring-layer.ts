@@ -4,7 +4,7 @@ import { Available } from '../../layer/available.ts';
 import type { UnpackJob, UnpackResult } from '../../layer/unpack-job.ts';
 import type { Unpacker } from '../../layer/unpack.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
-import type { PullEvent } from '../engine.ts';
+import type { PullEvent } from '../pull/pull.ts';
 
 /** What a layer's download and unpacking have in common. */
 export interface LayerTask {

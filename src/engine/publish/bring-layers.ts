@@ -17,7 +17,7 @@ import {
 } from '../../snapshot/layer-rows.ts';
 import type { OpenedLayer } from '../../snapshot/layers.ts';
 import type { Store } from '../context.ts';
-import type { PullEvent } from '../engine.ts';
+import type { PullEvent } from '../pull/pull.ts';
 import { bringLayer } from './bring-layer.ts';
 
 export interface Bringing {

@@ -8,7 +8,7 @@ import type { Descriptor } from '../../oci/descriptor.ts';
 import { chainIds, type Digest } from '../../oci/digest.ts';
 import { formatReference, type Reference } from '../../oci/reference.ts';
 import type { Store } from '../context.ts';
-import type { StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import { storedImage } from '../images.ts';
 
 /** An image whose layers are in the store, on its way to being seen. */

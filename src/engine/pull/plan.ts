@@ -7,8 +7,31 @@ import { formatReference, parseReference, withDefaults } from '../../oci/referen
 import { LayerRows } from '../../snapshot/layer-rows.ts';
 import { freeSpace } from '../../sys/features.ts';
 import type { Context } from '../context.ts';
-import type { PlannedLayer, PullOptions, PullPlan } from '../engine.ts';
+import type { PullOptions } from './pull.ts';
 import { readImage } from '../publish/read-image.ts';
+import type { Descriptor } from '../../oci/descriptor.ts';
+
+export interface PullPlan {
+  readonly reference: string;
+  readonly target: Descriptor;
+  readonly platform: Platform;
+  readonly layers: readonly PlannedLayer[];
+  /** In bytes. */
+  readonly fetch: number;
+  /** Bytes that need not be fetched: whole blobs and partial downloads. */
+  readonly present: number;
+  /** Estimate of the disk space that the pull needs, in bytes. `undefined` parts of it are unknown until unpacked. */
+  readonly disk: number;
+  readonly free: number;
+}
+
+export interface PlannedLayer {
+  readonly descriptor: Descriptor;
+  readonly diffId: DiffId;
+  readonly state: 'missing' | 'partial' | 'blob' | 'unpacked';
+  /** Bytes of a partial download that are already here. */
+  readonly have: number;
+}
 
 /** An unpacked layer takes about this many times its compressed size; only unpacking tells. */
 const INFLATED = 3;

@@ -13,10 +13,57 @@ import {
 } from '../../oci/reference.ts';
 import type { Repository } from '../../registry/registry.ts';
 import type { Context } from '../context.ts';
-import type { PullEvent, PullOptions, PullResult, StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import { storedImage } from '../images.ts';
 import { bringImage } from '../publish/bring-image.ts';
 import { type ReadImage, readImage } from '../publish/read-image.ts';
+import type { Abortable } from '../../io/bytes.ts';
+
+export interface PullOptions extends Abortable {
+  /** e.g. `linux/arm64`. Default: this machine's. */
+  readonly platform?: Platform | undefined;
+  /** It will be mounted next: what that needs is made while the disk is waited for. */
+  readonly toMount?: boolean;
+  readonly onProgress?: ((event: PullEvent) => void) | undefined;
+}
+
+/** Facts, in the order they happen; several layers interleave. */
+export type PullEvent =
+  | { readonly type: 'resolving'; readonly reference: string }
+  | { readonly type: 'resolved'; readonly target: Descriptor; readonly from: string }
+  /** Once per pull: the layers, base first. */
+  | { readonly type: 'layers'; readonly layers: readonly Descriptor[] }
+  | { readonly type: 'exists'; readonly target: Descriptor }
+  | { readonly type: 'waiting'; readonly target: Descriptor }
+  /** `bytes` of the blob are here, `resumed` of them from an earlier attempt; `shared`: another process downloads it. */
+  | {
+      readonly type: 'bytes';
+      readonly target: Descriptor;
+      readonly bytes: number;
+      readonly resumed: number;
+      readonly shared: boolean;
+    }
+  | { readonly type: 'downloaded'; readonly target: Descriptor }
+  | { readonly type: 'extracting'; readonly target: Descriptor; readonly bytes: number }
+  | { readonly type: 'complete'; readonly target: Descriptor }
+  /** A request is tried again after `delay` milliseconds. */
+  | {
+      readonly type: 'retry';
+      readonly target: Descriptor | undefined;
+      readonly reason: string;
+      readonly delay: number;
+    }
+  | { readonly type: 'warning'; readonly message: string };
+
+export interface PullResult {
+  readonly reference: string;
+  readonly image: StoredImage;
+  /** What the reference resolved to (an index or a manifest). */
+  readonly target: Descriptor;
+  /** Nothing had to be fetched or unpacked. */
+  readonly upToDate: boolean;
+  readonly bytesFetched: number;
+}
 
 /** @see Engine.pull */
 export async function pull(

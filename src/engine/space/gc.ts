@@ -9,9 +9,30 @@ import { sweep } from '../../container/remove.ts';
 import { containerStore } from '../containers/store.ts';
 import { LayerSizes } from './layers.ts';
 import type { Context, Store } from '../context.ts';
-import type { GcOptions, GcResult, PruneOptions } from '../engine.ts';
 import { forgetEnded } from '../mounts.ts';
 import { reachable } from './roots.ts';
+import type { Abortable } from '../../io/bytes.ts';
+
+export interface GcOptions extends Abortable {
+  readonly dryRun?: boolean;
+}
+
+export interface PruneOptions extends GcOptions {
+  /** Every image without a container, not only untagged ones. */
+  readonly all?: boolean;
+  /** Only images that were created before. */
+  readonly createdBefore?: Date;
+  /** Partial downloads older than this go too, in milliseconds. Default: the store's policy. */
+  readonly partialsOlderThan?: number;
+}
+
+export interface GcResult {
+  readonly images: readonly string[];
+  readonly blobs: readonly Digest[];
+  readonly layers: readonly string[];
+  readonly partials: readonly Digest[];
+  readonly bytes: number;
+}
 
 /** Partial downloads are kept this long, in milliseconds: a week. */
 const PARTIALS = 7 * 24 * 60 * 60 * 1000;

@@ -12,7 +12,7 @@ import {
   type Ledger,
   ledger,
 } from '../../explain/ledger.ts';
-import type { Digest } from '../../oci/digest.ts';
+import type { Digest, DiffId } from '../../oci/digest.ts';
 import { parseManifest } from '../../oci/manifest.ts';
 import { isIndex } from '../../oci/media-type.ts';
 import { layerDirectory, LayerRows, layersDirectory } from '../../snapshot/layer-rows.ts';
@@ -23,8 +23,60 @@ import { containersOnDisk } from './containers.ts';
 import { directorySize, fileSize } from './disk.ts';
 import { errnoOf, fromNode } from '../../sys/errno.ts';
 import { LayerSizes } from './layers.ts';
-import type { StoreUsage } from '../engine.ts';
 import { needsOf } from './roots.ts';
+
+/** Sums are exact: every byte below the root is in exactly one leaf. */
+export interface StoreUsage {
+  readonly total: number;
+  readonly images: readonly ImageUsage[];
+  readonly blobs: readonly BlobUsage[];
+  readonly layers: readonly LayerUsage[];
+  readonly partials: readonly {
+    readonly digest: Digest;
+    readonly bytes: number;
+    readonly active: boolean;
+  }[];
+  /** What each container has of its own: its writable layer, and its directory with the log. */
+  readonly containers: readonly {
+    readonly id: string;
+    readonly name: string;
+    /** ID of the image it stands on. */
+    readonly image: Digest;
+    readonly bytes: number;
+  }[];
+  /** Database, locks, projections, mounts. */
+  readonly metadata: number;
+  /** What `gc` would free now. */
+  readonly reclaimable: number;
+  /** What a change of the storage driver has made that has not ended: among the layers that no image uses. */
+  readonly migration?: { readonly driver: string; readonly bytes: number };
+}
+
+export interface ImageUsage {
+  readonly id: Digest;
+  readonly references: readonly string[];
+  /** Bytes on disk of all it uses. */
+  readonly total: number;
+  /** Bytes only it uses: what removing it would free. */
+  readonly exclusive: number;
+  readonly shared: number;
+}
+
+export interface BlobUsage {
+  readonly digest: Digest;
+  readonly bytes: number;
+  readonly kind: 'layer' | 'config' | 'manifest' | 'index' | 'other';
+  /** Image IDs. */
+  readonly usedBy: readonly Digest[];
+}
+
+export interface LayerUsage {
+  readonly diffId: DiffId;
+  readonly directory: string;
+  /** On disk, index included. */
+  readonly bytes: number;
+  readonly usedBy: readonly Digest[];
+}
 
 /** @see Engine.usage */
 export async function usage(context: Context): Promise<StoreUsage> {

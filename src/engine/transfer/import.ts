@@ -10,7 +10,7 @@ import { hostPlatform } from '../../oci/platform.ts';
 import { parseReference, type Reference, withDefaults } from '../../oci/reference.ts';
 import { fromNode } from '../../sys/errno.ts';
 import type { Context } from '../context.ts';
-import type { StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import { checkWindowsLayer } from '../derive/windows-layer.ts';
 import { bringImage } from '../publish/bring-image.ts';
 import { layerOfBlob } from '../publish/layer-of-blob.ts';

@@ -15,7 +15,7 @@ import {
 } from '../../oci/reference.ts';
 import type { RetryEvent } from '../../registry/options.ts';
 import type { Context } from '../context.ts';
-import type { StoredImage } from '../engine.ts';
+import type { StoredImage } from '../stored-image.ts';
 import { findByName, storedImage } from '../images.ts';
 import { mountable } from './mountable.ts';
 import { RegistrySink } from './registry-sink.ts';

@@ -2,7 +2,8 @@ import type { Abortable } from '../../io/bytes.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import type { Platform } from '../../oci/platform.ts';
-import type { PullEvent, StoredImage } from '../engine.ts';
+import type { PullEvent } from '../pull/pull.ts';
+import type { StoredImage } from '../stored-image.ts';
 
 /** What moving images between places is asked, and tells. */
 

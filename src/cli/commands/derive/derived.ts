@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { StoredImage } from '../../../engine/engine.ts';
+import type { StoredImage } from '../../../engine/stored-image.ts';
 import type { Cli } from '../../cli.ts';
 import { collect } from '../../parse/list.ts';
 import { json } from '../../render/json.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { MountResult } from '../../../engine/engine.ts';
+import type { MountResult } from '../../../engine/mounts.ts';
 import { resolve } from 'node:path';
 import type { Cli } from '../../cli.ts';
 import { parseImageSpec } from '../../parse/image-path.ts';

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { Engine, StoredImage } from '../../../engine/engine.ts';
+import type { Engine } from '../../../engine/engine.ts';
+import type { StoredImage } from '../../../engine/stored-image.ts';
 import type { Cli } from '../../cli.ts';
 import { parseFilters, referenceFilter } from '../../parse/image-filter.ts';
 import { examples } from '../../program.ts';

@@ -4,7 +4,8 @@ import { sharedWith } from '../../../explain/sharing.ts';
 import { layerHistory } from '../../../oci/config.ts';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';
-import type { Engine, StoredImage } from '../../../engine/engine.ts';
+import type { Engine } from '../../../engine/engine.ts';
+import type { StoredImage } from '../../../engine/stored-image.ts';
 import { isCode } from '../../../errors.ts';
 import { json } from '../../render/json.ts';
 import {

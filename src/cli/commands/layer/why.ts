@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { whyOf } from '../../../explain/why.ts';
 import { layerHistory } from '../../../oci/config.ts';
-import type { StoredImage } from '../../../engine/engine.ts';
+import type { StoredImage } from '../../../engine/stored-image.ts';
 import { MicaError } from '../../../errors.ts';
 import type { Cli } from '../../cli.ts';
 import { PartialFailure } from '../../failure.ts';

@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
-import type { Engine, PullOptions, PullResult } from '../../../engine/engine.ts';
+import type { Engine } from '../../../engine/engine.ts';
+import type { PullOptions, PullResult } from '../../../engine/pull/pull.ts';
 import { parsePlatform } from '../../../oci/platform.ts';
 import { formatReference, parseReference, repositoryOf } from '../../../oci/reference.ts';
 import type { Cli } from '../../cli.ts';

@@ -1,7 +1,7 @@
 import { setPriority } from 'node:os';
 import { type Command, Argument } from 'commander';
 import type { LayerBlobsPolicy } from '../../../engine/config.ts';
-import type { SettleEvent, SettleResult } from '../../../engine/engine.ts';
+import type { SettleEvent, SettleResult } from '../../../engine/blobs/settle.ts';
 import { MicaError } from '../../../errors.ts';
 import type { Cli } from '../../cli.ts';
 import { PartialFailure } from '../../failure.ts';

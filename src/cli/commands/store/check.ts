@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { CheckReport } from '../../../engine/engine.ts';
+import type { CheckReport } from '../../../engine/check/check.ts';
 import { MicaError } from '../../../errors.ts';
 import type { Cli } from '../../cli.ts';
 import { PartialFailure } from '../../failure.ts';

@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { EngineInfo } from '../../../engine/engine.ts';
+import type { EngineInfo } from '../../../engine/info.ts';
 import { formatPlatform } from '../../../oci/platform.ts';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';

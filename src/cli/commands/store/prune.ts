@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import type { GcResult, PruneOptions } from '../../../engine/engine.ts';
+import type { GcResult, PruneOptions } from '../../../engine/space/gc.ts';
 import { MicaError } from '../../../errors.ts';
 import type { Cli } from '../../cli.ts';
 import { parseUntil } from '../../parse/duration.ts';

@@ -1,6 +1,7 @@
 import { configOf } from '../../../container/config.ts';
 import type { ContainerInfo } from '../../../engine/containers/containers.ts';
-import type { GraphDriver, StoredImage } from '../../../engine/engine.ts';
+import type { GraphDriver } from '../../../engine/graph-driver.ts';
+import type { StoredImage } from '../../../engine/stored-image.ts';
 import type { ContainerDefaults } from '../../../oci/config.ts';
 import type { ContainerState } from '../../../runtime/state.ts';
 import { containerDefaults, driverData, goTime, NEVER } from '../image/inspect.ts';

@@ -1,5 +1,5 @@
 import type { ContainerInfo } from '../../../engine/containers/containers.ts';
-import type { StoredImage } from '../../../engine/engine.ts';
+import type { StoredImage } from '../../../engine/stored-image.ts';
 import type { ContainerState } from '../../../runtime/state.ts';
 import { Struct } from '../../template/value.ts';
 import { ago, duration, size as sizeText } from '../quantity.ts';

@@ -1,4 +1,4 @@
-import type { StoredImage } from '../../../engine/engine.ts';
+import type { StoredImage } from '../../../engine/stored-image.ts';
 import { Struct } from '../../template/value.ts';
 import { shortId } from '../name.ts';
 import { ago, size, timeOf } from '../quantity.ts';

@@ -1,4 +1,4 @@
-import type { StoredImage } from '../../../engine/engine.ts';
+import type { StoredImage } from '../../../engine/stored-image.ts';
 import { familiar, parseReference, repositoryOf } from '../../../oci/reference.ts';
 import { Struct } from '../../template/value.ts';
 import { shortId } from '../name.ts';

@@ -1,4 +1,5 @@
-import type { GraphDriver, StoredImage } from '../../../engine/engine.ts';
+import type { GraphDriver } from '../../../engine/graph-driver.ts';
+import type { StoredImage } from '../../../engine/stored-image.ts';
 import type { ContainerDefaults, Healthcheck } from '../../../oci/config.ts';
 import { familiar, parseReference } from '../../../oci/reference.ts';
 import { Duration, NIL_LIST, NIL_MAP, Struct, type Value } from '../../template/value.ts';

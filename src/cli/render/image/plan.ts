@@ -1,4 +1,4 @@
-import type { PlannedLayer, PullPlan } from '../../../engine/engine.ts';
+import type { PlannedLayer, PullPlan } from '../../../engine/pull/plan.ts';
 import { formatPlatform } from '../../../oci/platform.ts';
 import { shortId, shortName } from '../name.ts';
 import { size } from '../quantity.ts';

@@ -1,6 +1,6 @@
 import type { LayerChanges } from '../../../explain/changes.ts';
 import type { ListedChange } from '../../../layer/diff/change.ts';
-import type { StoredImage, StoredLayer } from '../../../engine/engine.ts';
+import type { StoredImage, StoredLayer } from '../../../engine/stored-image.ts';
 import { imageName, shortId } from '../name.ts';
 import { size } from '../quantity.ts';
 import { type Column, table } from '../table.ts';

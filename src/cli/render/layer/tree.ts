@@ -1,4 +1,4 @@
-import type { StoredImage, StoredLayer } from '../../../engine/engine.ts';
+import type { StoredImage, StoredLayer } from '../../../engine/stored-image.ts';
 import type { Trunk } from '../../../explain/sharing.ts';
 import { escape } from '../escape.ts';
 import { imageName, shortId, shortName } from '../name.ts';

@@ -1,4 +1,4 @@
-import type { PullResult } from '../../../engine/engine.ts';
+import type { PullResult } from '../../../engine/pull/pull.ts';
 import type { CopyResult, LoadedImage, PushResult } from '../../../engine/transfer/transfer.ts';
 import { familiar, parseReference } from '../../../oci/reference.ts';
 import { shortName } from '../name.ts';

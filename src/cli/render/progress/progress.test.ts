@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { PassThrough } from 'node:stream';
 import { test, type TestContext } from 'node:test';
 import { join } from 'node:path';
-import type { PullEvent, PullResult } from '../../../engine/engine.ts';
+import type { PullEvent, PullResult } from '../../../engine/pull/pull.ts';
 import type { Descriptor } from '../../../oci/descriptor.ts';
 import type { Digest } from '../../../oci/digest.ts';
 import { frame } from './frame.ts';

@@ -1,4 +1,4 @@
-import type { LayerBlobFacts, LayerBlobsReport } from '../../../engine/engine.ts';
+import type { LayerBlobFacts, LayerBlobsReport } from '../../../engine/blobs/report.ts';
 import { shortId } from '../name.ts';
 import { count, duration, size } from '../quantity.ts';
 import { table } from '../table.ts';

@@ -1,4 +1,4 @@
-import type { StoreUsage } from '../../../engine/engine.ts';
+import type { StoreUsage } from '../../../engine/space/usage.ts';
 import type { Digest } from '../../../oci/digest.ts';
 import { shares } from '../../../explain/ledger.ts';
 import { escape } from '../escape.ts';

@@ -1,4 +1,4 @@
-import type { GcResult } from '../../../engine/engine.ts';
+import type { GcResult } from '../../../engine/space/gc.ts';
 import { escape } from '../escape.ts';
 import { count, size } from '../quantity.ts';
 
