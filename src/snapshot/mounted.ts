@@ -98,8 +98,10 @@ function mountsFrom(real: string, named: string, mounts: readonly MountInfo[]): 
 
 /** Whether it is a union that keeps its changes below `path`. */
 function writesInto({ type, source, superOptions }: MountInfo, path: string): boolean {
-  if (type === 'overlay') return superOptions.join(',').includes(`upperdir=${path}/`);
-  return (type === FUSE_OVERLAYFS || type === AUFS) && isSourceBelow(path, source);
+  if (isSourceBelow(path, source)) return [FUSE_OVERLAYFS, AUFS, 'overlay'].includes(type);
+  // Told as they were given: what is special there has a backslash before it.
+  const told = type === 'overlay' ? superOptions.join(',').replace(/\\(.)/g, '$1') : '';
+  return told.includes(`upperdir=${path}/`);
 }
 
 const isWithin = (directory: string, path: string): boolean =>

@@ -11,6 +11,7 @@ import { mountByOldCall } from './mount/old-call.ts';
 import { attributesOf, splitOptions } from './mount/options.ts';
 import { ensureShared, isShared, lockShared } from './mount/shared.ts';
 import { ShortPaths } from './mount/short-paths.ts';
+import { tellingUpper } from './mount/source.ts';
 import { unmount } from './mount/unmount.ts';
 import { mountWindowsLayer } from './windows/layer-mount.ts';
 
@@ -72,7 +73,8 @@ export async function holdShared(mount: SharedMount): Promise<Disposable> {
   return held.move();
 }
 
-async function performMount(mount: Mount, target: string): Promise<void> {
+async function performMount(wanted: Mount, target: string): Promise<void> {
+  const mount = wanted.type === 'overlay' ? tellingUpper(wanted) : wanted;
   if (mount.type === FUSE_ZFS) return mountByZfs(mount, target, bind);
   if (mount.type === AUFS) return mountAufs(mount, target);
   try {

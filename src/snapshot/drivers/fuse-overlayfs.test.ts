@@ -13,12 +13,12 @@ import { performMounts } from '../../sys/mount.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
 import { describeDirectory } from '../../testing/describe.ts';
 import { within } from '../../testing/mounted.ts';
+import { testStoreNames } from '../../testing/store-names.ts';
 import { needs } from '../../testing/need.ts';
 import { StackViews } from '../../testing/stack-views.ts';
 import { layerStacks } from '../../testing/stacks.ts';
 import { dir as folder, file, tarOf, tree, whiteout, type Tree } from '../../testing/tree.ts';
 import { unpackStack } from '../../testing/unpack-stack.ts';
-import { mountedFrom } from '../mounted.ts';
 import { fuseOverlayfs } from './fuse-overlayfs.ts';
 
 const skip = needs('fuse-overlayfs');
@@ -49,28 +49,7 @@ test('500 layers can be seen at once, and written on; more are refused', { skip 
   );
 });
 
-for (const name of ['comma,and space', 'back\\slash', 'ü', 'l'.repeat(200)])
-  test(`a store may be in a directory named ${name.slice(0, 30)}`, { skip }, async () => {
-    await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-names-'));
-    const layers = join(dir.path, name, name);
-    mkdirSync(layers, { recursive: true });
-    mkdirSync(join(dir.path, 'work'));
-    const driver = open(layers);
-    for (const id of ['1', '2']) {
-      await driver.create({ id, kind: 'committed', parents: [] });
-      writeFileSync(join(layers, id, 'fs', id), '');
-    }
-    const active = { id: '3', kind: 'active', parents: ['2', '1'] } as const;
-    await driver.create(active);
-    await within(await driver.mounts!(active), join(dir.path, 'work'), (root) => {
-      writeFileSync(join(root, '3'), '');
-      assert.deepEqual(readdirSync(root).sort(), ['1', '2', '3']);
-      // So that nobody commits or removes it meanwhile.
-      assert.deepEqual(mountedFrom(join(layers, '3')), [root]);
-      assert.deepEqual(mountedFrom(join(layers, '2')), []);
-    });
-    assert.deepEqual(readdirSync(join(layers, '3', 'fs')), ['3']);
-  });
+testStoreNames(open, ['comma,and space', 'back\\slash', 'ü', 'l'.repeat(200)], skip);
 
 test('a store with a colon in its path is refused with advice', { skip }, async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-na:mes-'));

@@ -19,6 +19,7 @@ import { setXattr } from '../../sys/xattr.ts';
 import { listDirectory } from '../../testing/listing.ts';
 import { materialise } from '../../testing/materialise.ts';
 import { within } from '../../testing/mounted.ts';
+import { testStoreNames } from '../../testing/store-names.ts';
 import { needs } from '../../testing/need.ts';
 import { dir as directory, file, tree, whiteout } from '../../testing/tree.ts';
 import { overlay2 } from './overlay2.ts';
@@ -115,22 +116,4 @@ test(
     ),
 );
 
-for (const name of ['colon:comma,and space', 'back\\slash', 'ü', 'l'.repeat(200)])
-  test(`a store may be in a directory named ${name.slice(0, 30)}`, { skip }, async () => {
-    await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-names-'));
-    const layers = join(dir.path, name, name);
-    mkdirSync(layers, { recursive: true });
-    mkdirSync(join(dir.path, 'work'));
-    const driver = open(layers);
-    for (const id of ['1', '2']) {
-      await driver.create({ id, kind: 'committed', parents: [] });
-      writeFileSync(join(layers, id, 'fs', id), '');
-    }
-    const active = { id: '3', kind: 'active', parents: ['2', '1'] } as const;
-    await driver.create(active);
-    await within(await driver.mounts!(active), join(dir.path, 'work'), (root) => {
-      writeFileSync(join(root, '3'), '');
-      assert.deepEqual(readdirSync(root).sort(), ['1', '2', '3']);
-    });
-    assert.deepEqual(readdirSync(join(layers, '3', 'fs')), ['3']);
-  });
+testStoreNames(open, ['colon:comma,and space', 'back\\slash', 'ü', 'l'.repeat(200)], skip);
