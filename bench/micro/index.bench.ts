@@ -15,19 +15,8 @@ import { nothingBelow } from '../../src/layer/changeset/lower.ts';
 import { noSink } from '../../src/layer/changeset/sink.ts';
 import { TarReader } from '../../src/tar/read.ts';
 import { type Contender, chunksOf, cpuOf, program, rounds } from './rounds.ts';
+import { countMembers } from './count-members.ts';
 import { writeSample } from './sample.ts';
-
-function parse(path: string): number {
-  let members = 0;
-  const reader = new TarReader({
-    entry: () => void members++,
-    data() {},
-    end() {},
-  });
-  for (const chunk of chunksOf(path, 256 * 1024)) reader.write(chunk);
-  reader.end();
-  return members;
-}
 
 function index(path: string): { size: number; inodes: number } {
   const changeset = new Changeset(noSink, { lower: nothingBelow });
@@ -53,7 +42,7 @@ function theirs(path: string, image: string): Contender[] {
 
 async function compare(title: string, path: string, work: string): Promise<void> {
   const image = join(work, 'theirs.erofs');
-  const members = parse(path);
+  const members = countMembers(path);
   const { size, inodes } = index(path);
   const peers = theirs(path, image);
   const once = (mode: string) => () => cpuOf(process.execPath, [import.meta.filename, mode, path]);
@@ -62,7 +51,7 @@ async function compare(title: string, path: string, work: string): Promise<void>
     [
       ...peers,
       { name: 'Mica, warm', run: () => void index(path) },
-      { name: 'Mica, parsing alone, warm', run: () => void parse(path) },
+      { name: 'Mica, parsing alone, warm', run: () => void countMembers(path) },
       { name: 'Mica, a process that does it once', run: once('--index') },
       { name: 'a process that parses once', run: once('--parse') },
     ],
@@ -79,7 +68,7 @@ async function compare(title: string, path: string, work: string): Promise<void>
 
 const [first, ...more] = process.argv.slice(2);
 if (first === '--index') index(more[0]!);
-else if (first === '--parse') parse(more[0]!);
+else if (first === '--parse') countMembers(more[0]!);
 else {
   using directory = mkdtempDisposableSync(join(tmpdir(), 'mica-bench-'));
   if (first !== undefined)

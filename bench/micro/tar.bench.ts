@@ -8,26 +8,14 @@
 import { mkdtempDisposableSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { TarReader } from '../../src/tar/read.ts';
-import { chunksOf, cpuOf, program, rounds } from './rounds.ts';
+import { cpuOf, program, rounds } from './rounds.ts';
+import { countMembers } from './count-members.ts';
 import { writeSample } from './sample.ts';
 
-function read(path: string): number {
-  let members = 0;
-  const reader = new TarReader({
-    entry: () => void members++,
-    data() {},
-    end() {},
-  });
-  for (const chunk of chunksOf(path, 256 * 1024)) reader.write(chunk);
-  reader.end();
-  return members;
-}
-
 async function compare(title: string, path: string): Promise<void> {
-  const members = read(path);
+  const members = countMembers(path);
   console.log(`\n${title}: ${members} members\n`);
-  const warm = { name: 'TarReader, warm', run: () => void read(path) };
+  const warm = { name: 'TarReader, warm', run: () => void countMembers(path) };
   const once = (file: string) => () =>
     cpuOf(process.execPath, [import.meta.filename, '--once', file]);
   const cold = { name: 'a process that reads once', run: once(path) };
@@ -37,7 +25,7 @@ async function compare(title: string, path: string): Promise<void> {
 }
 
 const [first, second] = process.argv.slice(2);
-if (first === '--once') read(second!);
+if (first === '--once') countMembers(second!);
 else if (first !== undefined) await compare(first, first);
 else {
   using directory = mkdtempDisposableSync(join(tmpdir(), 'mica-bench-'));

@@ -1,29 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { SourceFile, SourceTree } from '../files/source-tree.ts';
+import { PLAIN, type SourceFile, type SourceTree } from '../files/source-tree.ts';
 import { digestDraft } from './digest.ts';
 import { type DraftFile, LayerDraft, ROOT } from './draft.ts';
 import { parseMode } from './mode.ts';
 import { writeDraft } from './write.ts';
 
-const PLAIN: SourceFile = {
-  type: 'file',
-  mode: 0o644,
-  ...ROOT,
-  size: 0,
-  mtime: 0,
-  mtimeNs: 0,
-  target: '',
-  major: 0,
-  minor: 0,
-  xattrs: [],
-  identity: undefined,
-};
+const FILE: SourceFile = { ...PLAIN, type: 'file', mode: 0o644 };
 
 /** A tree that has these directories and links. */
 const lowerOf = (files: Readonly<Record<string, Partial<SourceFile>>>): SourceTree => ({
   name: 'lower',
-  lstat: (path) => (Object.hasOwn(files, path) ? { ...PLAIN, ...files[path] } : undefined),
+  lstat: (path) => (Object.hasOwn(files, path) ? { ...FILE, ...files[path] } : undefined),
   names: () => [],
   async *read() {},
 });
@@ -32,7 +20,7 @@ const lowerOf = (files: Readonly<Record<string, Partial<SourceFile>>>): SourceTr
 function changing(first: string, then: string): DraftFile {
   let reads = 0;
   return {
-    ...PLAIN,
+    ...FILE,
     size: first.length,
     async *open() {
       yield Buffer.from(reads++ === 0 ? first : then);

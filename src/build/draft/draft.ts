@@ -3,6 +3,7 @@ import type { Abortable, Bytes } from '../../io/bytes.ts';
 import { WHITEOUT_PREFIX } from '../../oci/whiteout.ts';
 import { resolveIn } from '../files/resolve.ts';
 import {
+  PLAIN_DIRECTORY,
   baseOf,
   parentOf,
   type SourceFile,
@@ -131,20 +132,7 @@ export class LayerDraft {
 /** A directory before what is in it, and that before the directory's next sibling. */
 const sortKey = (path: string): string => path.replaceAll('/', '\0');
 
-const NEW_DIRECTORY: DraftFile = {
-  type: 'directory',
-  mode: 0o755,
-  ...ROOT,
-  size: 0,
-  mtime: 0,
-  mtimeNs: 0,
-  target: '',
-  major: 0,
-  minor: 0,
-  xattrs: [],
-  identity: undefined,
-  open: undefined,
-};
+const NEW_DIRECTORY: DraftFile = { ...PLAIN_DIRECTORY, open: undefined };
 
 /** Everything below a directory, parents first, siblings in byte order. */
 export function* walkFiles(

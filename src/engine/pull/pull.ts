@@ -1,6 +1,5 @@
 import { findReference, findRepoDigests } from '../../db/references.ts';
 import { findImage } from '../../db/images.ts';
-import { MicaError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { matchPlatform } from '../../oci/choose-platform.ts';
 import { hostPlatform, type Platform } from '../../oci/platform.ts';
@@ -12,6 +11,7 @@ import {
   withDefaults,
 } from '../../oci/reference.ts';
 import type { Repository } from '../../registry/registry.ts';
+import { attempt } from '../attempt.ts';
 import type { Context } from '../context.ts';
 import type { StoredImage } from '../stored-image.ts';
 import { storedImage } from '../images.ts';
@@ -74,17 +74,9 @@ export async function pull(
   const reference = withDefaults(parseReference(text));
   const name = formatReference(reference);
   const emit = options.onProgress ?? (() => {});
-  const listen = (event: { target: Descriptor | undefined; reason: string; delay: number }): void =>
-    emit({ type: 'retry', ...event });
-  context.onRetry.add(listen);
-  try {
-    return await pullReference(context, { reference, name, emit, options });
-  } catch (error) {
-    if (options.signal?.aborted || !(error instanceof MicaError)) throw error;
-    throw new MicaError(error.code, `pull ${name}: ${error.message}`, { cause: error });
-  } finally {
-    context.onRetry.delete(listen);
-  }
+  return attempt(context, `pull ${name}`, options, () =>
+    pullReference(context, { reference, name, emit, options }),
+  );
 }
 
 interface Pulling {

@@ -4,7 +4,7 @@ import { chooseManifest } from '../../image/load.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { isForeignLayer, isIndex } from '../../oci/media-type.ts';
 import { parseReference, withDefaults } from '../../oci/reference.ts';
-import type { RetryEvent } from '../../registry/options.ts';
+import { attempt } from '../attempt.ts';
 import type { Context } from '../context.ts';
 import { bringImage } from '../publish/bring-image.ts';
 import { chooseWhole } from './choose-whole.ts';
@@ -21,19 +21,11 @@ export async function copyImage(
   to: string,
   options: CopyOptions = {},
 ): Promise<CopyResult> {
-  const emit = options.onProgress ?? (() => {});
-  const listen = (event: RetryEvent): void => emit({ type: 'retry', ...event });
-  context.onRetry.add(listen);
-  try {
+  return attempt(context, `copy ${from} to ${to}`, options, async () => {
     await using stack = new AsyncDisposableStack();
     const origin = await openOrigin(context, parsePlace(from), stack, options);
     return await toPlace(context, origin, to, options);
-  } catch (error) {
-    if (options.signal?.aborted || !(error instanceof MicaError)) throw error;
-    throw new MicaError(error.code, `copy ${from} to ${to}: ${error.message}`, { cause: error });
-  } finally {
-    context.onRetry.delete(listen);
-  }
+  });
 }
 
 async function toPlace(

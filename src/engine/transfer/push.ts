@@ -13,7 +13,7 @@ import {
   repositoryOf,
   withDefaults,
 } from '../../oci/reference.ts';
-import type { RetryEvent } from '../../registry/options.ts';
+import { attempt } from '../attempt.ts';
 import type { Context } from '../context.ts';
 import type { StoredImage } from '../stored-image.ts';
 import { findByName, storedImage } from '../images.ts';
@@ -32,20 +32,11 @@ export async function push(
   options: PushOptions = {},
 ): Promise<PushResult> {
   const reference = withDefaults(parseReference(text));
-  const name = formatReference(reference);
-  const emit = options.onProgress ?? (() => {});
-  const listen = (event: RetryEvent): void => emit({ type: 'retry', ...event });
-  context.onRetry.add(listen);
-  try {
+  return attempt(context, `push ${formatReference(reference)}`, options, () => {
     if (reference.digest !== undefined)
       throw new MicaError('INVALID_ARGUMENT', 'a push gives a tag; leave out the digest');
-    return await pushReference(context, reference, options);
-  } catch (error) {
-    if (options.signal?.aborted || !(error instanceof MicaError)) throw error;
-    throw new MicaError(error.code, `push ${name}: ${error.message}`, { cause: error });
-  } finally {
-    context.onRetry.delete(listen);
-  }
+    return pushReference(context, reference, options);
+  });
 }
 
 async function pushReference(

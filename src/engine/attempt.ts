@@ -1,0 +1,30 @@
+import { MicaError } from '../errors.ts';
+import type { Abortable } from '../io/bytes.ts';
+import type { RetryEvent } from '../registry/options.ts';
+import type { Context } from './context.ts';
+
+interface Reporting extends Abortable {
+  readonly onProgress?: ((event: { readonly type: 'retry' } & RetryEvent) => void) | undefined;
+}
+
+/**
+ * Runs an operation that may talk to registries: requests that are tried again are told, and
+ * errors say what was attempted, e.g. `pull docker.io/library/redis:latest`.
+ */
+export async function attempt<Result>(
+  context: Context,
+  what: string,
+  { signal, onProgress }: Reporting,
+  run: () => Promise<Result>,
+): Promise<Result> {
+  const listen = (event: RetryEvent): void => onProgress?.({ type: 'retry', ...event });
+  context.onRetry.add(listen);
+  try {
+    return await run();
+  } catch (error) {
+    if (signal?.aborted || !(error instanceof MicaError)) throw error;
+    throw new MicaError(error.code, `${what}: ${error.message}`, { cause: error });
+  } finally {
+    context.onRetry.delete(listen);
+  }
+}
