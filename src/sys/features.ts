@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statfsSync } from 'node:fs';
+import { mkdirSync, readFileSync, statfsSync } from 'node:fs';
 import { release } from 'node:os';
 import { join } from 'node:path';
 import { hasKernel } from './binding.ts';
@@ -28,7 +28,7 @@ export function features(): Features {
 }
 
 /**
- * Tries an overlay mount below the existing `directory`, whose file system must carry the upper layer.
+ * Tries an overlay mount in the existing, empty `directory`, whose file system must carry the upper layer.
  * @returns `undefined` when it works, else the reason for people
  */
 export async function overlayRefusal(
@@ -37,18 +37,13 @@ export async function overlayRefusal(
 ): Promise<string | undefined> {
   if (!hasKernel()) return 'overlayfs needs Linux';
   try {
-    const trial = mkdtempSync(join(directory, '.probe-'));
-    try {
-      const [lower, upper, work, merged] = ['l', 'u', 'w', 'm'].map((name) => join(trial, name));
-      for (const path of [lower, upper, work, merged]) mkdirSync(path!);
-      const how = options.userxattr ? ['userxattr'] : [];
-      const dirs = [lowerdirOption([lower!]), `upperdir=${upper}`, `workdir=${work}`];
-      const mount = { type: 'overlay', source: 'overlay', options: [...how, ...dirs] };
-      await using _ = await performMounts([mount], merged!);
-      return undefined;
-    } finally {
-      rmSync(trial, { recursive: true, force: true });
-    }
+    const [lower, upper, work, merged] = ['l', 'u', 'w', 'm'].map((name) => join(directory, name));
+    for (const path of [lower, upper, work, merged]) mkdirSync(path!);
+    const how = options.userxattr ? ['userxattr'] : [];
+    const dirs = [lowerdirOption([lower!]), `upperdir=${upper}`, `workdir=${work}`];
+    const mount = { type: 'overlay', source: 'overlay', options: [...how, ...dirs] };
+    await using _ = await performMounts([mount], merged!);
+    return undefined;
   } catch (error) {
     const why = fromNode(error);
     return why instanceof Error ? why.message : String(why);

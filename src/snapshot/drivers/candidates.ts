@@ -1,5 +1,4 @@
-import { chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { chownSync } from 'node:fs';
 import { MicaError } from '../../errors.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { hasKernel } from '../../sys/binding.ts';
@@ -8,6 +7,7 @@ import { performMounts } from '../../sys/mount.ts';
 import { inUserNamespace } from '../../sys/userns.ts';
 import type { Driver, LayerForm, Pack } from '../driver.ts';
 import type { DriverOptions } from './options.ts';
+import { onTrial } from './trial.ts';
 
 export type DriverName =
   | 'erofs'
@@ -56,7 +56,7 @@ export const CANDIDATES: readonly Candidate[] = [
     merit: 'the kernel stacks layers, and each is on the disk and in memory once',
     refusal: async (directory) =>
       (await ownerRefusal(directory)) ??
-      (await overlayRefusal(directory, { userxattr: inUserNamespace() })),
+      onTrial(directory, (path) => overlayRefusal(path, { userxattr: inUserNamespace() })),
     load: async (layers, { form }) =>
       (await import('./overlay2.ts')).overlay2(layers, { userxattr: form === 'userxattr' }),
   },
@@ -140,7 +140,7 @@ export function refuseUnknown(wanted: string): void {
 async function ownerRefusal(directory: string): Promise<string | undefined> {
   if (!hasKernel()) return `it needs Linux, this is ${process.platform}`;
   if (process.geteuid?.() !== 0) return 'it needs root, or a user namespace with subordinate ids';
-  return withScratch(directory, (path) => {
+  return onTrial(directory, (path) => {
     try {
       chownSync(path, 1, 1);
       return undefined;
@@ -153,12 +153,12 @@ async function ownerRefusal(directory: string): Promise<string | undefined> {
 async function erofsRefusal(directory: string): Promise<string | undefined> {
   if (inUserNamespace()) return 'the kernel lets only the root of the machine mount EROFS';
   const probe = await import('./erofs/probe.ts');
-  return withScratch(directory, (path) => probe.erofsRefusal(path));
+  return onTrial(directory, (path) => probe.erofsRefusal(path));
 }
 
 async function btrfsRefusal(directory: string): Promise<string | undefined> {
   const probe = await import('./btrfs/probe.ts');
-  return withScratch(directory, (path) => probe.btrfsRefusal(path));
+  return onTrial(directory, (path) => probe.btrfsRefusal(path));
 }
 
 async function fuseOverlayfsRefusal(directory: string): Promise<string | undefined> {
@@ -180,7 +180,7 @@ const triedOn = (
   directory: string,
   open: (layers: string) => Driver,
 ): Promise<string | undefined> =>
-  withScratch(directory, async (path) => {
+  onTrial(directory, async (path) => {
     const { unionRefusal } = await import('./union-probe.ts');
     try {
       return await unionRefusal(open, path);
@@ -190,7 +190,7 @@ const triedOn = (
   });
 
 const bindRefusal = (directory: string): Promise<string | undefined> =>
-  withScratch(directory, async (path) => {
+  onTrial(directory, async (path) => {
     const mount = { type: 'bind', source: path, options: ['rbind', 'ro'] };
     try {
       await using _ = await performMounts([mount], path);
@@ -199,16 +199,3 @@ const bindRefusal = (directory: string): Promise<string | undefined> =>
       return error instanceof Error ? error.message : String(error);
     }
   });
-
-/** Runs `trial` on a directory of its own. */
-async function withScratch<T>(
-  directory: string,
-  trial: (path: string) => T | Promise<T>,
-): Promise<T> {
-  const scratch = mkdtempSync(join(directory, '.probe-'));
-  try {
-    return await trial(scratch);
-  } finally {
-    rmSync(scratch, { recursive: true, force: true });
-  }
-}

@@ -8,6 +8,7 @@ import type { Driver, LayerForm, Pack } from '../driver.ts';
 import { LayerRows, layersDirectory } from '../layer-rows.ts';
 import { CANDIDATES, type DriverParts, isAutomatic, refuseUnknown } from './candidates.ts';
 import { parseDriverOptions } from './options.ts';
+import { sweepTrials } from './trial.ts';
 
 export interface DriverChoice {
   readonly driver: Driver;
@@ -54,6 +55,7 @@ export async function chooseDriver(
   if (wanted !== undefined) refuseUnknown(wanted);
   const parts = partsOf(db, { pack, options });
   const layers = layersDirectory(db.root);
+  if (!db.readonly) sweepTrials(layers);
   const remembered = rememberedDriver(db);
   if (remembered !== undefined) return open(layers, { ...parts, ...remembered, wanted });
   makeDirectory(layers);
