@@ -27,7 +27,7 @@ const stream = run({
   files: files.map((file) => join(home, file)).sort(),
   concurrency: 2,
   // Of one file: something that hangs is a failure with a name, not a run without an end.
-  timeout: 300_000,
+  timeout: 900_000,
 });
 stream.on('test:pass', ({ skip, todo, details }) => {
   if (details.type === 'suite') return;

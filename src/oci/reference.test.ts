@@ -173,8 +173,8 @@ test('any text is a reference that formats to itself, or refused with a code', (
 });
 
 test('a long hostile reference is refused in no time', () => {
-  const started = performance.now();
+  const before = process.cpuUsage();
   for (const text of ['a-'.repeat(510), `${'a.'.repeat(500)}/x`, `x/${'a_'.repeat(500)}`])
     assert.throws(() => parseReference(text));
-  assert.ok(performance.now() - started < 200);
+  assert.ok(process.cpuUsage(before).user < 1_000_000);
 });

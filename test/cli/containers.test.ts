@@ -163,7 +163,7 @@ describe('containers', { skip }, () => {
     await box.ok('rm -f long');
     assert.deepEqual(left(), []);
     await box.ok('run -d --rm box true');
-    for (let tries = 0; left().length > 0 && tries < 200; tries++) await setTimeout(25);
+    for (let tries = 0; left().length > 0 && tries < 2000; tries++) await setTimeout(25);
     assert.deepEqual(left(), []);
   });
 

@@ -25,7 +25,7 @@ const origin = openOrigin();
 const engine = openTemporaryEngine({
   driver: 'tar',
   retry: { attempts: 4, delay: 10, maxDelay: 1500 },
-  timeouts: { idle: 400 },
+  timeouts: { idle: 1500 },
 });
 after(async () => {
   await (await engine)[Symbol.asyncDispose]();

@@ -77,9 +77,9 @@ test('any header is read in no time, and gives few challenges', () => {
       assert.ok(parseChallenges(parts.join('')).length <= 20);
     }),
   );
-  const started = performance.now();
+  const before = process.cpuUsage();
   parseChallenges(`Basic realm="${'\\"'.repeat(30_000)}`);
   parseChallenges(`Basic ${'a'.repeat(60_000)}`);
   parseChallenges('a '.repeat(30_000));
-  assert.ok(performance.now() - started < 500);
+  assert.ok(process.cpuUsage(before).user < 2_000_000);
 });

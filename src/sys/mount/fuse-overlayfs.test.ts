@@ -110,7 +110,7 @@ function leadsTo(link: string, directory: string): boolean {
 }
 
 async function ended(server: ProcessIdentity): Promise<void> {
-  for (let n = 0; isAlive(server) && n < 500; n++) await setTimeout(10);
+  for (let n = 0; isAlive(server) && n < 3000; n++) await setTimeout(10);
   assert.equal(isAlive(server), false);
 }
 

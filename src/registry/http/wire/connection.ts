@@ -20,6 +20,8 @@ export class Connection {
   #socket: Socket | undefined;
   #wake: (() => void) | undefined;
   #resting = false;
+  /** How often something came. */
+  #arrivals = 0;
   #ended = false;
   #failure: Error | undefined;
 
@@ -96,7 +98,7 @@ export class Connection {
     const port = Number(url.port || (secure ? 443 : 80));
     const onread: OnReadOpts = {
       buffer: () => this.#ring.region(),
-      callback: (length, region) => this.#received(region as Buffer, length),
+      callback: (length, region) => this.#keep(region as Buffer, length),
     };
     const target = { host, port, onread };
     const options = {
@@ -114,9 +116,7 @@ export class Connection {
       this.#wake?.();
     };
     socket.on('error', failed);
-    socket.on('timeout', () =>
-      this.destroy(networkFailure('UND_ERR_BODY_TIMEOUT', 'nothing came within the time allowed')),
-    );
+    socket.on('timeout', () => this.#judge());
     for (const event of ['end', 'close'])
       socket.on(event, () => {
         this.#ended = true;
@@ -126,12 +126,27 @@ export class Connection {
   }
 
   /** @returns whether the socket may go on */
-  #received(region: Buffer, length: number): boolean {
+  #keep(region: Buffer, length: number): boolean {
+    this.#arrivals++;
     this.#ring.written(region, length);
     this.#wake?.();
     if (this.#ring.free >= LOW) return true;
     this.#rest(true);
     return false;
+  }
+
+  /**
+   * The time is over. Where this process had no turn for so long, what came meanwhile is read in this
+   * turn of the loop, after its timers: then the time begins anew by itself.
+   */
+  #judge(): void {
+    const before = this.#arrivals;
+    setImmediate(() => {
+      if (this.#arrivals === before && !this.#resting)
+        this.destroy(
+          networkFailure('UND_ERR_BODY_TIMEOUT', 'nothing came within the time allowed'),
+        );
+    });
   }
 
   /** A reader who takes his time must not look like a server that stalls. */

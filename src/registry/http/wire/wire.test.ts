@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { selfSigned } from '../../../testing/certificate.ts';
 import { serve } from '../../../testing/serve.ts';
 import type { HttpRequest } from '../exchange.ts';
@@ -90,6 +91,30 @@ test('a reader who takes his time holds the sender back, and is not taken for a 
   let length = 0;
   for await (const chunk of response.body) length += chunk.byteLength;
   assert.ok(length > 60 * MIB);
+});
+
+/** Sends half of a body at once and the other half a moment later, whatever this thread does meanwhile. */
+const IN_HALVES = `
+  const { parentPort } = require('node:worker_threads');
+  const server = require('node:net').createServer((socket) => socket.once('data', () => {
+    socket.write('HTTP/1.1 200 OK\\r\\ncontent-length: 8\\r\\n\\r\\nhalf');
+    setTimeout(() => socket.write('done'), 50);
+  }));
+  server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));`;
+
+test('a process that had no turn for longer than the idle time reads what came meanwhile', async () => {
+  await using server = new Worker(IN_HALVES, { eval: true });
+  const [port] = (await once(server, 'message')) as [number];
+  const url = `http://127.0.0.1:${port}`;
+  using wire = wireTo(url, { timeouts: { connect: 2000, idle: 200 } });
+  const response = await wire.get(get(url));
+  let text = '';
+  for await (const chunk of response.body) {
+    text += String(chunk);
+    // As on a machine that does something else.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+  }
+  assert.equal(text, 'halfdone');
 });
 
 test('a kept connection that the server has closed meanwhile is replaced without an error', async () => {
