@@ -124,6 +124,29 @@ test('a hostile layout gives coded errors: a bad index, links and directories fo
   }
 });
 
+test('a layout whose documents are no files is refused, and nothing waited for', async () => {
+  await using dir = await scratch();
+  const layout = openLayout(dir.path, { create: true });
+  const kinds = [
+    (path: string) => mkdirSync(path),
+    (path: string) => symlinkSync('/dev/zero', path),
+    (path: string) => execFileSync('mkfifo', [path]),
+  ];
+  for (const name of ['index.json', 'oci-layout'])
+    for (const make of kinds) {
+      const path = join(dir.path, name);
+      const kept = readFileSync(path);
+      rmSync(path);
+      make(path);
+      await assert.rejects(
+        async () => await (name === 'index.json' ? layout : openLayout(dir.path)).resolve('a'),
+        (error) => isCode(error, 'INVALID_ARGUMENT') && /not a regular file/.test(error.message),
+      );
+      rmSync(path, { recursive: true });
+      writeFileSync(path, kept);
+    }
+});
+
 test('creating a layout where there is one keeps it', async () => {
   await using dir = await scratch();
   const [target, bytes] = blob('kept');

@@ -1,5 +1,14 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isCode, MicaError } from '../errors.ts';
@@ -11,7 +20,7 @@ import { type Index, parseIndex } from '../oci/manifest.ts';
 import { OCI_INDEX } from '../oci/media-type.ts';
 import { holdWhenFree } from '../sys/alive.ts';
 import { fromNode } from '../sys/errno.ts';
-import { BlobFiles, LAYOUT_FILE, LAYOUT_VERSION, sizeOf } from './blob-files.ts';
+import { BlobFiles, LAYOUT_FILE, LAYOUT_VERSION } from './blob-files.ts';
 import { type Collection, resolveIn } from './collection.ts';
 import type { FetchOptions, Sink, Tags } from './content.ts';
 import { DOCUMENT_LIMIT, verified } from './verify.ts';
@@ -42,7 +51,7 @@ export function openLayout(directory: string, { create = false }: OpenLayoutOpti
       writeIndex(directory, []);
       writeAtomic(marker, LAYOUT_VERSION);
     }
-    checkLayoutVersion(directory, readFileSync(marker, 'utf8'));
+    checkLayoutVersion(directory, readDocument(marker).toString());
   } catch (error) {
     throw fromNode(error);
   }
@@ -125,13 +134,25 @@ class DirectoryLayout implements Layout {
 function readIndex(directory: string): Index {
   const path = join(directory, INDEX_FILE);
   try {
-    if ((sizeOf(path) ?? 0) > DOCUMENT_LIMIT)
-      throw new MicaError('INVALID_ARGUMENT', `larger than ${DOCUMENT_LIMIT} bytes`);
-    return parseIndex(readFileSync(path), OCI_INDEX);
+    return parseIndex(readDocument(path), OCI_INDEX);
   } catch (error) {
     const cause = fromNode(error);
     if (!isCode(cause, 'INVALID_ARGUMENT')) throw cause;
     throw new MicaError(cause.code, `${path}: ${cause.message}`, { cause });
+  }
+}
+
+/** In a layout by somebody else it may be a pipe that nobody writes, or a link to what never ends. */
+function readDocument(path: string): Buffer {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY);
+  try {
+    const found = fstatSync(fd);
+    if (!found.isFile()) throw new MicaError('INVALID_ARGUMENT', 'not a regular file');
+    if (found.size > DOCUMENT_LIMIT)
+      throw new MicaError('INVALID_ARGUMENT', `larger than ${DOCUMENT_LIMIT} bytes`);
+    return readFileSync(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

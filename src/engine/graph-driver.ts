@@ -15,7 +15,9 @@ export async function graphDriver(context: Context, name: string): Promise<Graph
   const db = await context.reading();
   const top = storedImage(db, findByName(db, name)).layers.at(-1);
   const remembered = rememberedDriver(db);
-  if (remembered === undefined || top === undefined)
+  // As docker has it of an image without files.
+  if (top === undefined) return { Name: remembered?.driver ?? '', Data: {} };
+  if (remembered === undefined)
     throw new MicaError('FAILED_PRECONDITION', `${name} has no unpacked layers in this store`);
   const { driver } = await chooseDriver(db);
   await using snapshots = await openSnapshotter(db, new Leases(db), driver);

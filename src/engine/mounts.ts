@@ -47,7 +47,9 @@ export async function mount(
   if (top === undefined)
     throw new MicaError(
       'INVALID_ARGUMENT',
-      `mount ${name}: the image has ${image.layers.length} layers, not ${layers}`,
+      image.layers.length === 0
+        ? `mount ${name}: the image has no layers, there is nothing to see`
+        : `mount ${name}: the image has ${image.layers.length} layers, not ${layers}`,
     );
   const usual = join(viewsDirectory(store), `${hexOf(image.id).slice(0, 12)}-${layers}`);
   if (options.target === undefined) await mkdir(usual, { recursive: true, mode: 0o755 });

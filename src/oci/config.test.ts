@@ -53,6 +53,10 @@ test('old images may leave out what the specification requires', () => {
   assert.equal(parse({ rootfs, os: '' }).os, 'linux');
 });
 
+test('an image without layers may say so by null', () => {
+  assert.deepEqual(parse({ rootfs: { type: 'layers', diff_ids: null } }).rootfs.diff_ids, []);
+});
+
 test('one string is a list of one, where docker reads it so', () => {
   const { config } = parse({ rootfs, config: { Cmd: 'sh', Entrypoint: 'x', Shell: null } });
   assert.deepEqual([config?.Cmd, config?.Entrypoint, config?.Shell], [['sh'], ['x'], undefined]);

@@ -1,7 +1,15 @@
 import * as v from 'valibot';
 import { DigestSchema } from './descriptor.ts';
 import type { DiffId } from './digest.ts';
-import { check, MapSchema, objectOf, optional, parseObject, StringsSchema } from './json.ts';
+import {
+  arrayOf,
+  check,
+  MapSchema,
+  objectOf,
+  optional,
+  parseObject,
+  StringsSchema,
+} from './json.ts';
 
 /**
  * What an image is besides its layers: defaults for containers, and how it came to be. Fields that
@@ -172,7 +180,7 @@ const ImageConfigSchema: v.GenericSchema<unknown, ImageConfig> = objectOf({
   config: optional(ContainerDefaultsSchema),
   rootfs: objectOf({
     type: v.literal('layers', 'is not "layers"'),
-    diff_ids: v.array(DigestSchema as v.GenericSchema<unknown, DiffId>),
+    diff_ids: arrayOf(DigestSchema as v.GenericSchema<unknown, DiffId>),
   }),
   history: optional(v.array(HistorySchema)),
   docker_version: text,

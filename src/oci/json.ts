@@ -81,6 +81,15 @@ export const MapSchema: v.GenericSchema<unknown, Record<string, unknown>> = v.pi
   v.transform((value) => value as Record<string, unknown>),
 );
 
+/** An array; Go writes one without entries as `null`. */
+export const arrayOf = <Item>(
+  item: v.GenericSchema<unknown, Item>,
+): v.GenericSchema<unknown, Item[]> =>
+  v.pipe(
+    v.nullable(v.array(item)),
+    v.transform((items) => items ?? []),
+  );
+
 /** An object with these fields, unknown ones kept. Unlike `v.looseObject` alone it takes no array for one. */
 export const objectOf = <Entries extends v.ObjectEntries>(
   entries: Entries,

@@ -56,6 +56,12 @@ test('null is as good as absent, as Go writes it', () => {
   assert.equal(parsed.layers[0]!.urls, undefined);
 });
 
+test('a list without entries may be null, but not left out', () => {
+  assert.deepEqual(parseManifest(bytesOf({ ...manifest, layers: null })).layers, []);
+  assert.deepEqual(parseIndex(bytesOf({ ...index, manifests: null })).manifests, []);
+  assert.throws(() => parseManifest(bytesOf({ ...manifest, layers: undefined })), /layers/);
+});
+
 test('CVE-2021-41190: a document that is a manifest and an index is neither', () => {
   const both = { ...manifest, ...index };
   for (const mediaType of [types.OCI_MANIFEST, types.OCI_INDEX, '']) {

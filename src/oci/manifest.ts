@@ -1,7 +1,7 @@
 import * as v from 'valibot';
 import { MicaError } from '../errors.ts';
 import { type Descriptor, DescriptorSchema } from './descriptor.ts';
-import { check, objectOf, optional, parseObject, StringsSchema } from './json.ts';
+import { arrayOf, check, objectOf, optional, parseObject, StringsSchema } from './json.ts';
 import * as mediaTypes from './media-type.ts';
 
 /** @see https://github.com/opencontainers/image-spec/blob/v1.1.1/manifest.md */
@@ -42,12 +42,12 @@ const COMMON = {
 const ManifestSchema: v.GenericSchema<unknown, Omit<Manifest, 'mediaType'>> = objectOf({
   ...COMMON,
   config: DescriptorSchema,
-  layers: v.array(DescriptorSchema),
+  layers: arrayOf(DescriptorSchema),
 });
 
 const IndexSchema: v.GenericSchema<unknown, Omit<Index, 'mediaType'>> = objectOf({
   ...COMMON,
-  manifests: v.array(DescriptorSchema),
+  manifests: arrayOf(DescriptorSchema),
 });
 
 /**

@@ -48,7 +48,7 @@ export async function stop(
     grace < 0
       ? undefined
       : setTimeout(grace, undefined, { signal: either }).then(
-          () => void send(running.process, SIGKILL),
+          () => killUntil(running, either),
           () => undefined,
         );
   try {
@@ -56,6 +56,18 @@ export async function stop(
   } finally {
     done.abort();
     await late;
+  }
+}
+
+/** Somebody may pause it at any moment, and the frozen of v1 do not even die. */
+async function killUntil({ process, cgroups }: Running, ended: AbortSignal): Promise<void> {
+  try {
+    while (send(process, SIGKILL)) {
+      if (isFrozen(cgroups)) await setFrozen(cgroups, false, ended);
+      await setTimeout(500, undefined, { signal: ended });
+    }
+  } catch (error) {
+    if (!ended.aborted) throw error;
   }
 }
 

@@ -181,7 +181,8 @@ class Union implements UnionTree {
   }
 
   survey(visit: (path: SurveyedPath) => void): void {
-    survey(this.#stack.indexes, visit, this.#names);
+    // Without layers nothing is described, not even the root that it shows.
+    if (this.depth > 0) survey(this.#stack.indexes, visit, this.#names);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

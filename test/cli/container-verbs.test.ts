@@ -35,6 +35,9 @@ describe('verbs on containers', { skip }, () => {
     assert.equal((await box.mica('exec web nothing')).code, 127);
     assert.match(await box.ok('top web'), /^UID +PID +PPID/);
     await box.ok('pause web');
+    const started = await box.mica('start web');
+    assert.equal(started.code, 6);
+    assert.match(started.stderr, /it is paused; `mica unpause` lets it go on/);
     assert.match(await box.ok('ps'), /\(Paused\)/);
     assert.equal((await box.mica('exec web true')).code, 6);
     await box.ok('unpause web');

@@ -79,6 +79,15 @@ describe('containers', { skip }, () => {
     assert.equal(text, '1000\n/data\n1 yes\nh\nreadonly\n');
   });
 
+  test('an empty host name is none, and not that of the machine', async () => {
+    const id = (await box.ok(['create', '--hostname', '', 'box', 'hostname'])).trim();
+    assert.equal(await box.ok(['start', '-a', id]), `${id.slice(0, 12)}\n`);
+    assert.equal(
+      await box.ok(['inspect', '-f', '{{.Config.Hostname}}', id]),
+      `${id.slice(0, 12)}\n`,
+    );
+  });
+
   test('input reaches the process with -i, and only then', async () => {
     const stdin = 'hello\n';
     assert.equal(await box.ok('run --rm -i box cat', { stdin }), stdin);

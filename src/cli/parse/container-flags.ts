@@ -174,7 +174,8 @@ function optionsOf(flags: ContainerFlags, words: readonly string[]): ContainerOp
     user: flags.user,
     groups: flags.groupAdd,
     tty: flags.tty,
-    hostname: flags.hostname,
+    // As in docker, an empty name is none.
+    hostname: flags.hostname || undefined,
     domainname: flags.domainname,
     network: networkOf(flags.network),
     hosts: flags.addHost,

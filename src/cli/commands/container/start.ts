@@ -32,8 +32,12 @@ async function run(cli: Cli, names: string[], options: Options): Promise<void> {
     return await forEachTarget(cli, names, async (name) => {
       const { state } = await containers.get(name);
       // As in docker, starting what runs does nothing.
-      if (state.status !== 'running' && state.status !== 'paused')
-        (await containers.start(name))[Symbol.dispose]();
+      if (state.status === 'paused')
+        throw new MicaError(
+          'FAILED_PRECONDITION',
+          `cannot start container ${name}: it is paused; \`mica unpause\` lets it go on`,
+        );
+      if (state.status !== 'running') (await containers.start(name))[Symbol.dispose]();
       await cli.out.line(escape(name));
     });
   const [name = '', ...more] = names;
