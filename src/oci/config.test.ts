@@ -74,7 +74,7 @@ test('a port whose value is null is exposed like any other', () => {
 const WRONG: readonly (readonly [string, unknown])[] = [
   ['no rootfs', { os: 'linux' }],
   ['another kind of rootfs', { rootfs: { type: 'layers+base', diff_ids: [] } }],
-  ['diff ids that are null', { rootfs: { type: 'layers', diff_ids: null } }],
+  ['diff ids that are none', { rootfs: { type: 'layers', diff_ids: {} } }],
   ['diff ids that are no digests', { rootfs: { type: 'layers', diff_ids: ['sha256:x'] } }],
   ['a list for defaults', { rootfs, config: [] }],
   ['a list in its history', { rootfs, history: [[]] }],

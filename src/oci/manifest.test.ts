@@ -94,7 +94,7 @@ test('schema 1 is refused by name', () => {
 
 const WRONG: readonly (readonly [string, unknown, RegExp])[] = [
   ['no config', { ...manifest, config: undefined }, /config/],
-  ['no layers', { ...manifest, layers: null }, /layers/],
+  ['no layers', { ...manifest, layers: undefined }, /layers/],
   ['layers as an object', { ...manifest, layers: {} }, /layers/],
   ['a negative size', { ...manifest, layers: [{ ...layer, size: -1 }] }, /layers\.0\.size/],
   ['a fractional size', { ...manifest, layers: [{ ...layer, size: 1.5 }] }, /size/],
