@@ -10,11 +10,17 @@ import {
 import { MicaError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { hasKernel } from '../sys/binding.ts';
-import { fromNode } from '../sys/errno.ts';
+import { errnoOf, fromNode } from '../sys/errno.ts';
 import type { BlobFiles } from './blob-files.ts';
 import type { BlobRows } from './blob-rows.ts';
 import type { Ingest } from './content.ts';
 import type { Flight } from './flight.ts';
+
+/**
+ * What a download that has filled the disk gives back of its end, in bytes: the store needs some room
+ * to write down what is deleted, and on some file systems also to delete.
+ */
+const GIVEN_BACK = 1024 * 1024;
 
 /** A partial download as a file that is appended to. */
 export class FileIngest implements Ingest {
@@ -26,6 +32,8 @@ export class FileIngest implements Ingest {
   #offset: number;
   #open = true;
   #complete = false;
+  /** It has seen the end of the disk. */
+  #full = false;
 
   /** Owns `flight` from the moment it succeeds. */
   constructor(target: Descriptor, flight: Flight, files: BlobFiles, rows: BlobRows) {
@@ -62,6 +70,7 @@ export class FileIngest implements Ingest {
         this.#offset += written;
       }
     } catch (error) {
+      this.#full = errnoOf(error) === 'ENOSPC';
       throw fromNode(error);
     }
   }
@@ -95,9 +104,20 @@ export class FileIngest implements Ingest {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#complete) return;
+    // Only now: whoever follows the file still reads what was there.
+    if (this.#full) this.#giveBack();
     this.#close();
     if (this.#offset === 0) this.#flight.removeData();
     this.#flight[Symbol.dispose]();
+  }
+
+  #giveBack(): void {
+    this.#offset = Math.max(0, this.#offset - GIVEN_BACK);
+    try {
+      ftruncateSync(this.#fd, this.#offset);
+    } catch (error) {
+      throw fromNode(error);
+    }
   }
 
   #close(): void {

@@ -43,7 +43,7 @@ function openForReading(root: string, path: string): Database {
     empty.exec('pragma query_only = on');
     return new Database(empty, { root, path, readonly: true, exists: false });
   }
-  const db = connectForReading(path);
+  const db = new Reserve(root).lend(() => connectForReading(path));
   return new Database(checked(db, path, true), { root, path, readonly: true, exists: true });
 }
 

@@ -1,5 +1,7 @@
+import { randomBytes } from 'node:crypto';
 import { statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cutPartials } from './spare.ts';
 import { isFull } from './sqlite-error.ts';
 
 /** What SQLite's own files and the notes of a cleaning up take, in bytes. */
@@ -10,43 +12,57 @@ const SIZE = 512 * 1024;
  * into the database, and a store that has filled its disk could not be opened any more.
  */
 export class Reserve {
+  readonly #root: string;
   readonly #path: string;
 
   constructor(root: string) {
+    this.#root = root;
     this.#path = join(root, 'reserve');
   }
 
   /** Takes what is missing, as far as there is room. */
   fill(): void {
     try {
-      if (this.#size() < SIZE) writeFileSync(this.#path, Buffer.alloc(SIZE), { mode: 0o600 });
+      // Noise, because a file system that compresses would keep back nothing for zeros.
+      if (this.#size() < SIZE) writeFileSync(this.#path, randomBytes(SIZE), { mode: 0o600 });
     } catch {
       // The disk is full, or for reading only: nothing can be kept back.
     }
   }
 
-  /** Runs `action`, and a second time when the first found no room. It must have done nothing then. */
+  /**
+   * Runs `action`, and again when it found no room, with what is kept back, and at last with what others
+   * have downloaded in part. It must have done nothing when it fails.
+   */
   lend<T>(action: () => T): T {
-    try {
-      return action();
-    } catch (error) {
-      if (!isFull(error) || !this.#release()) throw error;
-      return action();
-    }
+    const ways = [() => this.#release(), () => cutPartials(this.#root)];
+    for (;;)
+      try {
+        return action();
+      } catch (error) {
+        if (!isFull(error) || !makesRoom(ways)) throw error;
+      }
   }
 
   /** @returns whether there is more room now */
   #release(): boolean {
-    try {
-      if (this.#size() === 0) return false;
-      truncateSync(this.#path, 0);
-      return true;
-    } catch {
-      return false;
-    }
+    if (this.#size() === 0) return false;
+    truncateSync(this.#path, 0);
+    return true;
   }
 
   #size(): number {
     return statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
   }
+}
+
+/** Goes the first of `ways` that leads anywhere; each is gone once. */
+function makesRoom(ways: (() => boolean)[]): boolean {
+  for (let way = ways.shift(); way !== undefined; way = ways.shift())
+    try {
+      if (way()) return true;
+    } catch {
+      // Nothing there to give, or not ours: what had no room says so itself.
+    }
+  return false;
 }

@@ -1,11 +1,18 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { closeSync, openSync, truncateSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { openDatabase } from '../../src/db/open.ts';
+import type { Engine } from '../../src/engine/engine.ts';
+import { openEngine } from '../../src/engine/open.ts';
 import { loopFileSystem } from '../../src/testing/drivers/environment.ts';
 import { needs } from '../../src/testing/need.ts';
+import { file, type Tree, tree } from '../../src/testing/tree.ts';
+import { openOrigin } from '../support/origin.ts';
+
+const MIB = 1024 * 1024;
 
 /** Full disks on which every write needs new space, also one over what is there. */
 const skip = needs('btrfs');
@@ -69,5 +76,36 @@ test(
       (await openDatabase(root))[Symbol.dispose]();
       fill(root);
     }
+  },
+);
+
+test(
+  'pulls that fill btrfs again and again do not lock the store: what is there can be removed, and what fits pulled',
+  { skip },
+  async () => {
+    await using origin = await openOrigin();
+    const noise = (bytes: number): Tree => tree({ noise: file(randomBytes(bytes)) });
+    for (const [name, bytes] of Object.entries({ kept: 8 * MIB, large: 60 * MIB, fits: 8 * MIB }))
+      await origin.image(name, [noise(bytes)], { compression: 'none' });
+    const host = new URL(origin.url).host;
+    await using disk = await loopFileSystem('btrfs', { small: 128 })({ small: true });
+    const options = { root: join(disk.path, 'store'), driver: 'btrfs' };
+    const within = async <T>(use: (engine: Engine) => Promise<T>): Promise<T> => {
+      await using engine = await openEngine(options);
+      return await use(engine);
+    };
+    await within((engine) => engine.pull(`${host}/kept`));
+    for (let n = 0; n < 10; n++)
+      await within((engine) =>
+        assert.rejects(engine.pull(`${host}/large`), { code: 'RESOURCE_EXHAUSTED' }),
+      );
+    // Not even what the store keeps back is left.
+    truncateSync(join(options.root, 'reserve'), 0);
+    fill(options.root);
+    assert.equal((await within((engine) => engine.images())).length, 1);
+    await within((engine) => engine.remove(`${host}/kept`));
+    await within((engine) => engine.prune({ partialsOlderThan: 0 }));
+    await within((engine) => engine.pull(`${host}/fits`));
+    assert.deepEqual((await within((engine) => engine.check())).problems, []);
   },
 );
