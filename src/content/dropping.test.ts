@@ -4,6 +4,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type { Worker } from 'node:worker_threads';
 import { putImage } from '../db/images.ts';
 import { openDatabase } from '../db/open.ts';
 import { putReference } from '../db/references.ts';
@@ -56,6 +57,25 @@ test('a dropped blob has no file, and is read as if it had one', () =>
     assert.equal(store.isDropped(TARGET.digest), false);
     assert.ok(readFileSync(store.path(TARGET.digest)).equals(BLOB));
   }));
+
+test('one thread makes blobs one after the other, and ends with the store', async () => {
+  const threads: Worker[] = [];
+  const count = (thread: Worker): number => threads.push(thread);
+  process.on('worker', count);
+  try {
+    await within(async (opened) => {
+      threads.length = 0; // those that looked for the recipe
+      for (let round = 0; round < 3; round += 1) {
+        await drop(opened);
+        await opened.store.restore(TARGET);
+      }
+      assert.equal(threads.length, 1);
+    });
+    assert.equal(threads[0]!.threadId, -1);
+  } finally {
+    process.off('worker', count);
+  }
+});
 
 test('what came back can be dropped again, and is gone when the machine started anew', () =>
   within(async (opened) => {

@@ -14,12 +14,14 @@ import { RecipeThread } from './recipe/recipe-thread.ts';
 import { RecipeRows, type StoredRecipe } from './recipe/recipe-rows.ts';
 
 /** Blobs that are not in the store on purpose, and how they come back. */
-export class Dropping {
+export class Dropping implements AsyncDisposable {
   readonly #db: Database;
   readonly #files: BlobFiles;
   readonly #blobs: BlobRows;
   readonly #rows: DroppedRows;
   readonly #recipes: RecipeRows;
+  /** To start a thread takes longer than most recipes: as many stay as were at work at once. */
+  readonly #idle: RecipeThread[] = [];
 
   constructor(db: Database, files: BlobFiles, blobs: BlobRows) {
     this.#db = db;
@@ -104,7 +106,7 @@ export class Dropping {
       options,
     );
     if (!this.isDropped(digest)) return;
-    await using thread = new RecipeThread();
+    const thread = this.#idle.pop() ?? new RecipeThread();
     try {
       await thread.follow({ target, ...stored }, flight.data, options);
       // Elsewhere one call makes all files durable.
@@ -112,9 +114,15 @@ export class Dropping {
     } catch (error) {
       flight.removeData();
       throw error;
+    } finally {
+      this.#idle.push(thread);
     }
     this.#files.place(flight.data, digest);
     this.#blobs.arrive(target);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const thread of this.#idle.splice(0)) await thread[Symbol.asyncDispose]();
   }
 }
 

@@ -215,7 +215,9 @@ class FileStore implements ContentStore {
     await this.project();
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {}
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#dropping[Symbol.asyncDispose]();
+  }
 
   /** @throws DATA_LOSS when the store has this digest and it is not what `target` says */
   #has({ digest, size }: Descriptor): boolean {

@@ -11,6 +11,7 @@ import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { copy } from '../../src/content/copy.ts';
 import { openContentStore } from '../../src/content/file-store.ts';
 import { Leases } from '../../src/db/leases.ts';
+import { generation } from '../../src/db/meta.ts';
 import { openDatabase } from '../../src/db/open.ts';
 import { storeBackend } from '../../src/distribution/backend/store.ts';
 import { serveRegistry } from '../../src/distribution/server.ts';
@@ -119,6 +120,18 @@ test(
       }
     }),
 );
+
+test('small blobs are dropped in one transaction, not one by one: each reads all manifests', () =>
+  within(async ({ there, root, open }) => {
+    await pushed('together', WAYS, 40);
+    await using proxy = await there.proxy();
+    await using engine = await open('recreate');
+    await engine.pull(`${proxy.host}/together`);
+    using db = await openDatabase(root);
+    const before = generation(db);
+    const { dropped } = await engine.settleBlobs();
+    assert.deepEqual([dropped.length, generation(db) - before], [5, 1]);
+  }));
 
 test('a layer by an unknown encoder keeps its blob, and the report says why', () =>
   within(async ({ there, open, has }) => {

@@ -16,13 +16,18 @@ interface BlobOrigin {
   readonly target: Descriptor;
 }
 
-/** Where this blob was pulled from, as part of an image, which may have gone since it was dropped. */
-export function repositoriesOf(db: Database, digest: Digest): string[] {
-  const images = listImages(db).flatMap((record) =>
-    imageOrigins(record).filter(({ target }) => target.digest === digest),
-  );
-  const remembered = new DroppedRows(db).find(digest)?.origins ?? [];
-  return [...new Set([...images.map(({ repository }) => repository), ...remembered])];
+/**
+ * Where blobs were pulled from, as parts of images, which may have gone since a blob was dropped.
+ * Reads the manifests of all images, once.
+ */
+export function repositories(db: Database): (digest: Digest) => string[] {
+  const found = new Map<Digest, Set<string>>();
+  for (const { repository, target } of listImages(db).flatMap(imageOrigins))
+    found.set(target.digest, (found.get(target.digest) ?? new Set()).add(repository));
+  const dropped = new DroppedRows(db);
+  return (digest) => [
+    ...new Set([...(found.get(digest) ?? []), ...(dropped.find(digest)?.origins ?? [])]),
+  ];
 }
 
 /** The descriptor by which some image has this blob. */
@@ -56,7 +61,7 @@ export function originSource(db: Database, open: () => Promise<Registry>): Sourc
         `blob ${target.digest} is not in the store, and no image says where it came from`,
       );
       let offset = options.offset ?? 0;
-      for (const repository of repositoriesOf(db, target.digest))
+      for (const repository of repositories(db)(target.digest))
         try {
           const from = (await open()).repository(parseReference(repository));
           for await (const chunk of from.fetch(target, { signal: options.signal, offset })) {

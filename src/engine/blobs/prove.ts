@@ -2,6 +2,7 @@ import { RecipeRows } from '../../content/recipe/recipe-rows.ts';
 import { RecipeThread } from '../../content/recipe/recipe-thread.ts';
 import { findLayerTar } from '../../db/layer-tar.ts';
 import { MicaError } from '../../errors.ts';
+import type { Digest } from '../../oci/digest.ts';
 import type { Store } from '../context.ts';
 import type { SettleEvent, SettleOptions, Settled } from './settle.ts';
 import { drop } from './drop.ts';
@@ -16,21 +17,40 @@ export function unproven({ db, content }: Store): LayerBlob[] {
     .toSorted((a, b) => a.target.size - b.target.size);
 }
 
-/** Looks for recipes, and drops each blob as soon as its own is proven: the disk may be what is short. */
+/**
+ * What is proven before it is dropped: a drop reads the manifests of all images, and the disk may be
+ * what is short.
+ */
+const BATCH = { blobs: 100, bytes: 16 * 1024 * 1024 };
+
+/** Looks for recipes, and drops blobs soon after their own are proven; what a kill leaves proven, the next call drops. */
 export async function prove(store: Store, options: SettleOptions, done: Settled): Promise<void> {
   const { signal, onProgress } = options;
   await using thread = new RecipeThread();
-  for (const blob of unproven(store)) {
-    signal?.throwIfAborted();
-    const event = await proveOne(store, thread, blob, options);
-    const { digest } = blob.target;
-    if (event.type === 'failed') done.failed.add(digest);
-    else if (event.type === 'unproven') done.unproven.push(digest);
-    else {
-      done.proven.push(digest);
-      await drop(store, 'recreate', done, digest);
+  const batch = new Set<Digest>();
+  let bytes = 0;
+  const flush = async (): Promise<void> => {
+    if (batch.size > 0) await drop(store, 'recreate', done, batch);
+    batch.clear();
+    bytes = 0;
+  };
+  try {
+    for (const blob of unproven(store)) {
+      signal?.throwIfAborted();
+      const event = await proveOne(store, thread, blob, options);
+      const { digest, size } = blob.target;
+      if (event.type === 'failed') done.failed.add(digest);
+      else if (event.type === 'unproven') done.unproven.push(digest);
+      else {
+        done.proven.push(digest);
+        batch.add(digest);
+        bytes += size;
+        if (batch.size >= BATCH.blobs || bytes >= BATCH.bytes) await flush();
+      }
+      onProgress?.(event);
     }
-    onProgress?.(event);
+  } finally {
+    await flush();
   }
 }
 

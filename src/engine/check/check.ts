@@ -15,7 +15,7 @@ import { openUnion } from '../../union/union.ts';
 import { errnoOf } from '../../sys/errno.ts';
 import type { Context, Store } from '../context.ts';
 import { RecipeRows } from '../../content/recipe/recipe-rows.ts';
-import { repositoriesOf } from '../blobs/origins.ts';
+import { repositories } from '../blobs/origins.ts';
 import { layerTar } from '../../windows/layer-tar.ts';
 import { repair } from './repair.ts';
 import { needsOf } from '../space/roots.ts';
@@ -265,7 +265,7 @@ function checkDropped(db: Store['db'], digest: Digest): string | undefined {
     if (!(error instanceof MicaError)) throw error;
     return error.message;
   }
-  return repositoriesOf(db, digest).length > 0
+  return repositories(db)(digest).length > 0
     ? undefined
     : `the blob ${digest} was dropped, and can neither be made again nor fetched`;
 }

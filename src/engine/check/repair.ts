@@ -9,7 +9,7 @@ import type { Descriptor } from '../../oci/descriptor.ts';
 import type { Digest } from '../../oci/digest.ts';
 import { parseManifest } from '../../oci/manifest.ts';
 import { type LayerRecord, LayerRows } from '../../snapshot/layer-rows.ts';
-import { descriptorOf, originSource, repositoriesOf } from '../blobs/origins.ts';
+import { descriptorOf, originSource, repositories } from '../blobs/origins.ts';
 import type { Finding, CheckProblem } from './check.ts';
 import type { Context, Store } from '../context.ts';
 import { physicalLayers } from '../images.ts';
@@ -69,7 +69,7 @@ async function fetchAgain(
   using lease = store.leases.open(`check --repair ${digest}`);
   lease.hold('blob', [digest]);
   const target = descriptorOf(store.db, digest);
-  if (target === undefined || repositoriesOf(store.db, digest).length === 0)
+  if (target === undefined || repositories(store.db)(digest).length === 0)
     throw new MicaError('NOT_FOUND', `no image says where ${digest} came from`);
   store.db.transaction(() => store.content.condemn([digest]));
   await store.content.delete(digest);
