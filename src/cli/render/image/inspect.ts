@@ -20,7 +20,7 @@ export function inspectImage(image: StoredImage, graphDriver: GraphDriver): Stru
       RepoTags: image.references.toSorted().map(short),
       RepoDigests: image.repoDigests.toSorted().map(short),
       Parent: config.parent ?? '',
-      Comment: config.comment ?? '',
+      Comment: config.comment || (config.history?.at(-1)?.comment ?? ''),
       Created: config.created === undefined ? '' : goTime(config.created),
       Container: '',
       ContainerConfig: null,
