@@ -63,8 +63,7 @@ function lazily(module: string): string {
     `const load = () => (module ??= process.getBuiltinModule('${module}'));`,
     ...functions.map((name) => exported(name, `(...values) => load().${name}(...values)`)),
     ...classes.map((name) => exported(name, lazyClass(name))),
-    // Whose use loads the module at once.
-    ...others.map((name) => exported(name, `load().${name}`)),
+    ...others.map((name) => exported(name, name === 'constants' ? CONSTANTS : `load().${name}`)),
     `export default { ${functions.map((name) => `${name}: $${name}`).join(', ')} };`,
   ].join('\n');
 }
@@ -84,6 +83,9 @@ const namesOf = (module: string): string[] =>
 /** Its first instance, or the first look at one of its own members, loads the module. */
 const lazyClass = (name: string): string =>
   `new Proxy(class {}, { construct: (_, values) => Reflect.construct(load().${name}, values), get: (_, key) => load().${name}[key] })`;
+
+/** The other values that are no functions load the module at once where they are used. */
+const CONSTANTS = 'new Proxy({}, { get: (_, key) => load().constants[key] })';
 
 function kindOf(module: string, name: string): 'function' | 'class' | 'value' {
   if (typeof membersOf(module)[name] !== 'function') return 'value';

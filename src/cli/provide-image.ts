@@ -51,6 +51,8 @@ export async function provideImage(
 
 async function isHere(engine: Engine, image: string, pull: string): Promise<boolean> {
   try {
+    // What follows writes: once the store is open for that, nothing else is opened for reading.
+    await engine.driver();
     await engine.image(image);
     return true;
   } catch (error) {

@@ -22,10 +22,11 @@ interface Internals {
   destroy(): void;
 }
 
-const FLUSH: Readonly<Record<Inflatable, { readonly more: number; readonly end: number }>> = {
-  gzip: { more: constants.Z_NO_FLUSH, end: constants.Z_FINISH },
-  zstd: { more: constants.ZSTD_e_continue, end: constants.ZSTD_e_end },
-};
+/** A function, since Node's constants would load its module for whoever imports this one. */
+const flushesOf = (kind: Inflatable): { readonly more: number; readonly end: number } =>
+  kind === 'gzip'
+    ? { more: constants.Z_NO_FLUSH, end: constants.Z_FINISH }
+    : { more: constants.ZSTD_e_continue, end: constants.ZSTD_e_end };
 const EMPTY = new Uint8Array();
 
 /**
@@ -36,7 +37,7 @@ const EMPTY = new Uint8Array();
  * after an error: see {@link handleWorks}.
  */
 export function handleInflater(kind: Inflatable): Inflater {
-  const stream = open(kind);
+  const [stream, flushes] = [open(kind), flushesOf(kind)];
   const [handle, state] = [stream._handle!, stream._writeState];
   const scratch = new Uint8Array(1);
   let failure: string | undefined;
@@ -50,10 +51,10 @@ export function handleInflater(kind: Inflatable): Inflater {
   };
   return {
     step(input, into) {
-      call(FLUSH[kind].more, input, into);
+      call(flushes.more, input, into);
       return { used: input.length - state[1]!, made: into.length - state[0]! };
     },
-    finish: () => call(FLUSH[kind].end, EMPTY, scratch),
+    finish: () => call(flushes.end, EMPTY, scratch),
     close: () => stream.destroy(),
   };
 }

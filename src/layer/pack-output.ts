@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { WrittenIndex } from '../erofs/write.ts';
 import { MicaError } from '../errors.ts';
 import type { Channel } from '../io/channel.ts';
-import { type DiffId, sha256 } from '../oci/digest.ts';
+import { type DiffId, type Digest, sha256 } from '../oci/digest.ts';
 import type { LayerFacts } from '../snapshot/driver.ts';
 import { fromNode } from '../sys/errno.ts';
 import { TarReader } from '../tar/read.ts';
@@ -23,7 +23,7 @@ export interface PackOutputOptions {
 }
 
 /** Nobody can use half a tree by mistake. */
-const NO_INDEX = { size: 0, digest: sha256('') };
+const noIndex = (): { size: number; digest: Digest } => ({ size: 0, digest: sha256('') });
 
 /** Chunks that go through hash, file, reader and channel; smaller ones are put together. In bytes. */
 const CHUNK = 256 * 1024;
@@ -77,7 +77,7 @@ export class PackOutput implements Disposable {
     this.#reader.end();
     this.#changeset.finish();
     const { dependent, stats } = this.#changeset;
-    const index = dependent ? NO_INDEX : this.#index(diffId);
+    const index = dependent ? noIndex() : this.#index(diffId);
     return {
       diffId,
       dependent,

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { MicaError } from '../errors.ts';
 import { removeTree } from '../fs/remove.ts';
 import { WriteBehind } from '../io/write-behind.ts';
-import { algorithmOf, type DiffId, sha256 } from '../oci/digest.ts';
+import { algorithmOf, type DiffId, type Digest, sha256 } from '../oci/digest.ts';
 import { errnoOf, fromNode } from '../sys/errno.ts';
 import type { EntryHandler } from '../tar/entry.ts';
 import { TarReader } from '../tar/read.ts';
@@ -79,7 +79,7 @@ async function unpack(job: UnpackJob, options: UnpackLayerOptions): Promise<Unpa
   changeset.finish();
   const own = { tag: tagOf(diffId), size: tar.size };
   const index = changeset.incomplete
-    ? NO_INDEX
+    ? noIndex()
     : writeLayerIndex(changeset.root, job, [own, ...changeset.lowerDevices]);
   endApplying?.();
   const { dependent, stats } = changeset;
@@ -88,7 +88,7 @@ async function unpack(job: UnpackJob, options: UnpackLayerOptions): Promise<Unpa
 }
 
 /** Nobody can use half a tree by mistake. */
-const NO_INDEX = { size: 0, digest: sha256('') };
+const noIndex = (): { size: number; digest: Digest } => ({ size: 0, digest: sha256('') });
 
 function lowerOfJob({ parents }: UnpackJob): Lower | undefined {
   return parents && lowerOf(parents.map(({ directory }) => join(directory, INDEX_FILE)).reverse());

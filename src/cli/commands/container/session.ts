@@ -101,8 +101,8 @@ function passSignals(
 }
 
 /** @throws INVALID_ARGUMENT when a terminal is wanted for input that is none, as docker has it */
-export function requireTerminal({ stdin }: Cli, { tty, stdin: input }: SessionOptions): void {
-  if (tty && input && stdin.isTTY !== true)
+export function requireTerminal(cli: Cli, { tty, stdin: input }: SessionOptions): void {
+  if (tty && input && cli.stdin.isTTY !== true)
     throw new MicaError(
       'INVALID_ARGUMENT',
       'the input device is not a terminal; leave out -t, or use a terminal',
