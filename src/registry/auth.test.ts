@@ -224,6 +224,15 @@ test('a token service that refuses the password is UNAUTHENTICATED, and says who
   });
 });
 
+for (const credential of [undefined, { username: '', secret: 'identity', identity: true }])
+  test(`a token service that is out of order is asked once an attempt (${credential ? 'POST' : 'GET'})`, async () => {
+    await using tokens = await serve((_, response) => void response.writeHead(503).end());
+    const challenge = (): string => `Bearer realm="${tokens.url}/token",service="s"`;
+    await using registry = await tokenServer(manifest, { challenge });
+    await assert.rejects(resolved(registry.server, asUser(credential)), { code: 'UNAVAILABLE' });
+    assert.equal(tokens.requests.length, QUICK.retry!.attempts);
+  });
+
 test('a token that the registry refuses as well does not start a circle', async () => {
   await using registry = await tokenServer();
   const { server } = registry;

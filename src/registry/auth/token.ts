@@ -29,6 +29,8 @@ const CLIENT_ID = 'mica';
 const MAX_SIZE = 1024 * 1024;
 /** The specification's default, in seconds. */
 const DEFAULT_EXPIRY = 60;
+/** Who needs the token tries again as a whole; what is tried so often so often takes minutes. */
+const ONCE = 1;
 
 /**
  * Gets a token for `scopes`.
@@ -62,7 +64,7 @@ async function get(
   url.searchParams.set('client_id', CLIENT_ID);
   if (credential?.username) url.searchParams.set('account', credential.username);
   const originHeaders = credential && { authorization: basic(credential) };
-  return client.request({ method: 'GET', url, originHeaders, signal });
+  return client.request({ method: 'GET', url, originHeaders, attempts: ONCE, signal });
 }
 
 /** `undefined`: the server knows only the older way. */
@@ -93,6 +95,7 @@ async function post(
     body: () => body,
     redirect: false,
     allow: [404, 405],
+    attempts: ONCE,
     signal,
   });
   if (response.status < 400) return response;
