@@ -42,14 +42,16 @@ export interface BuildOptions extends Abortable, LayerCompression {
   /** Default: this machine's. */
   readonly platform?: Platform | undefined;
   readonly labels?: Readonly<Record<string, string>> | undefined;
-  /** Files that RUN may be given, by id. They get into no layer, key, history or message. */
-  readonly secrets?: Readonly<Record<string, string>> | undefined;
+  /** What RUN may be given, by id. They get into no layer, key, history or message. */
+  readonly secrets?: Readonly<Record<string, BuildSecret>> | undefined;
   /** Make every step again. */
   readonly noCache?: boolean | undefined;
   /** Ask the registry for base images that are here. */
   readonly pull?: boolean | undefined;
   /** Of RUN where it does not say itself. Default `host`. */
   readonly network?: 'none' | 'host' | undefined;
+  /** `name:address`: what RUN finds in /etc/hosts, too. */
+  readonly hosts?: readonly string[] | undefined;
   /**
    * More places that `COPY --from`, `RUN --mount=from=` and FROM can name, before stages and images:
    * a directory of this machine, or an image by its reference.
@@ -64,6 +66,9 @@ export interface BuildOptions extends Abortable, LayerCompression {
   /** What happens, in the order it happens; steps of several stages interleave. */
   readonly onProgress?: ((event: BuildEvent) => void) | undefined;
 }
+
+/** The path of a file, or what is in it. */
+export type BuildSecret = string | Uint8Array;
 
 export type NamedContext = { readonly directory: string } | { readonly image: string };
 

@@ -193,6 +193,7 @@ export class Stages {
       given,
       sourceDateEpoch,
       network: options.network ?? 'host',
+      hosts: options.hosts ?? [],
       directoryOf: (from) => this.#directory(from),
       snapshotOf: async (from) => {
         const base = await this.#base(from, planned);

@@ -15,9 +15,14 @@ export function commandWords(args: readonly string[]): readonly [first?: string,
   return words as [string?, string?];
 }
 
-/** Whether it runs a process in a container. */
-export function runsProcess(args: readonly string[]): boolean {
+const containerVerb = (args: readonly string[]): string | undefined => {
   const [first, second] = commandWords(args);
-  const verb = first === 'container' ? second : first;
-  return verb === 'run' || verb === 'exec';
-}
+  return first === 'container' ? second : first;
+};
+
+/** Whether it runs a process in a container. */
+export const runsProcess = (args: readonly string[]): boolean =>
+  startsContainer(args) || containerVerb(args) === 'exec';
+
+/** Whether it ends as the container does that it starts. */
+export const startsContainer = (args: readonly string[]): boolean => containerVerb(args) === 'run';

@@ -18,5 +18,7 @@ export const EXIT_CODE: Readonly<Record<ErrorCode, number>> = {
 
 /** The command line itself was wrong. */
 export const USAGE = 2;
+/** docker's, for whatever keeps a container from being started. */
+export const NOT_STARTED = 125;
 /** As the shell reports what a signal ended: 128 and its number. */
 export const SIGNAL_CODE = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 } as const;

@@ -1,6 +1,8 @@
-import { Command, Help, Option, type OutputConfiguration } from 'commander';
+import { type Command, Help, Option, type OutputConfiguration } from 'commander';
 import type { Cli, GlobalOptions } from './cli.ts';
 import { commandWords } from './command-words.ts';
+import { declareRefused, refuseFlags } from './docker/refuse-flags.ts';
+import { GoCommand } from './go-flags.ts';
 import { escapeText } from './render/escape.ts';
 import { FAMILIES, type Verb, VERBS } from './verbs.ts';
 
@@ -9,7 +11,7 @@ import { FAMILIES, type Verb, VERBS } from './verbs.ts';
  * only of the command that is asked for, whose code is loaded on the way.
  */
 export function buildProgram(cli: Cli, version: string, args: readonly string[]): Command {
-  const program = new Command('mica');
+  const program = new GoCommand('mica');
   program
     .description(
       'Container images as layers you can hold: pull, store, inspect, stack and mount them.',
@@ -40,6 +42,7 @@ export function buildProgram(cli: Cli, version: string, args: readonly string[])
     const verb = verbs.get(command);
     if (!verb) return;
     (await verb.load())(command, cli);
+    declareRefused(command, verb);
     for (const option of globalOptions()) command.addOption(option.hideHelp());
     // Commander gave `--no-x` its default before the option was there.
     for (const option of command.options.filter(({ negate }) => negate))
@@ -48,6 +51,8 @@ export function buildProgram(cli: Cli, version: string, args: readonly string[])
   for (const parent of [program, ...families.values()]) parent.hook('preSubcommand', load);
   program.hook('preAction', (_, command) => {
     cli.options = command.optsWithGlobals<GlobalOptions>();
+    const verb = verbs.get(command);
+    if (verb) refuseFlags(command, verb);
   });
   return program;
 }
@@ -91,7 +96,10 @@ function declare(program: Command, families: Map<string, Command>, verb: Verb): 
       .helpCommand(false);
     families.set(first, family);
   }
-  return family.command(second).summary(verb.summary).description(verb.summary);
+  return family
+    .command(second, { hidden: verb.hidden === true })
+    .summary(verb.summary)
+    .description(verb.summary);
 }
 
 /** Commander writes through the same outputs as everything else; it does not wait. */

@@ -1,4 +1,8 @@
 import { Cli, type Streams } from './cli.ts';
+import { CommanderError } from 'commander';
+import { MicaError } from '../errors.ts';
+import { startsContainer } from './command-words.ts';
+import { NOT_STARTED } from './exit-code.ts';
 import { exitCodeOf, ProcessExit, report } from './failure.ts';
 import { buildProgram } from './program.ts';
 import { VERSION } from '../engine/version.ts';
@@ -21,19 +25,22 @@ export async function run(
   return code || flushed;
 }
 
-/** docker's way to turn off what is on by default. */
-const SPELLINGS: ReadonlyMap<string, string> = new Map([
-  ['--human=false', '--no-human'],
-  ['--human=true', '--human'],
-]);
-
 async function dispatch(cli: Cli, args: readonly string[]): Promise<void> {
   const words = args.length === 0 ? ['--help'] : args;
   const program = buildProgram(cli, VERSION, words);
-  await program.parseAsync(
-    words.map((word) => SPELLINGS.get(word) ?? word),
-    { from: 'user' },
-  );
+  try {
+    await program.parseAsync([...words], { from: 'user' });
+  } catch (error) {
+    throw startsContainer(words) ? notStarted(error) : error;
+  }
+}
+
+/** A command line that cannot be meant has kept a container from being started, as docker tells it. */
+function notStarted(error: unknown): unknown {
+  const isUsage = error instanceof CommanderError && error.exitCode !== 0;
+  return isUsage || error instanceof MicaError
+    ? new ProcessExit(NOT_STARTED, { cause: error })
+    : error;
 }
 
 async function attempt(cli: Cli, task: () => Promise<void>): Promise<number> {

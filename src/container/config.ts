@@ -1,3 +1,4 @@
+import { applyChanges } from '../image/changes.ts';
 import type { ContainerDefaults } from '../oci/config.ts';
 import type { ContainerSettings } from './container.ts';
 
@@ -6,7 +7,7 @@ import type { ContainerSettings } from './container.ts';
  * instead. An image that is committed from it has this.
  */
 export function configOf(
-  { options, labels, stopSignal, stopTimeout }: ContainerSettings,
+  { options, labels, stopSignal, stopTimeout, changes = [] }: ContainerSettings,
   image: ContainerDefaults,
 ): ContainerDefaults {
   const isOwn = options.entrypoint !== undefined || (options.command ?? []).length > 0;
@@ -15,7 +16,7 @@ export function configOf(
   const inherited = (image.Env ?? []).filter((entry) => !names.has(entry.split('=')[0]));
   const env = [...inherited, ...own.filter((entry) => entry.includes('='))];
   const entrypoint = options.entrypoint?.filter((word, at) => at > 0 || word !== '');
-  return {
+  const config = {
     ...image,
     User: options.user ?? image.User,
     Env: env.length > 0 ? env : undefined,
@@ -26,4 +27,5 @@ export function configOf(
     StopSignal: stopSignal ?? image.StopSignal,
     StopTimeout: stopTimeout ?? image.StopTimeout,
   };
+  return applyChanges(config, changes);
 }

@@ -34,6 +34,8 @@ export interface ContainerSettings {
   /** In seconds; -1: waits for ever. */
   readonly stopTimeout?: number | undefined;
   readonly log?: LogOptions | undefined;
+  /** Dockerfile instructions that say otherwise than its image. */
+  readonly changes?: readonly string[] | undefined;
   /** Of its writable layer, in bytes. */
   readonly maxSize?: number | undefined;
 }

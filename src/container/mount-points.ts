@@ -12,9 +12,16 @@ const MADE: ReadonlySet<string> = new Set([
   'etc/hosts',
   'etc/resolv.conf',
   'proc',
+  'sbin',
+  'sbin/docker-init',
   'sys',
   'sys/fs',
   'sys/fs/cgroup',
+  'usr',
+  'usr/bin',
+  'usr/bin/docker-init',
+  'usr/sbin',
+  'usr/sbin/docker-init',
 ]);
 
 const S_IFMT = 0o170000;

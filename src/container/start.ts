@@ -2,6 +2,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MicaError } from '../errors.ts';
 import type { ContainerDefaults } from '../oci/config.ts';
+import { findInit } from '../runtime/find-init.ts';
 import type { MonitorProcess, Started } from '../runtime/monitor-process.ts';
 import type { Afterwards, Stdio } from '../runtime/order.ts';
 import { defaultHostname, writeEtcFiles } from '../runtime/spec/etc-files.ts';
@@ -66,8 +67,9 @@ export function writeSpec(
   makeSources(options);
   const hostname = hostnameOf(id, options);
   const files = writeEtcFiles(etc, hostname, options);
-  const { host } = store.runtime();
-  const spec = specOf({ id, rootfs, files, host, hostname, image, options });
+  const { host, choice } = store.runtime();
+  const init = options.init ? findInit(choice.searchPath) : undefined;
+  const spec = specOf({ id, rootfs, files, init, host, hostname, image, options });
   // It may hold secrets in its environment.
   const config = join(path, RUN_FILES.spec);
   try {
@@ -78,13 +80,14 @@ export function writeSpec(
   }
 }
 
-export const hostnameOf = (id: string, { hostname, network }: ContainerOptions): string =>
-  hostname ?? defaultHostname(id, network);
+export const hostnameOf = (id: string, { hostname, network, uts }: ContainerOptions): string =>
+  hostname ?? defaultHostname(id, uts === 'host' ? 'host' : network);
 
 /** docker makes directories that `-v` names and nobody has. */
 function makeSources({ binds = [] }: ContainerOptions): void {
   try {
-    for (const { source } of binds) mkdirSync(source, { recursive: true });
+    for (const { source, mustExist } of binds)
+      if (!mustExist) mkdirSync(source, { recursive: true });
   } catch (error) {
     // A file, which is fine, or something that specOf complains about.
     const { code } = error as NodeJS.ErrnoException;

@@ -59,6 +59,8 @@ test('an empty directory of ours becomes a store whatever its mode, one with con
     chmodSync(path, 0o755);
   }
   writeFileSync(join(used, 'x'), '');
+  using reader = await openDatabase(empty, { readonly: true });
+  assert.equal(reader.exists, false);
   (await openDatabase(empty))[Symbol.dispose]();
   assert.equal(statSync(empty).mode & 0o777, 0o700);
   const skipped = process.platform === 'win32';

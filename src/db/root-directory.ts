@@ -26,7 +26,7 @@ export function makeRoot(root: string): void {
   try {
     mkdirSync(root, { recursive: true, mode: 0o700 });
     const { mode, uid } = statSync(root);
-    const names = readdirSync(root).filter((name) => name !== 'lost+found');
+    const names = namesIn(root);
     if (uid === process.geteuid?.() && (mode & 0o077) !== 0 && names.length === 0)
       chmodSync(root, 0o700);
     if (!names.includes(DATABASE)) strange = names.find((name) => !isOfStore(name));
@@ -82,9 +82,20 @@ export function checkRoot(root: string): boolean {
       'PERMISSION_DENIED',
       `the store ${root} belongs to user ${stats.uid}, this process is user ${uid}; choose another with --root`,
     );
-  if ((stats.mode & 0o077) !== 0)
+  if ((stats.mode & 0o077) !== 0) {
+    // Whoever writes into it closes it first.
+    if (namesIn(root).length === 0) return false;
     throw new MicaError('PERMISSION_DENIED', refusalOfMode(root, stats.mode));
+  }
   return true;
+}
+
+function namesIn(root: string): string[] {
+  try {
+    return readdirSync(root).filter((name) => name !== 'lost+found');
+  } catch (error) {
+    throw fromNode(error);
+  }
 }
 
 /** Only of a store is it said to close it: a mistyped root may be a directory that all the machine reads. */

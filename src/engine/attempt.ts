@@ -23,8 +23,14 @@ export async function attempt<Result>(
     return await run();
   } catch (error) {
     if (signal?.aborted || !(error instanceof MicaError)) throw error;
-    throw new MicaError(error.code, `${what}: ${error.message}`, { cause: error });
+    throw new MicaError(error.code, `${what}: ${withoutName(error, what)}`, { cause: error });
   } finally {
     context.onRetry.delete(listen);
   }
+}
+
+/** A registry names what was asked for, too: once is enough. */
+function withoutName({ message }: MicaError, what: string): string {
+  const again = `${what.slice(what.indexOf(' ') + 1)}: `;
+  return message.startsWith(again) ? message.slice(again.length) : message;
 }

@@ -38,7 +38,9 @@ const KNOWN = ['crun', 'runc'];
 export function findRuntime(options: RuntimeOptions, host: HostFacts): RuntimeChoice {
   const { runtime, searchPath, state } = options;
   for (const name of runtime === undefined ? KNOWN : [runtime]) {
-    const program = name.includes('/') ? executable(resolve(name)) : search(name, searchPath);
+    const program = name.includes('/')
+      ? executable(resolve(name))
+      : programsOf(name, searchPath)[0];
     if (program === undefined) continue;
     const isCrun = basename(program).includes('crun');
     return {
@@ -64,14 +66,13 @@ const crunFlags = ({ cgroups }: HostFacts): string[] =>
 const runcFlags = ({ userNamespace }: HostFacts): string[] =>
   userNamespace ? ['--rootless', 'true'] : [];
 
-function search(name: string, searchPath: string): string | undefined {
-  for (const directory of searchPath.split(delimiter)) {
-    if (!isAbsolute(directory)) continue;
-    const found = executable(join(directory, name));
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
+/** Those of that name, in the order of the path. */
+export const programsOf = (name: string, searchPath: string): string[] =>
+  searchPath
+    .split(delimiter)
+    .filter((directory) => isAbsolute(directory))
+    .map((directory) => executable(join(directory, name)))
+    .filter((program) => program !== undefined);
 
 function executable(path: string): string | undefined {
   try {

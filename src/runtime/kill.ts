@@ -73,13 +73,15 @@ async function killUntil({ process, cgroups }: Running, ended: AbortSignal): Pro
 
 export async function pause(directory: string, abort?: AbortSignal): Promise<void> {
   const state = await readState(directory);
-  if (state.status === 'paused') throw new MicaError('CONFLICT', 'the container is paused already');
+  if (state.status === 'paused')
+    throw new MicaError('FAILED_PRECONDITION', 'the container is paused already');
   await setFrozen(cgroupsOfRunning(state), true, abort);
 }
 
 export async function unpause(directory: string, abort?: AbortSignal): Promise<void> {
   const state = await readState(directory);
-  if (state.status !== 'paused') throw new MicaError('CONFLICT', 'the container is not paused');
+  if (state.status !== 'paused')
+    throw new MicaError('FAILED_PRECONDITION', 'the container is not paused');
   await setFrozen(state.cgroups, false, abort);
 }
 

@@ -39,6 +39,7 @@ export type Need =
   | 'runc'
   /** Linked statically: copied alone into a tree it runs there. */
   | 'busybox'
+  | 'catatonit'
   | 'docker-registry'
   | 'oci-image-tool'
   /** erofs-utils 1.7 or newer: 1.5 refuses blocks of 512 bytes. */
@@ -123,6 +124,7 @@ const PROBES: Record<Need, () => boolean> = {
   crun: () => root() && have('crun'),
   runc: () => root() && have('runc'),
   busybox: () => runs('busybox', 'true') && runs('sh', '-c', '! ldd "$(command -v busybox)"'),
+  catatonit: () => have('catatonit'),
   'docker-registry': () => have('docker-registry'),
   'oci-image-tool': () => have('oci-image-tool'),
   'erofs-utils': () => have('fsck.erofs') && runs('mkfs.erofs', '--tar=i', '--help'),

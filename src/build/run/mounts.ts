@@ -8,6 +8,7 @@ import type { Abortable } from '../../io/bytes.ts';
 import type { Bind, Tmpfs } from '../../runtime/spec/options.ts';
 import { fromNode } from '../../sys/errno.ts';
 import { performMounts } from '../../sys/mount.ts';
+import type { BuildSecret } from '../builder.ts';
 import type { Mount } from '../dockerfile/mount.ts';
 import { type Place, shown, wrong } from '../dockerfile/failure.ts';
 import { copySelected } from '../draft/copy-files.ts';
@@ -29,8 +30,8 @@ export interface MountEnvironment {
   readonly context: SourceTree;
   /** Of this step; empty, and removed afterwards. */
   readonly directory: string;
-  /** Files by id. */
-  readonly secrets: Readonly<Record<string, string>>;
+  /** By id. */
+  readonly secrets: Readonly<Record<string, BuildSecret>>;
   readonly workdir: string;
   readonly place: Place;
   /** Name of the snapshot of a stage or image. */
@@ -235,20 +236,21 @@ class Secrets {
 
   #read({ id, required }: SecretMount): Buffer | undefined {
     const { secrets, place } = this.#environment;
-    const path = Object.hasOwn(secrets, id) ? secrets[id] : undefined;
-    if (path === undefined && required)
+    const secret = Object.hasOwn(secrets, id) ? secrets[id] : undefined;
+    if (secret === undefined && required)
       throw wrong(
         place,
         `the secret ${shown(id)} is required; give it with --secret id=${id},src=FILE`,
       );
-    if (path === undefined) return undefined;
+    if (secret === undefined) return undefined;
     try {
-      if (statSync(path).size > MAX_SECRET)
+      const isFile = typeof secret === 'string';
+      if ((isFile ? statSync(secret).size : secret.length) > MAX_SECRET)
         throw new MicaError(
           'INVALID_ARGUMENT',
           `the secret ${id} is larger than ${MAX_SECRET} bytes`,
         );
-      return readFileSync(path);
+      return isFile ? readFileSync(secret) : Buffer.from(secret);
     } catch (error) {
       throw fromNode(error);
     }

@@ -11,6 +11,7 @@ import { timeOf } from '../stage-state.ts';
 import type { BuildLayers } from '../store/layers.ts';
 import { isProxy, Replacer } from '../variables.ts';
 import { runCommand } from './command.ts';
+import type { BuildSecret } from '../builder.ts';
 import type { MountEnvironment } from './mounts.ts';
 import { run, type RunInput, runInputs } from './run.ts';
 
@@ -22,11 +23,12 @@ export interface RunEnvironment {
   readonly context: SourceTree;
   /** Of the build. */
   readonly directory: string;
-  readonly secrets: Readonly<Record<string, string>>;
+  readonly secrets: Readonly<Record<string, BuildSecret>>;
   /** `--build-arg`. */
   readonly given: Readonly<Record<string, string>>;
   readonly sourceDateEpoch: number | undefined;
   readonly network: 'none' | 'host';
+  readonly hosts: readonly string[];
   snapshotOf: MountEnvironment['snapshotOf'];
   directoryOf: MountEnvironment['directoryOf'];
   readonly onOutput: (stream: 'stdout' | 'stderr', data: Uint8Array) => void;
@@ -68,7 +70,7 @@ function inputOf(
   { state }: StageRun,
   dockerfile: Dockerfile,
   instruction: Run,
-  { given, network }: RunEnvironment,
+  { given, network, hosts }: RunEnvironment,
 ): RunInput {
   const place = { file: dockerfile.file, line: instruction.line };
   const replacer = new Replacer(dockerfile, instruction, state.lookup);
@@ -81,6 +83,7 @@ function inputOf(
     proxies: new Map(Object.entries(given).filter(([name]) => isProxy(name))),
     mounts: instruction.mounts.map((text) => parseMount(replacer.word(text), place)),
     network: networkOf(instruction) ?? network,
+    hosts,
   };
 }
 

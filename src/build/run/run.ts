@@ -32,6 +32,8 @@ export interface RunInput {
   readonly proxies: ReadonlyMap<string, string>;
   readonly mounts: readonly Mount[];
   readonly network: 'none' | 'host';
+  /** `name:address`: more lines of /etc/hosts. */
+  readonly hosts: readonly string[];
 }
 
 export interface RunOptions extends Abortable {
@@ -45,13 +47,14 @@ export async function runInputs(
   environment: MountEnvironment,
   options: Abortable,
 ): Promise<StepInputs> {
-  const { command, image, args, network, mounts } = input;
+  const { command, image, args, network, hosts, mounts } = input;
   return [
     ['the command', JSON.stringify(command.args)],
     ...(command.script === undefined ? [] : [['the script', command.script.text] as const]),
     ['the user', image.User ?? ''],
     ['the working directory', image.WorkingDir ?? ''],
     ['the network', network],
+    ...hosts.map((host) => [`the host ${host}`, ''] as const),
     ...(image.Env ?? []).map((entry) => pair('the variable ', entry)),
     ...[...args].map(([name, value]) => [`the argument ${name}`, value] as const),
     ...(await mountInputs(mounts, environment, options)),
@@ -164,7 +167,7 @@ async function ended(
 const HOSTNAME = 'build';
 
 function containerOptions(
-  { command, args, proxies, image, network }: RunInput,
+  { command, args, proxies, image, network, hosts }: RunInput,
   { binds, tmpfs, env }: Pick<Awaited<ReturnType<typeof openMounts>>, 'binds' | 'tmpfs' | 'env'>,
 ): ContainerOptions {
   const own = new Set((image.Env ?? []).map((entry) => entry.split('=', 1)[0]));
@@ -173,6 +176,7 @@ function containerOptions(
     entrypoint: command.args,
     env: [...asked.map(([name, value]) => `${name}=${value}`), ...env],
     network,
+    hosts,
     hostname: HOSTNAME,
     binds,
     tmpfs,

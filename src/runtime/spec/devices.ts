@@ -1,7 +1,9 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync, type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { MicaError } from '../../errors.ts';
 import { majorOf, minorOf } from '../../sys/at.ts';
 import type { Device, DeviceRule } from './oci-spec.ts';
+import type { ContainerOptions, DeviceOption, DeviceRuleOption } from './options.ts';
 
 const rule = (type: 'b' | 'c', access: string, major?: number, minor?: number): DeviceRule => ({
   allow: true,
@@ -39,16 +41,68 @@ export function hostDevices(directory = '/dev'): Device[] {
     const path = join(directory, name);
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat?.isDirectory()) found.push(...hostDevices(path));
-    else if (stat?.isCharacterDevice() || stat?.isBlockDevice())
-      found.push({
-        type: stat.isBlockDevice() ? 'b' : 'c',
-        path,
-        major: majorOf(stat.rdev),
-        minor: minorOf(stat.rdev),
-        fileMode: stat.mode & 0o7777,
-        uid: stat.uid,
-        gid: stat.gid,
-      });
+    else if (stat && isDevice(stat)) found.push(nodeOf(path, stat));
   }
   return found;
 }
+
+const isDevice = (stat: Stats): boolean => stat.isCharacterDevice() || stat.isBlockDevice();
+
+const nodeOf = (path: string, stat: Stats): Device => ({
+  type: stat.isBlockDevice() ? 'b' : 'c',
+  path,
+  major: majorOf(stat.rdev),
+  minor: minorOf(stat.rdev),
+  fileMode: stat.mode & 0o7777,
+  uid: stat.uid,
+  gid: stat.gid,
+});
+
+/** A device that was asked for: its node in the container, and where it is on this machine. */
+export interface AskedDevice {
+  readonly node: Device;
+  readonly source: string;
+  readonly access: string;
+}
+
+/**
+ * The devices that were asked for; of directories all that are in them.
+ * @throws NOT_FOUND; INVALID_ARGUMENT for what is no device
+ */
+export function askedDevices({ devices = [] }: ContainerOptions): AskedDevice[] {
+  return devices.flatMap((device) => {
+    const stat = statSync(device.source, { throwIfNoEntry: false });
+    if (stat === undefined)
+      throw new MicaError('NOT_FOUND', `device ${device.source} does not exist`);
+    if (isDevice(stat)) return deviceOf(device, stat);
+    const found = stat.isDirectory() ? devicesIn(device) : [];
+    if (found.length > 0) return found;
+    throw new MicaError('INVALID_ARGUMENT', `${device.source} is no device, nor has it any`);
+  });
+}
+
+const deviceOf = ({ source, target, access }: DeviceOption, stat: Stats): AskedDevice => ({
+  node: nodeOf(target, stat),
+  source,
+  access,
+});
+
+function devicesIn({ source, target, access }: DeviceOption): AskedDevice[] {
+  return readdirSync(source).flatMap((name) => {
+    const device = { source: join(source, name), target: join(target, name), access };
+    const stat = lstatSync(device.source, { throwIfNoEntry: false });
+    if (stat?.isDirectory()) return devicesIn(device);
+    return stat && isDevice(stat) ? deviceOf(device, stat) : [];
+  });
+}
+
+export const ruleOf = ({ node, access }: AskedDevice): DeviceRule =>
+  rule(node.type, access, node.major, node.minor);
+
+export const askedRule = ({ type, major, minor, access }: DeviceRuleOption): DeviceRule => ({
+  allow: true,
+  type,
+  access,
+  ...(major !== undefined && { major }),
+  ...(minor !== undefined && { minor }),
+});

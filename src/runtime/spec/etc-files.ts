@@ -15,13 +15,16 @@ export type EtcFiles = Readonly<Record<string, string>>;
 export function writeEtcFiles(
   directory: string,
   hostname: string,
-  options: Pick<ContainerOptions, 'network' | 'hosts' | 'dns' | 'domainname'>,
+  options: Pick<
+    ContainerOptions,
+    'network' | 'hosts' | 'dns' | 'dnsSearch' | 'dnsOptions' | 'domainname'
+  >,
 ): EtcFiles {
   mkdirSync(directory, { recursive: true });
   const content: Record<string, string> = {
     hosts: hostsFile(hostname, options),
     hostname: `${hostname}\n`,
-    'resolv.conf': resolvConf(options.dns),
+    'resolv.conf': resolvConf(options),
   };
   const files: Record<string, string> = {};
   for (const [name, text] of Object.entries(content)) {
@@ -62,7 +65,11 @@ function hostsLine(entry: string): string {
   return `${address}\t${name}\n`;
 }
 
-function resolvConf(dns: readonly string[] = []): string {
+function resolvConf({
+  dns = [],
+  dnsSearch = [],
+  dnsOptions = [],
+}: Pick<ContainerOptions, 'dns' | 'dnsSearch' | 'dnsOptions'>): string {
   const wrong = dns.find((server) => !/^[0-9A-Fa-f.:]+(?:%\w+)?$/.test(server));
   if (wrong !== undefined)
     throw new MicaError(
@@ -70,9 +77,27 @@ function resolvConf(dns: readonly string[] = []): string {
       `${JSON.stringify(wrong)} is not the address of a name server`,
     );
   const machine = machineFile('/etc/resolv.conf');
-  if (dns.length === 0) return machine;
-  const rest = machine.split('\n').filter((line) => /^(?:search|options)\b/.test(line));
-  return [...dns.map((server) => `nameserver ${server}`), ...rest, ''].join('\n');
+  if (dns.length + dnsSearch.length + dnsOptions.length === 0) return machine;
+  const lines = machine.split('\n');
+  const own = (kind: string, asked: readonly string[]): string[] =>
+    asked.length === 0
+      ? lines.filter((line) => line.split(/\s/)[0] === kind)
+      : [`${kind} ${asked.map(wordOf).join(' ')}`];
+  return [
+    ...(dns.length === 0 ? own('nameserver', []) : dns.map((server) => `nameserver ${server}`)),
+    // A dot alone is docker's word for none.
+    ...(dnsSearch.join('') === '.' ? [] : own('search', dnsSearch)),
+    ...own('options', dnsOptions),
+    '',
+  ].join('\n');
+}
+
+function wordOf(text: string): string {
+  if (/^[^\s#;\p{Cc}]+$/u.test(text)) return text;
+  throw new MicaError(
+    'INVALID_ARGUMENT',
+    `${JSON.stringify(text)} is no word that /etc/resolv.conf could have`,
+  );
 }
 
 function machineFile(path: string): string {

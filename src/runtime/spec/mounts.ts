@@ -50,8 +50,14 @@ function defaults(options: ContainerOptions, host: HostFacts): SpecMount[] {
     mount('/dev/pts', 'devpts', 'devpts', pts),
     sysfs(options, host),
     ...cgroupMount(options, host),
-    mount('/dev/mqueue', 'mqueue', 'mqueue', HARMLESS),
-    mount('/dev/shm', 'tmpfs', 'shm', [...HARMLESS, 'mode=1777', shm]),
+    ...(options.ipc === 'host'
+      ? ['/dev/mqueue', '/dev/shm']
+          .filter(existsSync)
+          .map((path) => mount(path, 'bind', path, ['rbind', 'rslave']))
+      : [mount('/dev/mqueue', 'mqueue', 'mqueue', HARMLESS)]),
+    ...(options.ipc === undefined || options.ipc === 'private'
+      ? [mount('/dev/shm', 'tmpfs', 'shm', [...HARMLESS, 'mode=1777', shm])]
+      : []),
   ];
 }
 

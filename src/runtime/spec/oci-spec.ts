@@ -6,9 +6,11 @@ export interface Spec {
   readonly ociVersion: string;
   readonly process: Process;
   readonly root: { readonly path: string; readonly readonly: boolean };
-  readonly hostname: string;
+  /** Absent with the machine's. */
+  readonly hostname?: string | undefined;
   readonly domainname?: string | undefined;
   readonly mounts: readonly SpecMount[];
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
   readonly linux: Linux;
 }
 
@@ -86,6 +88,8 @@ export interface Resources {
     readonly limit?: number;
     readonly reservation?: number;
     readonly swap?: number;
+    readonly swappiness?: number;
+    readonly disableOOMKiller?: boolean;
   };
   readonly cpu?: {
     readonly shares?: number;
@@ -95,11 +99,31 @@ export interface Resources {
     readonly mems?: string;
   };
   readonly pids?: { readonly limit: number };
+  readonly blockIO?: BlockIo;
+}
+
+export interface BlockIo {
+  readonly weight?: number;
+  readonly weightDevice?: readonly (DiskNumber & { readonly weight: number })[];
+  readonly throttleReadBpsDevice?: readonly DiskRate[];
+  readonly throttleWriteBpsDevice?: readonly DiskRate[];
+  readonly throttleReadIOPSDevice?: readonly DiskRate[];
+  readonly throttleWriteIOPSDevice?: readonly DiskRate[];
+}
+
+export interface DiskNumber {
+  readonly major: number;
+  readonly minor: number;
+}
+
+export interface DiskRate extends DiskNumber {
+  readonly rate: number;
 }
 
 export interface Seccomp {
   readonly defaultAction: string;
-  readonly defaultErrnoRet: number;
+  readonly defaultErrnoRet?: number;
+  readonly flags?: readonly string[];
   readonly architectures: readonly string[];
   readonly syscalls: readonly {
     readonly names: readonly string[];

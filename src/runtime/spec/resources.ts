@@ -1,4 +1,5 @@
 import { MicaError } from '../../errors.ts';
+import { blockIoOf } from './block-io.ts';
 import type { HostFacts } from './host.ts';
 import type { DeviceRule, Resources } from './oci-spec.ts';
 import type { ResourceOptions } from './options.ts';
@@ -21,14 +22,17 @@ export function resourcesOf(
     refuseLimits(options);
     return undefined;
   }
+  refuseOld(options, host);
   const memory = memoryOf(options, host.swapLimit);
   const cpu = cpuOf(options);
   const pids = options.pidsLimit ?? 0;
+  const blockIO = blockIoOf(options);
   return {
     devices,
     ...(memory && { memory }),
     ...(cpu && { cpu }),
     ...(pids > 0 && { pids: { limit: pids } }),
+    ...(blockIO && { blockIO }),
   };
 }
 
@@ -41,8 +45,21 @@ function refuseLimits({ oomScoreAdj: _, ...limits }: ResourceOptions): void {
   );
 }
 
+/** What control groups v2 have no more. */
+function refuseOld(
+  { memorySwappiness, oomKillDisable }: ResourceOptions,
+  { cgroups }: Pick<HostFacts, 'cgroups'>,
+): void {
+  if (cgroups !== 'v2' || (memorySwappiness === undefined && !oomKillDisable)) return;
+  const what = oomKillDisable ? '--oom-kill-disable' : '--memory-swappiness';
+  throw new MicaError(
+    'FAILED_PRECONDITION',
+    `${what} is of control groups v1, and this machine has v2, which cannot do that; leave it out`,
+  );
+}
+
 function memoryOf(options: ResourceOptions, swapLimit: boolean): Resources['memory'] {
-  const { memory, memoryReservation, memorySwap } = options;
+  const { memory, memoryReservation, memorySwap, memorySwappiness, oomKillDisable } = options;
   if (memory !== undefined && memory < MIN_MEMORY)
     throw invalid(`a memory limit of ${memory} bytes is below the least of ${MIN_MEMORY}`);
   if (memoryReservation !== undefined && memory !== undefined && memoryReservation > memory)
@@ -56,14 +73,17 @@ function memoryOf(options: ResourceOptions, swapLimit: boolean): Resources['memo
   }
   if (memorySwap !== undefined && !swapLimit)
     throw new MicaError('FAILED_PRECONDITION', 'this kernel does not limit swap (swapaccount=1)');
-  if (memory === undefined && memoryReservation === undefined && memorySwap === undefined)
-    return undefined;
+  if (memorySwappiness !== undefined && !(memorySwappiness >= 0 && memorySwappiness <= 100))
+    throw invalid(`a swappiness of ${memorySwappiness} is not between 0 and 100`);
   const swap = memorySwap ?? (memory !== undefined && swapLimit ? 2 * memory : undefined);
-  return {
+  const all = {
     ...(memory !== undefined && { limit: memory }),
     ...(memoryReservation !== undefined && { reservation: memoryReservation }),
     ...(swap !== undefined && { swap }),
+    ...(memorySwappiness !== undefined && { swappiness: memorySwappiness }),
+    ...(oomKillDisable && { disableOOMKiller: true }),
   };
+  return Object.keys(all).length > 0 ? all : undefined;
 }
 
 function cpuOf(options: ResourceOptions): Resources['cpu'] {

@@ -1,12 +1,22 @@
 import { Root } from '../../fs/root.ts';
 import { cgroupPathOf } from '../cgroup/cgroup.ts';
-import { ALL_RULES, DEFAULT_RULES, hostDevices } from './devices.ts';
+import {
+  ALL_RULES,
+  askedDevices,
+  askedRule,
+  DEFAULT_RULES,
+  type AskedDevice,
+  hostDevices,
+  ruleOf,
+} from './devices.ts';
 import { maskedPaths, READONLY_PATHS } from './hidden-paths.ts';
-import type { Linux, Spec } from './oci-spec.ts';
+import type { Device, Linux, Seccomp, Spec } from './oci-spec.ts';
 import { mountsOf } from './mounts.ts';
+import type { ContainerOptions } from './options.ts';
 import { type ProcessInput, processOf } from './process.ts';
 import { resourcesOf } from './resources.ts';
-import { seccompProfile } from './seccomp/profile.ts';
+import { resolveProfile } from './seccomp/document.ts';
+import { seccompProfile, thisMachine } from './seccomp/profile.ts';
 import { makeWorkingDirectory } from './working-directory.ts';
 
 export interface SpecInput extends ProcessInput {
@@ -15,7 +25,12 @@ export interface SpecInput extends ProcessInput {
   readonly rootfs: string;
   /** Name in the container → file on this machine. */
   readonly files: Readonly<Record<string, string>>;
+  /** The program on this machine that the container begins with, before its own. */
+  readonly init?: string | undefined;
 }
+
+/** Where docker has it. */
+const INIT = '/sbin/docker-init';
 
 /**
  * What an OCI runtime is told about a container. Labels of image and container are *not* among it:
@@ -27,14 +42,22 @@ export function specOf(input: SpecInput): Spec {
   using root = new Root(rootfs);
   const process = processOf(root, input);
   makeWorkingDirectory(root, process.cwd);
+  const devices = askedDevices(options);
+  const { init } = input;
   return {
     ociVersion: '1.0.2',
-    process,
+    process: init === undefined ? process : { ...process, args: [INIT, '--', ...process.args] },
     root: { path: rootfs, readonly: options.readonly ?? false },
-    hostname,
+    ...(options.uts !== 'host' && { hostname }),
     ...(options.domainname !== undefined && { domainname: options.domainname }),
-    mounts: mountsOf(options, input.files, host),
-    linux: linuxOf(input, process.capabilities.bounding),
+    mounts: [
+      ...mountsOf(options, input.files, host),
+      // Nodes cannot be made there.
+      ...(host.userNamespace ? devices.map(({ node, source }) => fixed(node.path, source)) : []),
+      ...(init === undefined ? [] : [fixed(INIT, init, 'ro')]),
+    ],
+    annotations: options.annotations,
+    linux: linuxOf(input, process.capabilities.bounding, devices),
   };
 }
 
@@ -47,27 +70,59 @@ export const formatSpec = (document: Spec | Spec['process']): string =>
 const raw = (JSON as unknown as { readonly rawJSON: (this: void, text: string) => unknown })
   .rawJSON;
 
-function linuxOf(input: SpecInput, capabilities: readonly string[]): Linux {
+const fixed = (target: string, source: string, access = 'rw'): Spec['mounts'][number] => ({
+  destination: target,
+  type: 'bind',
+  source,
+  options: ['bind', access, 'rprivate'],
+});
+
+function linuxOf(
+  input: SpecInput,
+  capabilities: readonly string[],
+  devices: readonly AskedDevice[],
+): Linux {
   const { options, host, id } = input;
-  const { privileged = false, network = 'none', resources = {} } = options;
-  const filtered = !privileged && options.seccomp !== 'unconfined';
-  const rules = privileged ? ALL_RULES : DEFAULT_RULES;
+  const { privileged = false, network = 'none', resources = {}, deviceRules = [] } = options;
+  const hides = !privileged && !options.unhidden;
+  const rules = privileged
+    ? ALL_RULES
+    : [...DEFAULT_RULES, ...devices.map(ruleOf), ...deviceRules.map(askedRule)];
   return {
     namespaces: namespacesOf(input).map((type) => ({ type })),
     ...(host.cgroups !== 'none' && { cgroupsPath: cgroupPathOf(id) }),
     resources: resourcesOf(resources, rules, host),
-    devices: privileged && !host.userNamespace ? hostDevices() : [],
-    maskedPaths: privileged ? [] : maskedPaths(),
-    readonlyPaths: privileged ? [] : READONLY_PATHS,
+    devices: host.userNamespace ? [] : nodesOf(privileged, devices),
+    maskedPaths: hides ? maskedPaths() : [],
+    readonlyPaths: hides ? READONLY_PATHS : [],
     sysctl: { ...(network === 'none' && networkSettings(host)), ...options.sysctls },
-    seccomp: filtered ? seccompProfile(capabilities) : undefined,
+    seccomp: privileged ? undefined : filterOf(options, capabilities),
   };
 }
 
+/** Those that were asked for take the place of the machine's. */
+function nodesOf(privileged: boolean, asked: readonly AskedDevice[]): Device[] {
+  const nodes = new Map((privileged ? hostDevices() : []).map((node) => [node.path, node]));
+  for (const { node } of asked) nodes.set(node.path, node);
+  return [...nodes.values()];
+}
+
+function filterOf(
+  { seccomp = 'default' }: ContainerOptions,
+  capabilities: readonly string[],
+): Seccomp | undefined {
+  if (seccomp === 'unconfined') return undefined;
+  if (seccomp === 'default') return seccompProfile(capabilities);
+  return resolveProfile(seccomp, { ...thisMachine(), capabilities });
+}
+
 function namespacesOf({ options, host }: SpecInput): string[] {
-  const names = ['pid', 'ipc', 'uts', 'mount'];
-  if (options.network !== 'host') names.push('network');
-  if (host.cgroups === 'v2') names.push('cgroup');
+  const { network, ipc, uts, cgroupns = host.cgroups === 'v2' ? 'private' : 'host' } = options;
+  const names = ['pid', 'mount'];
+  if (ipc !== 'host') names.push('ipc');
+  if (uts !== 'host') names.push('uts');
+  if (network !== 'host') names.push('network');
+  if (cgroupns === 'private') names.push('cgroup');
   return names;
 }
 

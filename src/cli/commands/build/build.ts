@@ -19,6 +19,7 @@ interface Options extends BuildProgress {
   readonly file?: string;
   readonly buildArg?: readonly string[];
   readonly buildContext?: readonly string[];
+  readonly addHost?: readonly string[];
   readonly network: 'default' | 'none' | 'host';
   readonly label?: readonly string[];
   readonly secret?: readonly string[];
@@ -54,12 +55,17 @@ export function build(command: Command, cli: Cli): void {
     .option('--target <stage>', 'build this stage, and only what it needs')
     .option('--platform <os/arch>', "build for it instead of this machine's, e.g. linux/arm64")
     .option('--label <name=value>', 'a label of the image, may be given again', collect)
-    .option('--secret <id=NAME,src=FILE>', 'a file that RUN --mount=type=secret may read', collect)
+    .option(
+      '--secret <id=NAME,src=FILE>',
+      'a file, or with env=VARIABLE a variable, that RUN --mount=type=secret may read',
+      collect,
+    )
     .addOption(
       new Option('--network <mode>', 'of RUN where it does not say itself')
         .choices(['default', 'none', 'host'])
         .default('default'),
     )
+    .option('--add-host <name:address>', 'line in /etc/hosts of RUN, may be given again', collect)
     .option('--compression <how>', 'gzip, zstd or none, also with a level (zstd:12)', 'gzip')
     .option('--no-cache', 'make every step again')
     .option('--pull', 'ask the registry for base images that are here')
@@ -123,6 +129,7 @@ async function requestOf(cli: Cli, context: string, options: Options): Promise<B
     ...parseCompression(options.compression),
     contexts: parseBuildContexts(options.buildContext),
     network: options.network === 'default' ? undefined : options.network,
+    hosts: options.addHost,
     noCache: !options.cache,
     pull,
   };

@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import type { Cli } from '../../cli.ts';
-import { parseUntil } from '../../parse/duration.ts';
+import { collect } from '../../parse/list.ts';
+import { untilOf } from '../../parse/until-filter.ts';
 import { examples } from '../../program.ts';
 import { confirm } from '../../prompt.ts';
 import { json } from '../../render/json.ts';
@@ -8,7 +9,7 @@ import { renderFreed } from '../../render/store/freed.ts';
 
 interface Options {
   readonly all?: boolean;
-  readonly until?: string;
+  readonly filter: readonly string[];
   readonly force?: boolean;
   readonly dryRun?: boolean;
   readonly json?: boolean;
@@ -17,7 +18,7 @@ interface Options {
 export function builderPrune(command: Command, cli: Cli): void {
   command
     .option('-a, --all', 'all that builds have made, also what was of use this week')
-    .option('--until <time>', 'what was not used within 24h, or since TIME')
+    .option('--filter <key=value>', 'until=24h or until=TIME: what was not used since', collect, [])
     .option('-f, --force', 'do not ask')
     .option('--dry-run', 'say what would be removed, and remove nothing')
     .option('--json', 'print what was removed as JSON')
@@ -26,12 +27,13 @@ export function builderPrune(command: Command, cli: Cli): void {
     command,
     ['mica builder prune', 'what no build has used for a week'],
     ['mica builder prune -af', 'the whole cache'],
-    ['mica builder prune --until 24h', 'what no build has used for a day'],
+    ['mica builder prune --filter until=24h', 'what no build has used for a day'],
   );
 }
 
 async function run(cli: Cli, options: Options): Promise<void> {
-  const { all = false, until, force = false, dryRun = false } = options;
+  const { all = false, filter, force = false, dryRun = false } = options;
+  const usedBefore = untilOf(filter);
   const what = all
     ? 'all that builds keep to be faster'
     : 'what builds keep and have not used lately';
@@ -39,7 +41,7 @@ async function run(cli: Cli, options: Options): Promise<void> {
   const builder = await cli.builder();
   const result = await builder.prune({
     all,
-    usedBefore: until === undefined ? undefined : parseUntil(until, '--until'),
+    usedBefore,
     dryRun,
     signal: cli.signal,
   });

@@ -4,7 +4,9 @@ import type { Container } from '../../../container/container.ts';
 import type { Engine } from '../../../engine/engine.ts';
 import { fromNode } from '../../../sys/errno.ts';
 import type { Cli } from '../../cli.ts';
-import { type ContainerFlags, containerFlags, requestOf } from '../../parse/container-flags.ts';
+import { type ContainerFlags, containerFlags } from '../../parse/container/flags.ts';
+import { requestOf, warningsOf } from '../../parse/container/request.ts';
+import { streamsOf } from '../../parse/container/streams.ts';
 import { examples } from '../../program.ts';
 import { provideImage } from '../../provide-image.ts';
 
@@ -30,6 +32,8 @@ export async function createContainer(
   flags: ContainerFlags,
 ): Promise<Container> {
   const request = requestOf(flags, words);
+  streamsOf(flags);
+  for (const warning of warningsOf(flags)) await cli.err.line(`mica: ${warning}`);
   await provideImage(cli, engine, image, flags);
   const { cidfile } = flags;
   if (cidfile === undefined) return await engine.containers.create(image, request);

@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import type { Cli } from '../../cli.ts';
-import { integer } from '../../parse/container-flags.ts';
+import { integer } from '../../parse/container/numbers.ts';
 import { parseUntil } from '../../parse/duration.ts';
 import { examples } from '../../program.ts';
 

@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import type { Engine } from '../../../engine/engine.ts';
 import type { Cli } from '../../cli.ts';
 import { parseContainerFilters } from '../../parse/container-filter.ts';
-import { integer } from '../../parse/container-flags.ts';
+import { integer } from '../../parse/container/numbers.ts';
 import { examples } from '../../program.ts';
 import {
   CONTAINER_HEADING,

@@ -6,9 +6,9 @@ import { type MonitorProcess, startMonitor } from '../../../runtime/monitor-proc
 import { needsUserNamespace } from '../../../sys/userns.ts';
 import type { Cli } from '../../cli.ts';
 import { ProcessExit } from '../../failure.ts';
-import { Delegated } from '../../namespace.ts';
-import { type ContainerFlags, containerFlags } from '../../parse/container-flags.ts';
+import { type ContainerFlags, containerFlags } from '../../parse/container/flags.ts';
 import { examples } from '../../program.ts';
+import { streamsOf } from '../../parse/container/streams.ts';
 import { escapeText } from '../../render/escape.ts';
 import { createContainer } from './create.ts';
 import { requireTerminal, session, sizeOf } from './session.ts';
@@ -18,9 +18,6 @@ interface Options extends ContainerFlags {
   readonly detachKeys?: string;
   readonly sigProxy: boolean;
 }
-
-/** What docker says for whatever keeps a container from being started. */
-const NOT_STARTED = 125;
 
 export function run(command: Command, cli: Cli): void {
   containerFlags(command);
@@ -50,19 +47,26 @@ async function runContainer(
   options: Request,
 ): Promise<void> {
   const tty = options.tty === true;
-  const talk = { tty, stdin: options.interactive === true, detachKeys: options.detachKeys };
+  const { detachKeys, detach = false } = options;
+  let talk;
   let started;
   let engine: Engine;
   try {
-    if (!options.detach) requireTerminal(cli, talk);
+    if (detach && options.attach.length > 0)
+      throw new MicaError(
+        'INVALID_ARGUMENT',
+        '-d starts it in the background, and -a connects to it; give one of them',
+      );
+    talk = { tty, detachKeys, ...streamsOf(options) };
+    if (!detach) requireTerminal(cli, talk);
     engine = await cli.engine();
     started = await begin(cli, engine, image, words, options);
   } catch (error) {
-    throw asExit(error);
+    throw startExit(error);
   }
   const { id, running } = started;
   using attachment = running;
-  if (options.detach) return await cli.out.line(id);
+  if (detach) return await cli.out.line(id);
   const onSignal = options.sigProxy
     ? (number: number): Promise<void> => engine.containers.kill(id, number)
     : undefined;
@@ -102,12 +106,6 @@ async function removeAgain(cli: Cli, engine: Engine, name: string): Promise<void
   }
 }
 
-/** docker's exit codes: 125, 126, 127. What was asked for in another namespace is told there. */
-function asExit(error: unknown): unknown {
-  if (error instanceof Delegated || error instanceof StartError) return startExit(error);
-  return error instanceof MicaError ? new ProcessExit(NOT_STARTED, { cause: error }) : error;
-}
-
-/** The same of what has to do with the process alone. */
+/** docker's exit codes: 125, 126, 127. */
 export const startExit = (error: unknown): unknown =>
   error instanceof StartError ? new ProcessExit(error.exitCode, { cause: error }) : error;

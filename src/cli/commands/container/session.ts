@@ -7,6 +7,8 @@ import { Interrupted } from '../../failure.ts';
 
 export interface SessionOptions {
   readonly tty: boolean;
+  /** What of its output is shown. Default: all. */
+  readonly shows?: ReadonlySet<'stdout' | 'stderr'> | undefined;
   /** Whether our input goes to the process. */
   readonly stdin: boolean;
   readonly detachKeys?: string | undefined;
@@ -28,12 +30,16 @@ export async function session(
   if (options.stdin) ends.use(sendInput(cli, attachment, options, () => left.resolve(undefined)));
   if (options.tty) ends.use(followSize(cli, attachment));
   ends.use(passSignals(cli, options, left.reject));
-  return await Promise.race([left.promise, showOutput(cli, attachment)]);
+  return await Promise.race([left.promise, showOutput(cli, attachment, options.shows)]);
 }
 
-async function showOutput(cli: Cli, { output, exit }: Attachment): Promise<number> {
+async function showOutput(
+  cli: Cli,
+  { output, exit }: Attachment,
+  shows: SessionOptions['shows'],
+): Promise<number> {
   for await (const { stream, data } of output)
-    await (stream === 'stdout' ? cli.out : cli.err).write(data);
+    if (shows?.has(stream) !== false) await (stream === 'stdout' ? cli.out : cli.err).write(data);
   return (await exit).exitCode;
 }
 

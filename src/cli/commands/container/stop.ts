@@ -1,14 +1,15 @@
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import type { Containers } from '../../../engine/containers/containers.ts';
 import { MicaError } from '../../../errors.ts';
 import { signalNumber } from '../../../sys/process.ts';
 import type { Cli } from '../../cli.ts';
 import { forEachTarget } from '../../failure.ts';
-import { integer } from '../../parse/container-flags.ts';
+import { integer } from '../../parse/container/numbers.ts';
 import { examples } from '../../program.ts';
 import { escape } from '../../render/escape.ts';
 
 interface Options {
+  readonly timeout?: string;
   readonly time?: string;
   readonly signal?: string;
 }
@@ -39,11 +40,13 @@ type Task = (
 function define(command: Command, cli: Cli, task: Task): void {
   command
     .argument('<container...>', 'names or IDs')
-    .option('-t, --time <seconds>', 'how long it may take until it is killed; -1: for ever')
+    .option('-t, --timeout <seconds>', 'how long it may take until it is killed; -1: for ever')
+    // docker's older name.
+    .addOption(new Option('--time <seconds>').hideHelp())
     .option('-s, --signal <signal>', 'what is sent first')
-    .action(async (names: string[], { time, signal }: Options) => {
+    .action(async (names: string[], { time, timeout = time, signal }: Options) => {
       const { containers } = await cli.engine();
-      const seconds = time === undefined ? undefined : integer('--time', time);
+      const seconds = timeout === undefined ? undefined : integer('--timeout', timeout);
       const options = {
         grace: seconds === undefined ? undefined : Math.max(-1, seconds * 1000),
         number: signal === undefined ? undefined : numberOf(signal),

@@ -11,16 +11,21 @@ import type { Struct } from '../../template/value.ts';
 interface Options {
   readonly format?: string;
   readonly type?: Kind;
+  readonly size?: boolean;
 }
 
+/** Of a container. */
+const SIZE = 'with the size of what it has written, and of its whole tree';
+
 type Kind = 'container' | 'image';
-type Load = (cli: Cli, name: string) => Promise<Struct>;
+type Load = (cli: Cli, name: string, options: Options) => Promise<Struct>;
 
 /** Containers, and what is none of them as images; as docker does. */
 export function inspectAny(command: Command, cli: Cli): void {
   command
     .argument('<name...>', 'names or IDs of containers or images')
     .option('-f, --format <template>', 'Go template, or json')
+    .option('-s, --size', SIZE)
     .addOption(new Option('--type <type>', 'only these').choices(['container', 'image']))
     .option('--json', 'JSON, which is the default here')
     .action((names: string[], options: Options) =>
@@ -42,6 +47,7 @@ export function inspectContainers(command: Command, cli: Cli): void {
   command
     .argument('<container...>', 'names or IDs of containers')
     .option('-f, --format <template>', 'Go template, or json')
+    .option('-s, --size', SIZE)
     .option('--json', 'JSON, which is the default here')
     .action((names: string[], options: Options) => show(cli, names, options, loadContainer));
   examples(command, ['mica container inspect web', 'everything, in the shape of Engine API 1.45']);
@@ -62,11 +68,13 @@ export function inspect(command: Command, cli: Cli): void {
   );
 }
 
-async function show(cli: Cli, images: string[], { format }: Options, find: Load): Promise<void> {
-  if (format && format !== 'json') return showFormatted(cli, images, format, find);
+async function show(cli: Cli, images: string[], options: Options, find: Load): Promise<void> {
+  const { format } = options;
+  const findIt = (image: string): Promise<Struct> => find(cli, image, options);
+  if (format && format !== 'json') return showFormatted(cli, images, format, findIt);
   const found: Struct[] = [];
   const failed = await forEachTarget(cli, images, async (image) => {
-    found.push(await find(cli, image));
+    found.push(await findIt(image));
   }).catch((error: unknown) => ({ error }));
   await cli.out.line(format === 'json' ? toJson(found) : toJson(found, '    '));
   if (failed) throw failed.error;
@@ -76,12 +84,12 @@ async function showFormatted(
   cli: Cli,
   images: string[],
   format: string,
-  find: Load,
+  find: (image: string) => Promise<Struct>,
 ): Promise<void> {
   const { compileTemplate } = await import('../../template/template.ts');
   const template = compileTemplate(format);
   await forEachTarget(cli, images, async (image) => {
-    const text = template(await find(cli, image));
+    const text = template(await find(image));
     await cli.out.line(cli.out.isTTY ? escapeText(text) : text);
   });
 }
@@ -91,7 +99,7 @@ async function load(cli: Cli, name: string): Promise<Struct> {
   return inspectImage(await engine.image(name), await engine.graphDriver(name));
 }
 
-async function loadContainer(cli: Cli, name: string): Promise<Struct> {
+async function loadContainer(cli: Cli, name: string, { size = false }: Options): Promise<Struct> {
   const { containers } = await cli.engine();
   const container = await containers.get(name);
   const { inspectContainer } = await import('../../render/container/inspect.ts');
@@ -99,12 +107,13 @@ async function loadContainer(cli: Cli, name: string): Promise<Struct> {
     await containers.imageOf(container),
     await containers.graphDriver(container.id),
   ];
-  return inspectContainer(container, image, graphDriver);
+  const written = size ? (await containers.usage(container.id)).size : undefined;
+  return inspectContainer(container, image, { graphDriver, written });
 }
 
-async function loadAny(cli: Cli, name: string): Promise<Struct> {
+async function loadAny(cli: Cli, name: string, options: Options): Promise<Struct> {
   try {
-    return await loadContainer(cli, name);
+    return await loadContainer(cli, name, options);
   } catch (error) {
     if (!isCode(error, 'NOT_FOUND') && !isCode(error, 'INVALID_ARGUMENT')) throw error;
     return await load(cli, name);

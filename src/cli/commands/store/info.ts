@@ -3,19 +3,35 @@ import type { EngineInfo } from '../../../engine/info.ts';
 import { formatPlatform } from '../../../oci/platform.ts';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';
-import { escape } from '../../render/escape.ts';
+import { escape, escapeText } from '../../render/escape.ts';
+import { infoFields } from '../../render/store/info.ts';
 import { json } from '../../render/json.ts';
+import { toJson } from '../../template/json.ts';
 
 interface Options {
+  readonly format?: string;
   readonly json?: boolean;
 }
 
 export function info(command: Command, cli: Cli): void {
-  command.option('--json', 'everything as JSON').action(async (options: Options) => {
-    const facts = await (await cli.engine()).info();
-    await cli.out.write(options.json ? json(facts) : render(facts));
-  });
-  examples(command, ['mica info', 'which driver is used, and why not another']);
+  command
+    .option('-f, --format <template>', "Go template of docker's fields, or json")
+    .option('--json', 'everything as JSON')
+    .action(async ({ format, json: asJson }: Options) => {
+      const engine = await cli.engine();
+      const facts = await engine.info();
+      if (format === undefined) return cli.out.write(asJson ? json(facts) : render(facts));
+      const fields = infoFields(facts, await engine.containers.list());
+      if (format === 'json') return cli.out.line(toJson(fields));
+      const { compileTemplate } = await import('../../template/template.ts');
+      const text = compileTemplate(format)(fields);
+      return cli.out.line(cli.out.isTTY ? escapeText(text) : text);
+    });
+  examples(
+    command,
+    ['mica info', 'which driver is used, and why not another'],
+    ["mica info -f '{{.Driver}} {{.DockerRootDir}}'", 'for scripts made for docker'],
+  );
 }
 
 function render(facts: EngineInfo): string {

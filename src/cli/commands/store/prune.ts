@@ -1,9 +1,7 @@
 import type { Command } from 'commander';
 import type { GcResult, PruneOptions } from '../../../engine/space/gc.ts';
-import { MicaError } from '../../../errors.ts';
 import type { Cli } from '../../cli.ts';
-import { parseUntil } from '../../parse/duration.ts';
-import { splitFilter } from '../../parse/image-filter.ts';
+import { untilOf } from '../../parse/until-filter.ts';
 import { examples } from '../../program.ts';
 import { confirm } from '../../prompt.ts';
 import { renderFreed } from '../../render/store/freed.ts';
@@ -64,13 +62,8 @@ function define(command: Command, cli: Cli, what: string, base: PruneOptions): v
 }
 
 function requestOf({ all = false, dryRun = false, filter }: Options): PruneOptions {
-  const limits = filter.map((text) => {
-    const [key, value] = splitFilter(text);
-    if (key === 'until') return parseUntil(value);
-    throw new MicaError('INVALID_ARGUMENT', `filter ${JSON.stringify(key)} is not until`);
-  });
-  const [first] = limits.toSorted((a, b) => a.getTime() - b.getTime());
-  return { all, dryRun, ...(first && { createdBefore: first }) };
+  const createdBefore = untilOf(filter);
+  return { all, dryRun, ...(createdBefore && { createdBefore }) };
 }
 
 const text = (result: GcResult, { dryRun }: Options): string =>

@@ -3,10 +3,17 @@ import type { ContainerInfo } from '../../../engine/containers/containers.ts';
 import type { GraphDriver } from '../../../engine/graph-driver.ts';
 import type { StoredImage } from '../../../engine/stored-image.ts';
 import type { ContainerDefaults } from '../../../oci/config.ts';
+import type { DeviceOption } from '../../../runtime/spec/options.ts';
 import type { ContainerState } from '../../../runtime/state.ts';
 import { containerDefaults, driverData, goTime, NEVER } from '../image/inspect.ts';
 import { NIL_LIST, NIL_MAP, Struct, type Value } from '../../template/value.ts';
 import { argsOf } from './ps.ts';
+
+export interface InspectFacts {
+  readonly graphDriver: GraphDriver;
+  /** Bytes in its writable layer, where they are asked for. */
+  readonly written: number | undefined;
+}
 
 /**
  * A container as `docker inspect` prints it, as far as Mica has what it tells.
@@ -15,7 +22,7 @@ import { argsOf } from './ps.ts';
 export function inspectContainer(
   container: ContainerInfo,
   image: StoredImage,
-  graphDriver: GraphDriver,
+  { graphDriver, written }: InspectFacts,
 ): Struct {
   const { id, name, createdAt, state, directory } = container;
   const [path = '', ...args] = argsOf(container, image);
@@ -36,6 +43,7 @@ export function inspectContainer(
     Platform: image.config.os,
     HostConfig: hostConfig(container),
     GraphDriver: new Struct({ Data: driverData(graphDriver), Name: graphDriver.Name }),
+    ...(written !== undefined && { SizeRw: written, SizeRootFs: written + image.size }),
     Mounts: mountsOf(container),
     Config: containerDefaults(dockerConfig(container, image.config.config ?? {})),
   });
@@ -82,29 +90,49 @@ function hostConfig({ settings }: ContainerInfo): Struct {
     CapAdd: orNil(options.capAdd),
     CapDrop: orNil(options.capDrop),
     Dns: options.dns ?? [],
+    DnsOptions: options.dnsOptions ?? [],
+    DnsSearch: options.dnsSearch ?? [],
     ExtraHosts: orNil(options.hosts),
     GroupAdd: orNil(options.groups),
+    IpcMode: options.ipc ?? 'private',
+    OomScoreAdj: resources.oomScoreAdj ?? 0,
     Privileged: options.privileged ?? false,
     ReadonlyRootfs: options.readonly ?? false,
     SecurityOpt: orNil([
       ...(options.noNewPrivileges ? ['no-new-privileges'] : []),
       ...(options.seccomp === 'unconfined' ? ['seccomp=unconfined'] : []),
+      ...(typeof options.seccomp === 'object'
+        ? [`seccomp=${JSON.stringify(options.seccomp)}`]
+        : []),
+      ...(options.unhidden ? ['systempaths=unconfined'] : []),
     ]),
     StorageOpt:
       maxSize === undefined ? NIL_MAP : new Map(Object.entries({ size: String(maxSize) })),
     Tmpfs: options.tmpfs?.length
       ? new Map(options.tmpfs.map(({ target, options: words = [] }) => [target, words.join(',')]))
       : NIL_MAP,
+    UTSMode: options.uts === 'host' ? 'host' : '',
+    UsernsMode: '',
     ShmSize: options.shmSize ?? 64 * 2 ** 20,
     CpuShares: resources.cpuShares ?? 0,
     Memory: resources.memory ?? 0,
     NanoCpus: Math.round((resources.cpus ?? 0) * 1e9),
+    CpuPeriod: resources.cpuPeriod ?? 0,
+    CpuQuota: resources.cpuQuota ?? 0,
     CpusetCpus: resources.cpusetCpus ?? '',
+    CpusetMems: resources.cpusetMems ?? '',
+    Devices: options.devices?.length ? options.devices.map(deviceOf) : NIL_LIST,
     MemoryReservation: resources.memoryReservation ?? 0,
     MemorySwap: resources.memorySwap ?? 0,
+    MemorySwappiness: resources.memorySwappiness ?? null,
+    OomKillDisable: resources.oomKillDisable ?? null,
     PidsLimit: resources.pidsLimit ?? null,
+    Init: options.init ?? null,
   });
 }
+
+const deviceOf = ({ source, target, access }: DeviceOption): Struct =>
+  new Struct({ PathOnHost: source, PathInContainer: target, CgroupPermissions: access });
 
 const bindText = ({
   source,

@@ -13,6 +13,11 @@ export interface SeccompFacts {
 
 const EPERM = 1;
 
+export const thisMachine = (): Omit<SeccompFacts, 'capabilities'> => ({
+  arch: process.arch,
+  kernel: release(),
+});
+
 /** The native system calls, and those of the 32-bit programs that the processor runs, too. */
 const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
   x64: ['SCMP_ARCH_X86_64', 'SCMP_ARCH_X86', 'SCMP_ARCH_X32'],
@@ -22,7 +27,7 @@ const ARCHITECTURES: Readonly<Record<string, readonly string[]>> = {
 /** The filter of a container with these capabilities on this machine. */
 export function seccompProfile(
   capabilities: readonly string[],
-  machine: Omit<SeccompFacts, 'capabilities'> = { arch: process.arch, kernel: release() },
+  machine: Omit<SeccompFacts, 'capabilities'> = thisMachine(),
 ): Seccomp {
   const facts = { ...machine, capabilities };
   return {
@@ -48,7 +53,7 @@ function holds({ cap, withoutCap, arch, kernel }: Condition, facts: SeccompFacts
   return kernel === undefined || isAtLeast(facts.kernel, kernel);
 }
 
-function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
+export function isAtLeast(version: string, [major, minor]: readonly [number, number]): boolean {
   const [have = 0, haveMinor = 0] = version.split(/[.-]/).map(Number);
   return have > major || (have === major && haveMinor >= minor);
 }

@@ -1,0 +1,137 @@
+import { resolve } from 'node:path';
+import { MicaError } from '../../../errors.ts';
+import { parseBytes } from '../../../io/parse-bytes.ts';
+import type { Bind, Tmpfs } from '../../../runtime/spec/options.ts';
+import { absolute } from './paths.ts';
+
+const isPropagation = (word: string): word is NonNullable<Bind['propagation']> =>
+  /^r?(?:private|shared|slave)$/.test(word);
+
+/** `FROM:TO[:OPTIONS]`. */
+export function parseVolume(text: string): Bind {
+  const [source = '', target, mode = '', ...more] = text.split(':');
+  if (target === undefined || more.length > 0 || target === '')
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `volume ${JSON.stringify(text)} is not FROM:TO[:OPTIONS]; volumes without a directory of this machine are not there`,
+    );
+  if (!source.includes('/') && source !== '.' && source !== '..')
+    throw new MicaError(
+      'NOT_IMPLEMENTED',
+      `volume ${source}: named volumes are out of Mica's scope; give a directory (./${source}:${target})`,
+    );
+  const words = mode.split(',').filter((one) => one !== '');
+  const unknown = words.find((word) => !VOLUME_WORDS.has(word) && !isPropagation(word));
+  if (unknown !== undefined)
+    throw new MicaError('INVALID_ARGUMENT', `volume ${text}: unknown option ${unknown}`);
+  return {
+    source: resolve(source),
+    target: absolute('--volume', target),
+    readonly: words.includes('ro'),
+    propagation: words.find(isPropagation),
+  };
+}
+
+/** Those of SELinux and of Docker Desktop mean nothing here, and harm nobody. */
+const VOLUME_WORDS: ReadonlySet<string> = new Set(
+  'ro rw z Z nocopy consistent cached delegated'.split(' '),
+);
+
+export function parseTmpfs(text: string): Tmpfs {
+  const at = text.indexOf(':');
+  const target = absolute('--tmpfs', at < 0 ? text : text.slice(0, at));
+  return at < 0 ? { target } : { target, options: text.slice(at + 1).split(',') };
+}
+
+/** docker's other spellings of what `--mount` says. */
+const SPELLINGS: Readonly<Record<string, string>> = {
+  src: 'source',
+  dst: 'target',
+  destination: 'target',
+  ro: 'readonly',
+};
+
+const KEYS: Readonly<Record<string, readonly string[]>> = {
+  bind: 'type source target readonly bind-propagation bind-nonrecursive bind-recursive consistency'.split(
+    ' ',
+  ),
+  tmpfs: 'type target readonly tmpfs-size tmpfs-mode'.split(' '),
+};
+
+/** `type=bind,source=…,target=…,readonly`. */
+export function parseMount(text: string): { readonly bind?: Bind; readonly tmpfs?: Tmpfs } {
+  const fields = new Map(
+    text.split(',').map((part): [string, string] => {
+      const [key = '', ...value] = part.split('=');
+      return [SPELLINGS[key] ?? key, value.length > 0 ? value.join('=') : 'true'];
+    }),
+  );
+  const type = fields.get('type') ?? 'volume';
+  const keys = Object.hasOwn(KEYS, type) ? KEYS[type]! : refuseType(text, type);
+  const unknown = [...fields.keys()].find((key) => !keys.includes(key));
+  if (unknown !== undefined)
+    throw invalid(text, `${unknown} is not among the options of a ${type} mount`);
+  const target = fields.get('target');
+  if (target === undefined) throw invalid(text, 'it has no target');
+  const readonly = isOn(text, fields, 'readonly');
+  if (type === 'bind') return { bind: bindOf(text, fields, { target, readonly }) };
+  const size = fields.get('tmpfs-size');
+  const options = [
+    ...(readonly ? ['ro'] : []),
+    ...(size === undefined ? [] : [`size=${parseBytes(size)}`]),
+    ...(fields.has('tmpfs-mode') ? [`mode=${fields.get('tmpfs-mode')}`] : []),
+  ];
+  return { tmpfs: { target: absolute('--mount', target), options } };
+}
+
+function refuseType(text: string, type: string): never {
+  if (type === 'volume')
+    throw new MicaError(
+      'NOT_IMPLEMENTED',
+      `mount ${JSON.stringify(text)}: named volumes are out of Mica's scope; write type=bind,source=DIRECTORY`,
+    );
+  throw new MicaError(
+    'NOT_IMPLEMENTED',
+    `mount ${JSON.stringify(text)}: of type ${type} there is none; there are bind and tmpfs`,
+  );
+}
+
+function bindOf(
+  text: string,
+  fields: ReadonlyMap<string, string>,
+  { target, readonly }: Pick<Bind, 'target' | 'readonly'>,
+): Bind {
+  const source = fields.get('source');
+  if (source === undefined) throw invalid(text, 'it has no source');
+  const propagation = fields.get('bind-propagation');
+  if (propagation !== undefined && !isPropagation(propagation))
+    throw invalid(text, `unknown propagation ${propagation}`);
+  const recursive = fields.get('bind-recursive') ?? 'enabled';
+  if (recursive === 'writable' || recursive === 'readonly')
+    throw new MicaError(
+      'NOT_IMPLEMENTED',
+      `mount ${JSON.stringify(text)}: bind-recursive is enabled or disabled here`,
+    );
+  if (recursive !== 'enabled' && recursive !== 'disabled')
+    throw invalid(text, `bind-recursive ${recursive} is neither enabled nor disabled`);
+  const flat = recursive === 'disabled' || isOn(text, fields, 'bind-nonrecursive');
+  return {
+    source: resolve(source),
+    target: absolute('--mount', target),
+    readonly,
+    propagation,
+    // docker's --mount, unlike -v, makes no directory of this machine.
+    mustExist: true,
+    ...(flat && { flat }),
+  };
+}
+
+function isOn(text: string, fields: ReadonlyMap<string, string>, key: string): boolean {
+  const value = fields.get(key) ?? 'false';
+  if (value === 'true' || value === '1') return true;
+  if (value === 'false' || value === '0') return false;
+  throw invalid(text, `${key}=${value} is neither true nor false`);
+}
+
+const invalid = (text: string, what: string): MicaError =>
+  new MicaError('INVALID_ARGUMENT', `mount ${JSON.stringify(text)}: ${what}`);
