@@ -1,17 +1,32 @@
 import type { Database } from '../../db/database.ts';
+import { MicaError } from '../../errors.ts';
 import type { Driver } from '../../snapshot/driver.ts';
 import { driverOf } from '../../snapshot/drivers/index.ts';
 import { layerDirectory, type LayerRow } from '../../snapshot/layer-rows.ts';
 import { errnoOf } from '../../sys/errno.ts';
 import { directorySize } from './disk.ts';
 
+export interface Unmeasured {
+  readonly reason: string;
+  readonly layers: number;
+}
+
+/** What they lie on is not there now: a pool that is not imported, a daemon that does not run. */
+const OUT_OF_REACH: ReadonlySet<string> = new Set(['UNAVAILABLE', 'FAILED_PRECONDITION']);
+
 /** What layers take on the disk, each without what it shares with those below it. */
 export class LayerSizes implements AsyncDisposable {
   readonly #db: Database;
   readonly #drivers = new Map<string, Driver | undefined>();
+  readonly #unmeasured = new Map<string, number>();
 
   constructor(db: Database) {
     this.#db = db;
+  }
+
+  /** Layers that could not be measured, by the reason: of those only what lies in the store is told. */
+  get unmeasured(): Unmeasured[] {
+    return [...this.#unmeasured].map(([reason, layers]) => ({ reason, layers }));
   }
 
   /** In bytes; 0 when it is gone. */
@@ -25,7 +40,9 @@ export class LayerSizes implements AsyncDisposable {
       return (await opened.usage({ id: String(id), kind: 'committed', parents: [] })).size;
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return 0;
-      throw error;
+      if (!(error instanceof MicaError && OUT_OF_REACH.has(error.code))) throw error;
+      this.#unmeasured.set(error.message, (this.#unmeasured.get(error.message) ?? 0) + 1);
+      return directorySize(layerDirectory(this.#db, id));
     }
   }
 

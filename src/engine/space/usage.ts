@@ -22,7 +22,7 @@ import type { Context } from '../context.ts';
 import { containersOnDisk } from './containers.ts';
 import { directorySize, fileSize } from './disk.ts';
 import { errnoOf, fromNode } from '../../sys/errno.ts';
-import { LayerSizes } from './layers.ts';
+import { LayerSizes, type Unmeasured } from './layers.ts';
 import { needsOf } from './roots.ts';
 
 /** Sums are exact: every byte below the root is in exactly one leaf. */
@@ -50,6 +50,8 @@ export interface StoreUsage {
   readonly reclaimable: number;
   /** What a change of the storage driver has made that has not ended: among the layers that no image uses. */
   readonly migration?: { readonly driver: string; readonly bytes: number };
+  /** Layers and containers that are counted without their files, which are out of reach, and why. */
+  readonly unmeasured?: readonly Unmeasured[];
 }
 
 export interface ImageUsage {
@@ -81,7 +83,11 @@ export interface LayerUsage {
 /** @see Engine.usage */
 export async function usage(context: Context): Promise<StoreUsage> {
   const db = await context.reading();
-  if (db.exists) return withMigration(db, ledger(await inventory(db)));
+  if (db.exists) {
+    const { sizes, unmeasured } = await sizesOf(db);
+    const all = withMigration(db, ledger(await inventory(db, sizes)));
+    return unmeasured.length > 0 ? { ...all, unmeasured } : all;
+  }
   return ledger({ images: [], blobs: [], layers: [], partials: [], containers: [], metadata: 0 });
 }
 
@@ -96,7 +102,7 @@ function withMigration(db: Database, all: Ledger): StoreUsage {
   return { ...all, migration: { driver: migration.driver, bytes } };
 }
 
-async function inventory(db: Database): Promise<Inventory> {
+async function inventory(db: Database, sizes: ReadonlyMap<number, number>): Promise<Inventory> {
   await using content = await openContentStore(db);
   const kinds = kindsOf(db);
   const blobs: InventoryBlob[] = [];
@@ -112,7 +118,6 @@ async function inventory(db: Database): Promise<Inventory> {
   for await (const { digest, size, active } of content.partials())
     partials.push({ digest, bytes: size, active });
   const layers: InventoryLayer[] = [];
-  const sizes = await sizesOf(db);
   for (const { id, diff_id } of new LayerRows(db).all())
     if (diff_id !== null)
       layers.push({
@@ -138,11 +143,13 @@ async function inventory(db: Database): Promise<Inventory> {
 }
 
 /** Of every layer, by number. */
-async function sizesOf(db: Database): Promise<Map<number, number>> {
+async function sizesOf(
+  db: Database,
+): Promise<{ sizes: Map<number, number>; unmeasured: readonly Unmeasured[] }> {
   await using layers = new LayerSizes(db);
   const sizes = new Map<number, number>();
   for (const row of new LayerRows(db).all()) sizes.set(row.id, await layers.of(row));
-  return sizes;
+  return { sizes, unmeasured: layers.unmeasured };
 }
 
 /** All layers, and everything else that is in the store. */

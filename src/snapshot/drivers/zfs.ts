@@ -93,6 +93,7 @@ export function zfs(root: string, { fsname }: ZfsOptions = {}): Driver {
       Dataset: datasets.of(shownBy(snapshot)),
       Mountpoint: trees.point(shownBy(snapshot)),
     }),
+    status: () => datasets.status(),
     async [Symbol.asyncDispose]() {},
   };
 }

@@ -16,7 +16,16 @@ const IMAGES: readonly Column[] = [
 
 /** Every byte of the store, attributed; `verbose`: blob by blob and layer by layer, too. */
 export function renderUsage(usage: StoreUsage, verbose: boolean): string {
-  const { images, partials, containers, metadata, reclaimable, migration, total } = usage;
+  const {
+    images,
+    partials,
+    containers,
+    metadata,
+    reclaimable,
+    migration,
+    total,
+    unmeasured = [],
+  } = usage;
   const names = new Map(images.map((image) => [image.id, imageName(image)]));
   const rows = images.map((image) => [
     imageName(image),
@@ -41,6 +50,10 @@ export function renderUsage(usage: StoreUsage, verbose: boolean): string {
   parts.push(
     ...containers.map(({ name, bytes }) => [size(bytes), `container ${name}`]),
     [size(metadata), 'all else: database, locks, layers being unpacked'],
+    ...unmeasured.map(({ layers, reason }) => [
+      '?',
+      `${layers === 1 ? 'a layer' : `${layers} layers`} out of reach: ${escape(reason)}`,
+    ]),
     [size(total), 'in all'],
   );
   const sections = [

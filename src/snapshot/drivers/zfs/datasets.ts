@@ -122,12 +122,69 @@ export class Datasets {
     }
   }
 
-  /** What the dataset of `id` takes alone, in bytes; what was written in the last seconds may be missing. */
+  /**
+   * What the dataset of `id` takes alone, in bytes; what was written in the last seconds may be missing.
+   * @throws ENOENT: there is none · UNAVAILABLE: the pool is not there
+   */
   async used(id: string): Promise<number> {
-    const value = await zfs('get', '-H', '-p', '-o', 'value', 'used', this.of(id));
+    const value = await this.#inPool(() =>
+      zfs('get', '-H', '-p', '-o', 'value', 'used', this.of(id)),
+    );
     const bytes = Number(value.trim());
     if (Number.isSafeInteger(bytes)) return bytes;
     throw new MicaError('INTERNAL', `zfs get used ${this.of(id)}: ${value.trim()} is no number`);
+  }
+
+  /** Where they are and what there is, for people; or why that cannot be told. */
+  async status(): Promise<Readonly<Record<string, string>>> {
+    const { home } = this.#options;
+    const facts = { 'Parent Dataset': home };
+    const properties = ['available', 'used', 'compression'];
+    const get = [
+      'get',
+      '-H',
+      '-o',
+      'value',
+      properties.join(','),
+      home.slice(0, home.lastIndexOf('/')),
+    ];
+    try {
+      const [available = '', used = '', compression = ''] = (
+        await this.#inPool(() => zfs(...get))
+      ).split('\n');
+      return {
+        ...facts,
+        'Space Available': available,
+        'Space Used': used,
+        Compression: compression,
+      };
+    } catch (error) {
+      if (!(error instanceof MicaError)) throw error;
+      return { ...facts, 'Out of Reach': error.message };
+    }
+  }
+
+  /** What does not exist may be in a pool that is not imported. */
+  async #inPool<T>(ask: () => Promise<T>): Promise<T> {
+    try {
+      return await ask();
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') await this.#requirePool();
+      throw error;
+    }
+  }
+
+  async #requirePool(): Promise<void> {
+    const [pool = ''] = this.#options.home.split('/');
+    try {
+      await zfs('list', '-H', '-o', 'name', pool);
+    } catch (error) {
+      if (errnoOf(error) !== 'ENOENT') throw error;
+      throw new MicaError(
+        'UNAVAILABLE',
+        `pool ${pool} is not there: \`zpool import\` shows those that are not imported`,
+      );
+    }
   }
 
   /**
