@@ -290,7 +290,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     if (this.#driver.mounts === undefined)
       throw new MicaError(
         'NOT_IMPLEMENTED',
-        `storage driver ${this.#driver.name} keeps layers unextracted and mounts nothing; read images with mica ls, cat and cp, or change the driver of the store with mica migrate --driver NAME (erofs as root; overlay2 as root, or as a user with subordinate ids)`,
+        `storage driver ${this.#driver.name} mounts nothing here; read images with mica ls, cat and cp, or change the driver of the store with mica migrate --driver NAME (erofs as root; overlay2 as root, or as a user with subordinate ids)`,
       );
   }
 

@@ -177,7 +177,9 @@ class Union implements UnionTree {
 
   history(path: TreePath): PathLayer[] {
     const { names } = this.#resolve(path, false);
-    return historyOf(this.#stack.indexes, names, this.#names);
+    return historyOf(this.#stack.indexes, names, this.#names).map((word) =>
+      word.kind === 'deletes' ? word : { ...word, stat: this.#shown(word.stat) },
+    );
   }
 
   survey(visit: (path: SurveyedPath) => void): void {
@@ -221,9 +223,12 @@ class Union implements UnionTree {
   #stat(node: StackNode): TreeStat {
     const { layer, parts, parent } = node;
     const { layer: from, inode } = (parent ? undefined : this.#rootPart(parts)) ?? node;
-    const stored = statOf(this.#stack.indexes[from]!, from, inode, parts.length);
-    const stat = this.#names.permissions?.(stored) ?? stored;
+    const stat = this.#shown(statOf(this.#stack.indexes[from]!, from, inode, parts.length));
     return from === layer ? stat : { ...stat, layer, ino: inoOf(layer, node.inode.nid) };
+  }
+
+  #shown(stored: TreeStat): TreeStat {
+    return this.#names.permissions?.(stored) ?? stored;
   }
 
   /**

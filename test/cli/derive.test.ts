@@ -221,3 +221,15 @@ test('diff of two images tells files, defaults and, by its exit code, whether th
   assert.deepEqual((JSON.parse(stdout) as { files: { path: string }[] }).files.length, 3);
   assert.equal(await kit.ok('diff two two --exit-code'), '');
 });
+
+test('diff takes the first layers of an image for an image, on either side', async () => {
+  await using kit = await openApp({});
+  const archive = join(kit.directory, 'layer.tar');
+  await writeFile(archive, tarOf(tree({ c: file('3') })));
+  await kit.ok(`append REG/app ${archive} -t more`);
+  const all = (await inspect(kit, 'more')).RootFS.Layers.length;
+  assert.equal(await kit.ok(`diff more@${all - 1} more`), 'A /c\n');
+  assert.equal(await kit.ok(`diff more more@${all - 1}`), 'D /c\n');
+  assert.equal(await kit.ok(`diff more@${all - 1} more@${all - 1} --exit-code`), '');
+  assert.equal((await kit.mica(['diff', 'more@9', 'more'])).code, 2);
+});

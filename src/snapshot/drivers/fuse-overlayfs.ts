@@ -17,7 +17,11 @@ export function fuseOverlayfs(root: string, maps: IdMaps = {}): Driver {
     form: 'aufs',
     whiteouts: 'fuse-overlayfs',
     scratch: true,
-    stacking: { by: 'fuse-overlayfs', most: MAX_LOWERS, advice: 'use storage driver vfs' },
+    stacking: {
+      by: 'fuse-overlayfs',
+      most: MAX_LOWERS,
+      advice: 'use storage driver vfs, or squash the image',
+    },
     mount: (own, lowers) => unionOf(own, lowers, mapping),
     // Only the program translates ids.
     alone: mapping.length > 0,

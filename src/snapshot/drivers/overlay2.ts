@@ -14,6 +14,10 @@ export const overlay2 = (root: string, { userxattr = false }: OverlayOptions = {
     form: userxattr ? 'userxattr' : 'overlay',
     whiteouts: userxattr ? 'userxattr' : 'overlay',
     scratch: true,
-    stacking: { by: 'overlayfs', most: MAX_LOWERS, advice: 'use storage driver vfs' },
+    stacking: {
+      by: 'overlayfs',
+      most: MAX_LOWERS,
+      advice: 'use storage driver erofs or vfs, or squash the image',
+    },
     mount: (own, lowers) => overlayOf({ ...own, lowers, userxattr }),
   });

@@ -6,6 +6,7 @@ import {
 } from '../../../explain/compare.ts';
 import type { Cli } from '../../cli.ts';
 import { ProcessExit } from '../../failure.ts';
+import { parseImageSpec } from '../../parse/image-path.ts';
 import { escape, escapeName } from '../../render/escape.ts';
 import { json } from '../../render/json.ts';
 
@@ -18,7 +19,7 @@ export interface CompareOptions {
 /** `git diff`'s way to say that there is a difference. */
 const DIFFERENT = 1;
 
-/** Shows how the image `second` differs from `first`: files, then fields of the config. */
+/** Shows how the image `second` differs from `first`, either cut as `IMAGE@N`: files, then fields of the config. */
 export async function compareImages(
   cli: Cli,
   first: string,
@@ -26,11 +27,13 @@ export async function compareImages(
   options: CompareOptions,
 ): Promise<void> {
   const engine = await cli.engine();
-  const [before, after] = [await engine.image(first), await engine.image(second)];
-  await using old = await engine.tree(first);
-  await using now = await engine.tree(second);
+  const [one, two] = [parseImageSpec(first), parseImageSpec(second)];
+  const [before, after] = [await engine.image(one.image), await engine.image(two.image)];
+  await using old = await engine.tree(one.image, { layers: one.layers });
+  await using now = await engine.tree(two.image, { layers: two.layers });
+  const most = Math.min(old.depth, now.depth);
   const at = before.layers.findIndex(({ diffId }, layer) => diffId !== after.layers[layer]?.diffId);
-  const sharedLayers = at < 0 ? before.layers.length : at;
+  const sharedLayers = at < 0 ? most : Math.min(at, most);
   const config = compareConfigs(before.config, after.config);
   const files: FileChange[] = [];
   let isDifferent = config.length > 0;
