@@ -145,9 +145,26 @@ describe('verbs on containers', { skip }, () => {
     await box.clear();
   });
 
+  test('system prune removes containers that do not run, as docker does, and image prune none', async () => {
+    await box.ok('run -d --name stays box sleep 100');
+    await box.ok('create --name goes box');
+    await box.ok('image prune -f');
+    await box.ok('system prune -f --filter until=1h');
+    assert.equal(await box.ok(['ps', '-a', '--format', '{{.Names}}']), 'goes\nstays\n');
+    const { containers } = JSON.parse(await box.ok('prune -f --json')) as { containers: string[] };
+    assert.equal(containers.length, 1);
+    assert.equal(await box.ok(['ps', '-a', '--format', '{{.Names}}']), 'stays\n');
+    await box.ok('images -q box');
+    await box.clear();
+  });
+
   test('prune removes what does not run', async () => {
     await box.ok('run -d --name stays box sleep 100');
     await box.ok('create --name goes box');
+    assert.match(
+      await box.ok('system prune --dry-run'),
+      /^Would delete containers:\n[0-9a-f]{64}\n\nWould be/,
+    );
     assert.match(await box.ok('container prune -f'), /^Deleted Containers:\n[0-9a-f]{64}\n\nTotal/);
     assert.equal(await box.ok(['ps', '-a', '--format', '{{.Names}}']), 'stays\n');
     await box.clear();

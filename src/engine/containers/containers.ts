@@ -122,6 +122,8 @@ export interface CommitContainerOptions extends DeriveOptions {
 }
 
 export interface PruneContainersOptions {
+  /** Removes nothing. */
+  readonly dryRun?: boolean | undefined;
   readonly filter?: ((container: ContainerInfo) => boolean) | undefined;
 }
 

@@ -35,17 +35,17 @@ export async function rename(context: Context, name: string, to: string): Promis
 /** @see Containers.prune */
 export async function prune(
   context: Context,
-  { filter = () => true }: PruneContainersOptions = {},
+  { filter = () => true, dryRun = false }: PruneContainersOptions = {},
 ): Promise<PrunedContainers> {
   const store = await containerStore(context);
-  await sweep(store);
+  if (!dryRun) await sweep(store);
   const containers: string[] = [];
   let bytes = 0;
   for (const container of await list(context)) {
     if (!filter(container) || (await isBusy(directoryOf(store.db.root, container.id)))) continue;
     try {
       const { size } = await store.snapshots.usage(snapshotKeyOf(container.id));
-      await removeContainer(store, container);
+      if (!dryRun) await removeContainer(store, container);
       containers.push(container.id);
       bytes += size;
     } catch (error) {
@@ -53,6 +53,6 @@ export async function prune(
       if (!isCode(error, 'FAILED_PRECONDITION') && !isCode(error, 'NOT_FOUND')) throw error;
     }
   }
-  await (await context.store()).layers.purge();
+  if (!dryRun) await (await context.store()).layers.purge();
   return { containers, bytes };
 }

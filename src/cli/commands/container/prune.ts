@@ -7,6 +7,7 @@ import { parseUntil } from '../../parse/duration.ts';
 import { splitFilter } from '../../parse/image-filter.ts';
 import { examples } from '../../program.ts';
 import { confirm } from '../../prompt.ts';
+import { renderDeleted } from '../../render/container/deleted.ts';
 import { json } from '../../render/json.ts';
 import { size } from '../../render/quantity.ts';
 
@@ -43,8 +44,7 @@ async function run(cli: Cli, options: Options): Promise<void> {
     filters.every((passes) => passes(container));
   const result = await containers.prune({ filter });
   if (options.json) return await cli.out.write(json(result));
-  if (result.containers.length > 0)
-    await cli.out.write(`Deleted Containers:\n${result.containers.join('\n')}\n\n`);
+  await cli.out.write(renderDeleted(result));
   await cli.out.line(`Total reclaimed space: ${size(result.bytes)}`);
 }
 

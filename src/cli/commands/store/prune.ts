@@ -1,11 +1,14 @@
 import type { Command } from 'commander';
-import type { GcResult, PruneOptions } from '../../../engine/space/gc.ts';
+import type { PrunedContainers } from '../../../engine/containers/containers.ts';
+import type { PruneOptions } from '../../../engine/space/gc.ts';
 import type { Cli } from '../../cli.ts';
+import { collect } from '../../parse/list.ts';
 import { untilOf } from '../../parse/until-filter.ts';
 import { examples } from '../../program.ts';
 import { confirm } from '../../prompt.ts';
-import { renderFreed } from '../../render/store/freed.ts';
+import { renderDeleted } from '../../render/container/deleted.ts';
 import { json } from '../../render/json.ts';
+import { renderFreed } from '../../render/store/freed.ts';
 
 interface Options {
   readonly all?: boolean;
@@ -15,56 +18,79 @@ interface Options {
   readonly json?: boolean;
 }
 
-/** Images without a name (or all), stale downloads, and what nothing uses. */
+/** As `docker system prune`: containers that do not run, images without a name (or all), and what nothing uses. */
 export function prune(command: Command, cli: Cli): void {
-  define(command, cli, 'all dangling images, stale partial downloads, and what nothing uses', {
-    partialsOlderThan: 0,
+  define(command, cli, {
+    what: (images) =>
+      `all containers that do not run, ${images}, stale partial downloads, steps of builds that were of no use for a week, and what nothing uses`,
+    base: { partialsOlderThan: 0 },
+    containers: true,
   });
   examples(
     command,
     ['mica prune', 'asks first'],
     ['mica prune --dry-run', 'says what would go'],
-    ['mica prune -af --filter until=720h', 'every image older than 30 days'],
+    ['mica prune -af --filter until=720h', 'what is older than 30 days, all images among it'],
   );
 }
 
 export function imagePrune(command: Command, cli: Cli): void {
-  define(command, cli, 'all dangling images', {});
+  define(command, cli, { what: (images) => images, base: {}, containers: false });
   examples(
     command,
     ['mica image prune', 'images that lost their name'],
-    ['mica image prune -a -f', 'every image'],
+    ['mica image prune -a -f', 'every image that no container has'],
   );
 }
 
-function define(command: Command, cli: Cli, what: string, base: PruneOptions): void {
+interface Pruning {
+  /** What the user is asked about. */
+  readonly what: (images: string) => string;
+  readonly base: PruneOptions;
+  readonly containers: boolean;
+}
+
+function define(command: Command, cli: Cli, pruning: Pruning): void {
   command
-    .option('-a, --all', 'every image, not only those without a name')
+    .option('-a, --all', 'every image that no container has, not only those without a name')
     .option('-f, --force', 'do not ask')
     .option('--dry-run', 'say what would be removed, and remove nothing')
     .option(
       '--filter <key=value>',
-      'until=24h or until=TIME: only images made before',
-      (value: string, all: readonly string[]) => [...all, value],
+      'until=24h or until=TIME: only what was made before',
+      collect,
       [],
     )
     .option('--json', 'print what was removed as JSON')
-    .action(async (options: Options) => {
-      const request = { ...base, ...requestOf(options), signal: cli.signal };
-      if (!options.force && !options.dryRun)
-        await confirm(
-          cli,
-          `This will remove ${options.all ? what.replace('all dangling images', 'all images') : what}.\nContinue?`,
-        );
-      const result = await (await cli.engine()).prune(request);
-      await cli.out.write(options.json ? json(result) : text(result, options));
-    });
+    .action((options: Options) => run(cli, options, pruning));
 }
 
-function requestOf({ all = false, dryRun = false, filter }: Options): PruneOptions {
-  const createdBefore = untilOf(filter);
-  return { all, dryRun, ...(createdBefore && { createdBefore }) };
+async function run(cli: Cli, options: Options, pruning: Pruning): Promise<void> {
+  const { all = false, dryRun = false } = options;
+  const before = untilOf(options.filter);
+  if (!options.force && !dryRun)
+    await confirm(
+      cli,
+      `This will remove ${pruning.what(all ? 'all images that no container has' : 'all dangling images')}.\nContinue?`,
+    );
+  const engine = await cli.engine();
+  const removed: PrunedContainers = pruning.containers
+    ? await engine.containers.prune({
+        dryRun,
+        filter: ({ createdAt }) => before === undefined || createdAt < before,
+      })
+    : { containers: [], bytes: 0 };
+  const freed = await engine.prune({
+    ...pruning.base,
+    all,
+    dryRun,
+    ...(before && { createdBefore: before }),
+    signal: cli.signal,
+  });
+  const result = { ...freed, bytes: freed.bytes + removed.bytes };
+  if (options.json) {
+    const { containers } = removed;
+    return await cli.out.write(json(pruning.containers ? { containers, ...result } : result));
+  }
+  await cli.out.write(renderDeleted(removed, { dryRun }) + renderFreed(result, { dryRun }));
 }
-
-const text = (result: GcResult, { dryRun }: Options): string =>
-  renderFreed(result, { dryRun: dryRun === true });
