@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { deviceMapperRefusal } from '../snapshot/drivers/devicemapper/probe.ts';
+import { hostFacts } from '../runtime/spec/host.ts';
 import { inUserNamespace } from '../sys/userns.ts';
 
 /** What a test may need of the machine. */
@@ -16,6 +17,8 @@ export type Need =
   /** A kernel patch; no user namespace may mount it. */
   | 'aufs'
   | 'loop'
+  /** Control groups of version 2 alone, which we may change. */
+  | 'cgroup2'
   /** The btrfs kernel driver on a loop device. */
   | 'btrfs'
   /** The device mapper's target thin-pool, on loop devices. */
@@ -91,6 +94,7 @@ const PROBES: Record<Need, () => boolean> = {
   'fuse-overlayfs': () => root() && existsSync('/dev/fuse') && have('fuse-overlayfs'),
   aufs: () => root() && fileSystem('aufs') && !inUserNamespace(),
   loop: () => root() && existsSync('/dev/loop-control') && have('mkfs.ext4'),
+  cgroup2: () => root() && !inUserNamespace() && hostFacts().cgroups === 'v2',
   btrfs: () =>
     root() &&
     !inUserNamespace() &&

@@ -36,16 +36,36 @@ export async function setFrozen(
     isOld
       ? read(old)?.trim() === word
       : /^frozen (\d)$/m.exec(read(join(freezer, 'cgroup.events')) ?? '')?.[1] === word;
+  const options = { ...(signal && { signal }) };
   try {
-    for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
+    for (let tries = 1, pause = 1; ; tries++, pause = Math.min(pause * 2, 50)) {
       // A process that forks meanwhile escapes the old freezer; asking again catches it.
       writeFileSync(file, word);
       if (isDone()) return;
-      await setTimeout(pause, undefined, { ...(signal && { signal }) });
+      await setTimeout(pause, undefined, options);
+      if (!isOld || !frozen || tries % VAIN !== 0) continue;
+      writeFileSync(file, 'THAWED');
+      await setTimeout(tries, undefined, options);
     }
   } catch (error) {
     // What was killed may be gone, with its groups, before it is thawed.
     if (!frozen && !existsSync(freezer)) return;
+    if (frozen) letGo(file, isOld);
     throw fromNode(error);
+  }
+}
+
+/**
+ * After so many attempts all is thawed for a moment: a program with threads that executes another one waits for
+ * these to end, which in the old freezer they do not, and so it is never frozen itself.
+ */
+const VAIN = 8;
+
+/** Half frozen is neither. */
+function letGo(file: string, isOld: boolean): void {
+  try {
+    writeFileSync(file, isOld ? 'THAWED' : '0');
+  } catch {
+    // It is gone with its groups, then.
   }
 }

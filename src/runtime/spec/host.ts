@@ -1,5 +1,6 @@
 import { accessSync, constants, existsSync, readFileSync, statfsSync } from 'node:fs';
 import { inUserNamespace } from '../../sys/userns.ts';
+import { readUnified } from '../cgroup/unified.ts';
 
 /** How this machine mounts control groups: a hierarchy each, one for all, or none that we could make groups in. */
 export type CgroupLayout = 'v1' | 'v2' | 'none';
@@ -13,6 +14,8 @@ export interface HostFacts {
   readonly userNamespace: boolean;
   /** Memory and swap together can be limited. */
   readonly swapLimit: boolean;
+  /** Of v2: controllers that groups of ours can have. Absent: all. */
+  readonly controllers?: ReadonlySet<string> | undefined;
   /** IDs that exist here, of users and groups. */
   readonly uids: readonly IdRange[];
   readonly gids: readonly IdRange[];
@@ -32,7 +35,9 @@ export function hostFacts(): HostFacts {
     cgroups,
     hybrid: isCgroup2(`${CGROUPS}/unified`),
     userNamespace: inUserNamespace(),
-    swapLimit: cgroups === 'v2' || existsSync(`${CGROUPS}/memory/memory.memsw.limit_in_bytes`),
+    ...(cgroups === 'v2'
+      ? readUnified(CGROUPS)
+      : { swapLimit: existsSync(`${CGROUPS}/memory/memory.memsw.limit_in_bytes`) }),
     uids: idRanges('uid_map'),
     gids: idRanges('gid_map'),
   };

@@ -16,13 +16,14 @@ const CPU_PERIOD = 100_000;
 export function resourcesOf(
   options: ResourceOptions,
   devices: readonly DeviceRule[],
-  host: Pick<HostFacts, 'cgroups' | 'swapLimit'>,
+  host: Pick<HostFacts, 'cgroups' | 'swapLimit' | 'controllers'>,
 ): Resources | undefined {
   if (host.cgroups === 'none') {
     refuseLimits(options);
     return undefined;
   }
   refuseOld(options, host);
+  refuseUnkept(options, host.controllers);
   const memory = memoryOf(options, host.swapLimit);
   const cpu = cpuOf(options);
   const pids = options.pidsLimit ?? 0;
@@ -56,6 +57,36 @@ function refuseOld(
     'FAILED_PRECONDITION',
     `${what} is of control groups v1, and this machine has v2, which cannot do that; leave it out`,
   );
+}
+
+/** What keeps each limit. */
+const CONTROLLERS: Partial<Record<keyof ResourceOptions, string>> = {
+  memory: 'memory',
+  memoryReservation: 'memory',
+  cpus: 'cpu',
+  cpuShares: 'cpu',
+  cpuPeriod: 'cpu',
+  cpuQuota: 'cpu',
+  cpusetCpus: 'cpuset',
+  cpusetMems: 'cpuset',
+  blkioWeight: 'io',
+  blkioWeightDevice: 'io',
+  deviceReadBps: 'io',
+  deviceWriteBps: 'io',
+  deviceReadIops: 'io',
+  deviceWriteIops: 'io',
+  pidsLimit: 'pids',
+};
+
+function refuseUnkept(options: ResourceOptions, controllers: HostFacts['controllers']): void {
+  if (controllers === undefined) return;
+  const limits = { ...options, ...((options.pidsLimit ?? 0) <= 0 && { pidsLimit: undefined }) };
+  for (const [limit, controller] of Object.entries(CONTROLLERS))
+    if (limits[limit as keyof ResourceOptions] !== undefined && !controllers.has(controller))
+      throw new MicaError(
+        'FAILED_PRECONDITION',
+        `${limit} needs the controller ${controller}, which no control group below /sys/fs/cgroup can have here; if processes are in that group itself, as in a container, move them to one below it, or run without the limit`,
+      );
 }
 
 function memoryOf(options: ResourceOptions, swapLimit: boolean): Resources['memory'] {

@@ -244,6 +244,15 @@ for (const limits of [
     assert.throws(() => resourcesOf(limits, [], HOST), { code: 'INVALID_ARGUMENT' });
   });
 
+test('a limit that no control group here can keep is refused, and no other', () => {
+  const host = { ...HOST, controllers: new Set(['memory', 'pids']) };
+  for (const limits of [{ cpus: 1 }, { cpuShares: 7 }, { cpusetCpus: '0' }, { blkioWeight: 99 }])
+    assert.throws(() => resourcesOf(limits, [], host), { code: 'FAILED_PRECONDITION' });
+  assert.notEqual(resourcesOf({ memory: 2 ** 26, pidsLimit: 5 }, [], host), undefined);
+  const none = { ...HOST, controllers: new Set<string>() };
+  assert.deepEqual(resourcesOf({ pidsLimit: 0, oomScoreAdj: 5 }, [], none), { devices: [] });
+});
+
 test(
   'a limit without end is the largest number of 64 bits, digit for digit',
   { skip },
