@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { isCode } from '../errors.ts';
-import { errnoOf, fromNode } from './errno.ts';
+import { errnoOf, fromNode, kernelError } from './errno.ts';
 
 /** As Node's own functions throw what libuv has no name for. */
 const unnamed = (errno: number): Error =>
@@ -20,3 +20,13 @@ for (const [errno, name, code] of [
     assert.equal(errnoOf(unnamed(errno)), name);
     assert.ok(isCode(fromNode(unnamed(errno)), code));
   });
+
+test('EOPNOTSUPP has one name, whoever throws it', () => {
+  const node = Object.assign(new Error('ENOTSUP: operation not supported on socket, link'), {
+    errno: -95,
+    code: 'ENOTSUP',
+    syscall: 'link',
+  });
+  for (const error of [node, fromNode(node), kernelError(95, 'ioctl', '')])
+    assert.equal(errnoOf(error), 'EOPNOTSUPP');
+});

@@ -37,7 +37,6 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   EMLINK: 'RESOURCE_EXHAUSTED',
   ENOSYS: 'NOT_IMPLEMENTED',
   EOPNOTSUPP: 'NOT_IMPLEMENTED',
-  ENOTSUP: 'NOT_IMPLEMENTED',
   ENODEV: 'NOT_IMPLEMENTED',
   ENOTBLK: 'NOT_IMPLEMENTED',
   EIO: 'DATA_LOSS',
@@ -57,8 +56,10 @@ const ADVICE: Readonly<Record<string, string>> = {
   EMFILE: '; raise the limit of open files (ulimit -n)',
 };
 
-const UNKNOWN_TO_NODE: Readonly<Record<number, readonly [code: string, text: string]>> = {
+/** What Node does not know, or has another name for. */
+const OWN_NAMES: Readonly<Record<number, readonly [code: string, text: string]>> = {
   15: ['ENOTBLK', 'block device required'],
+  95: ['EOPNOTSUPP', 'operation not supported'],
   116: ['ESTALE', 'stale file handle'],
   117: ['EUCLEAN', 'structure needs cleaning'],
   122: ['EDQUOT', 'disk quota exceeded'],
@@ -66,8 +67,8 @@ const UNKNOWN_TO_NODE: Readonly<Record<number, readonly [code: string, text: str
 
 /** @param errno - positive, as in errno.h. */
 export function kernelError(errno: number, syscall: string, subject: string): MicaError {
-  const [code, text] = getSystemErrorMap().get(-errno) ??
-    UNKNOWN_TO_NODE[errno] ?? [`errno ${errno}`, 'unknown error'];
+  const [code, text] = OWN_NAMES[errno] ??
+    getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
   const cause: ErrnoFacts = { errno, code, syscall };
   const what = subject === '' ? syscall : `${syscall} ${printable(subject)}`;
   return new MicaError(
@@ -92,7 +93,7 @@ export function errnoOf(error: unknown): string | undefined {
     | Partial<ErrnoFacts>
     | undefined;
   if (typeof facts?.code !== 'string' || typeof facts.syscall !== 'string') return undefined;
-  return UNKNOWN_TO_NODE[-(facts.errno ?? 0)]?.[0] ?? facts.code;
+  return OWN_NAMES[-(facts.errno ?? 0)]?.[0] ?? facts.code;
 }
 
 /** Turns what Node's own file functions throw into the same errors; anything else comes back as it is. */

@@ -86,7 +86,7 @@ export function allXattrs(target: XattrTarget): Xattr[] {
 
 /** Whether an error says that this file system, or this user, cannot have the attribute at all. */
 export const isXattrRefusal = (error: unknown): boolean =>
-  ['ENOTSUP', 'EOPNOTSUPP', 'EPERM'].includes(errnoOf(error) ?? '');
+  ['EOPNOTSUPP', 'EPERM'].includes(errnoOf(error) ?? '');
 
 /** There is no `…at` form of these calls before Linux 6.13, so they go through /proc. */
 const pathOf = ({ dirfd, name }: { readonly dirfd: number; readonly name: string }): number =>

@@ -9,89 +9,30 @@ import {
   truncateSync,
   writeFileSync,
 } from 'node:fs';
-import { mkdtempDisposable } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { isCode } from '../../errors.ts';
-import { findDevice, listDevices, removeDevice } from '../../sys/device-mapper.ts';
+import { findDevice, listDevices } from '../../sys/device-mapper.ts';
 import { attachLoop } from '../../sys/loop.ts';
-import { unmount } from '../../sys/mount/unmount.ts';
-import { readMountinfo } from '../../sys/mountinfo.ts';
 import { within } from '../../testing/mounted.ts';
-import { removePool } from '../../testing/drivers/thin-pools.ts';
+import {
+  active,
+  edit,
+  givenPool,
+  make,
+  onBench,
+  SMALL,
+  write,
+} from '../../testing/drivers/thin-bench.ts';
 import { needs } from '../../testing/need.ts';
-import type { CreateOptions, Driver, Snapshot } from '../driver.ts';
-import { devicemapper, type DeviceMapperOptions } from './devicemapper.ts';
+import type { Snapshot } from '../driver.ts';
 import { activatePool } from './devicemapper/activation.ts';
-import { readState, type State, writeState } from './devicemapper/state.ts';
+import { type State, writeState } from './devicemapper/state.ts';
 import { thinPool } from './devicemapper/thin-pool.ts';
 import type { Pool } from './devicemapper/transactions.ts';
 
 const MIB = 1 << 20;
 const skip = needs('devicemapper');
-const SMALL = { baseSize: 128 * MIB, loopDataSize: 512 * MIB, loopMetadataSize: 4 * MIB };
-
-/** Name of a pool that is not the driver's. */
-const givenPool = `mica-given-${process.pid}`;
-
-interface Bench {
-  readonly root: string;
-  /** The driver's own directory. */
-  readonly own: string;
-  readonly open: (options?: DeviceMapperOptions) => Driver;
-  readonly state: () => State;
-}
-
-/** A place for a store, from which all devices vanish. */
-async function onBench(body: (bench: Bench) => Promise<void>): Promise<void> {
-  await using directory = await mkdtempDisposable(join(tmpdir(), 'mica-dm-'));
-  const root = directory.path;
-  const [layers, own] = [join(root, 'layers'), join(root, 'devicemapper')];
-  mkdirSync(layers);
-  mkdirSync(join(root, 'target'));
-  try {
-    await body({
-      root,
-      own,
-      open: (options = SMALL) => devicemapper(layers, options),
-      state: () => readState(own)!,
-    });
-  } finally {
-    for (const { target } of readMountinfo().reverse())
-      if (target.startsWith(`${root}/`)) unmount(target, { detach: true });
-    removePool(readState(own));
-    removeDevice(givenPool, { deferred: true });
-  }
-}
-
-const active = (id: string, ...parents: string[]): Snapshot => ({ id, kind: 'active', parents });
-
-async function edit(
-  { root }: Bench,
-  driver: Driver,
-  snapshot: Snapshot,
-  change: (path: string) => void | Promise<void>,
-): Promise<void> {
-  await within(await driver.mounts!(snapshot), join(root, 'target'), change);
-}
-
-async function make(
-  bench: Bench,
-  driver: Driver,
-  snapshot: Snapshot,
-  change: (path: string) => void,
-  options: CreateOptions = {},
-): Promise<void> {
-  await driver.create(snapshot, options);
-  await edit(bench, driver, snapshot, change);
-  await driver.release!(() => []);
-}
-
-const write = (path: string, mib: number): void => {
-  for (let n = 0; n < mib; n++)
-    writeFileSync(join(path, 'big'), Buffer.alloc(MIB, n + 1), { flag: 'a', flush: true });
-};
 
 test('nothing serves while nothing can be mounted', { skip }, () =>
   onBench(async (bench) => {
@@ -174,55 +115,6 @@ test(
     }),
 );
 
-test('a pool that is almost full takes nothing new, and keeps what it has', { skip }, () =>
-  onBench(async (bench) => {
-    const options = { ...SMALL, loopDataSize: 64 * MIB, minFreeSpace: 50 };
-    await using driver = bench.open(options);
-    await make(bench, driver, active('1'), (path) => write(path, 34));
-    await driver.seal!(active('1'));
-    await assert.rejects(driver.create(active('2', '1')), (error) =>
-      isCode(error, 'RESOURCE_EXHAUSTED'),
-    );
-    assert.deepEqual(Object.keys(bench.state().layers), ['1']);
-    await edit(bench, driver, { id: 'v', kind: 'view', parents: ['1'] }, (path) =>
-      assert.equal(readFileSync(join(path, 'big')).length, 34 * MIB),
-    );
-    await driver.remove(active('1'));
-    await driver.purge!();
-    await driver.create(active('2'));
-    await driver.release!(() => []);
-  }),
-);
-
-test('what a full pool did not take is never frozen as if it were there', { skip }, () =>
-  onBench(async (bench) => {
-    await using driver = bench.open({ ...SMALL, loopDataSize: 64 * MIB, minFreeSpace: 0 });
-    await make(bench, driver, active('1'), (path) => writeFileSync(join(path, 'kept'), 'kept'));
-    await driver.seal!(active('1'));
-    await driver.create(active('2', '1'));
-    await edit(bench, driver, active('2', '1'), (path) => {
-      // Into the page cache, more than there is room for.
-      try {
-        writeFileSync(join(path, 'big'), Buffer.alloc(90 * MIB, 1));
-      } catch {}
-    });
-    await driver.release!(() => []);
-    await assert.rejects(
-      driver.seal!(active('2', '1')),
-      (error) => isCode(error, 'RESOURCE_EXHAUSTED') || isCode(error, 'DATA_LOSS'),
-    );
-    // It goes, and the rest is as it was.
-    await driver.remove(active('2'));
-    await driver.purge!();
-    await edit(bench, driver, { id: 'v', kind: 'view', parents: ['1'] }, (path) =>
-      assert.equal(readFileSync(join(path, 'kept'), 'utf8'), 'kept'),
-    );
-    await driver.release!(() => []);
-    await make(bench, driver, active('3', '1'), (path) => write(path, 8));
-    await driver.seal!(active('3', '1'));
-  }),
-);
-
 test('a limit bounds what is written, and not what its children write', { skip }, () =>
   onBench(async (bench) => {
     await using driver = bench.open();
@@ -295,7 +187,7 @@ for (const counted of [false, true])
   );
 
 const activatedPool = ({ backing, tag }: State, own: string): Pool =>
-  thinPool(activatePool(backing, tag, own).device);
+  thinPool(activatePool(backing, tag, own).device, tag);
 
 test('a store and a pool of different times are told apart', { skip }, () =>
   onBench(async (bench) => {

@@ -22,7 +22,7 @@ import {
   refuseOthers,
 } from './settings.ts';
 import { newState, readState, removeState, type State, type Volume, writeState } from './state.ts';
-import { statusOfPool, thinPool } from './thin-pool.ts';
+import { isReadOnly, statusOfPool, thinPool } from './thin-pool.ts';
 import { deleteVolume, type Pool, type Save, settle } from './transactions.ts';
 
 /** What must be free on the disk below a pool of files, in bytes. */
@@ -123,11 +123,23 @@ export class PoolSessions {
     const known = this.read();
     if (known !== undefined) refuseOthers(known, this.#options);
     const begun = known ?? this.#begin();
-    const active = activatePool(begun.backing, begun.tag, this.#directory);
-    const pool = thinPool(active.device);
+    const active = this.#activate(begun);
+    const pool = thinPool(active.device, active.label);
     if (known === undefined) save(takeOver(begun, active));
-    const state = settle(pool, known ?? this.read()!, save);
-    return { pool, active, save, state };
+    const current = known ?? this.read()!;
+    // What is unfinished waits while the pool takes nothing: its layers can be read.
+    const waits = isReadOnly(statusOfPool(active.device, { flushes: false }));
+    return { pool, active, save, state: waits ? current : settle(pool, current, save) };
+  }
+
+  /** One that was without room for metadata begins anew where nothing stands on it: now there may be some. */
+  #activate({ backing, tag }: State): ActivePool {
+    const active = activatePool(backing, tag, this.#directory);
+    const status = statusOfPool(active.device, { flushes: false });
+    const isStuck = isReadOnly(status) && !status.needsCheck && backing.kind !== 'pool';
+    if (!isStuck || activeDevices(tag).length > 0) return active;
+    deactivatePool(backing, tag);
+    return activatePool(backing, tag, this.#directory);
   }
 
   #begin(): State {

@@ -14,6 +14,13 @@ const LINES: readonly (readonly [line: string, refusal: string | undefined])[] =
     'RESOURCE_EXHAUSTED',
   ],
   ['1 22/2048 1/1000 - ro discard_passdown error_if_no_space needs_check 1024 ', 'DATA_LOSS'],
+  ['1 2048/2048 1/1000 - ro discard_passdown error_if_no_space - 1024 ', 'RESOURCE_EXHAUSTED'],
+  [
+    '1 2040/2048 1/1000 - ro discard_passdown error_if_no_space needs_check 1024 ',
+    'RESOURCE_EXHAUSTED',
+  ],
+  ['1 2048/2048 1/1000 - rw discard_passdown error_if_no_space needs_check 1024 ', 'DATA_LOSS'],
+  ['1 22/2048 1/1000 - ro discard_passdown error_if_no_space - 1024 ', 'DATA_LOSS'],
   ['1 22/2048 1/1000 - rw discard_passdown error_if_no_space needs_check 1024 ', 'DATA_LOSS'],
   ['Fail', 'DATA_LOSS'],
   ['Error', 'DATA_LOSS'],

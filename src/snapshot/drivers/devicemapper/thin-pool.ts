@@ -1,5 +1,6 @@
 import { MicaError } from '../../../errors.ts';
 import { deviceStatus, messageDevice, type StatusOptions } from '../../../sys/device-mapper.ts';
+import { errnoOf } from '../../../sys/errno.ts';
 import type { Pool } from './transactions.ts';
 
 /** What the kernel says about a thin pool. Data in blocks of the pool, metadata in blocks of 4 KiB. */
@@ -35,9 +36,24 @@ function parseSpace(text: string): Space | undefined {
   return used === undefined ? undefined : { used: Number(used), total: Number(total) };
 }
 
+/** It can be read; nothing in it is made, deleted, or written to a new block. */
+export const isReadOnly = ({ mode }: PoolStatus): boolean => mode === 'ro';
+
+/** What one change may need, in blocks: what had no room was taken back, and does not count as used. */
+const LAST_METADATA = 16;
+
+const isFullOfMetadata = ({ metadata }: PoolStatus): boolean =>
+  metadata.total > 0 && metadata.total - metadata.used < LAST_METADATA;
+
 /** @throws RESOURCE_EXHAUSTED, DATA_LOSS for a pool that takes no writes */
-export function refuseUnwritable({ mode, needsCheck }: PoolStatus, name: string): void {
+export function refuseUnwritable(status: PoolStatus, name: string): void {
+  const { mode, needsCheck, metadata } = status;
   if (mode === 'rw' && !needsCheck) return;
+  if (isReadOnly(status) && isFullOfMetadata(status))
+    throw new MicaError(
+      'RESOURCE_EXHAUSTED',
+      `thin pool ${name}: its metadata is full (${metadata.used} of ${metadata.total} blocks), and it takes nothing until there is room; what is in it can be read: end all containers and mounts of this store, ${needsCheck ? 'check the metadata device (thin_check --clear-needs-check-flag), ' : ''}then make it larger`,
+    );
   if (mode === 'out_of_data_space')
     throw new MicaError(
       'RESOURCE_EXHAUSTED',
@@ -70,9 +86,17 @@ export function refuseFull(status: PoolStatus, name: string, percent: number): v
 export const statusOfPool = (device: string | number, options: StatusOptions = {}): PoolStatus =>
   parsePoolStatus(deviceStatus(device, options)[0]?.parameters ?? 'Fail');
 
-/** A pool that is active, by its messages. */
-export function thinPool(device: string | number): Pool {
-  const tell = (message: string): void => messageDevice(device, message);
+/** A pool that is active, by its messages. @param name - for people */
+export function thinPool(device: string | number, name: string): Pool {
+  const tell = (message: string): void => {
+    try {
+      messageDevice(device, message);
+    } catch (error) {
+      // A pool that takes no writes takes no messages.
+      if (errnoOf(error) === 'EOPNOTSUPP') refuseUnwritable(statusOfPool(device), name);
+      throw error;
+    }
+  };
   return {
     transaction: () => statusOfPool(device, { flushes: false }).transaction,
     create: (id) => tell(`create_thin ${id}`),

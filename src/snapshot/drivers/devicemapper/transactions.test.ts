@@ -112,6 +112,19 @@ function checkSame({ devices, state, transaction }: Machine): void {
     assert.ok(known.includes(device) || removed.includes(device), `nobody knows ${device}`);
 }
 
+test('what a pool was too full to finish is finished before anything else is done', () => {
+  const machine = new Machine();
+  LIFE[0]!(machine);
+  // Made, and not counted.
+  machine.left = 2;
+  assert.throws(() => LIFE[1]!(machine), STOPPED);
+  machine.left = Infinity;
+  assert.equal(machine.devices.size, 2);
+  LIFE[3]!(machine);
+  checkSame(machine);
+  assert.deepEqual([machine.devices.size, Object.keys(machine.state.layers)], [2, ['b']]);
+});
+
 test('a pool of another time is refused, and nothing is changed', () => {
   for (const transaction of [3, 5, 7]) {
     const machine = new Machine();

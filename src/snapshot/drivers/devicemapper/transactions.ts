@@ -33,10 +33,11 @@ const MAX_DEVICE = 2 ** 24 - 1;
  */
 export function createVolume(
   pool: Pool,
-  state: State,
+  known: State,
   save: Save,
   { origin, ...wanted }: WantedVolume,
 ): State {
+  const state = withoutIntent(pool, known, save);
   const device = freeDevice(state);
   const intent = { kind: 'create', device, ...wanted } as const;
   const next = device === MAX_DEVICE ? 1 : device + 1;
@@ -49,7 +50,8 @@ export function createVolume(
 }
 
 /** Deletes a thin device that nobody has any more. @throws FAILED_PRECONDITION (EBUSY) while it is active */
-export function deleteVolume(pool: Pool, state: State, save: Save, device: number): State {
+export function deleteVolume(pool: Pool, known: State, save: Save, device: number): State {
+  const state = withoutIntent(pool, known, save);
   const intent = { kind: 'delete', device } as const;
   const open: State = { ...state, intent };
   save(open);
@@ -76,6 +78,10 @@ export function settle(pool: Pool, state: State, save: Save): State {
   if (intent.kind === 'create') deleteIfThere(pool, intent.device);
   return saved(save, without(state));
 }
+
+/** One intent at a time: the second would forget what became of the first. */
+const withoutIntent = (pool: Pool, state: State, save: Save): State =>
+  state.intent === undefined ? state : settle(pool, state, save);
 
 /** What the state is when an intent has happened. */
 function outcome(state: State, intent: Intent): State {
