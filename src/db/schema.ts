@@ -6,7 +6,7 @@ export const FORMAT = '1';
  * writer, or everybody. `docs/storage-format.md` describes each.
  */
 export const FEATURES: Readonly<Record<FeatureKind, readonly string[]>> = {
-  compatible: ['recipes', 'build-cache'],
+  compatible: ['recipes', 'build-cache', 'proven-layers'],
   'read-only-compatible': ['leases', 'containers'],
   incompatible: ['layers-by-number'],
 };
@@ -64,6 +64,13 @@ export const ADDITIONS: Readonly<Record<string, string>> = {
     made    integer not null,
     used    integer not null
   ) strict;`,
+  'proven-layers': `
+  create table proven_layer (
+    digest  text not null,
+    diff_id text not null,
+    primary key (digest, diff_id)
+  ) strict, without rowid;
+  insert into proven_layer select digest, diff_id from recipe where recipe is not null;`,
 };
 
 /** Times are milliseconds since 1970. `lease` columns name who works on a row that is in progress. */

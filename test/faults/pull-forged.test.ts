@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, describe, test } from 'node:test';
-import { gzipSync, zstdCompressSync } from 'node:zlib';
+import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { openDatabase } from '../../src/db/open.ts';
+import { isProven, recordProof } from '../../src/db/proven-layers.ts';
+import type { Engine } from '../../src/engine/engine.ts';
 import { type ErrorCode, MicaError } from '../../src/errors.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { type DiffId, sha256 } from '../../src/oci/digest.ts';
@@ -9,6 +12,7 @@ import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from '../../src/oci/media-type.ts
 import { hostPlatform } from '../../src/oci/platform.ts';
 import { type FaultProxy, openFaultProxy } from '../../src/testing/fault-proxy.ts';
 import { BlobFixture } from '../../src/testing/image-fixture.ts';
+import { needs } from '../../src/testing/need.ts';
 import { file, tarOf, tree } from '../../src/testing/tree.ts';
 import { openTemporaryEngine } from '../support/store.ts';
 
@@ -77,9 +81,9 @@ async function serve({ fixture, diffIds, layers, config, manifest }: Draft): Pro
   });
 }
 
-async function pull(one: Draft): Promise<void> {
+async function pull(one: Draft, into: Promise<Engine> = engine): Promise<void> {
   await using proxy = await serve(one);
-  await (await engine).pull(`${proxy.host}/forged`);
+  await (await into).pull(`${proxy.host}/forged`);
 }
 
 /** The second layer is this blob, and everybody agrees on that. */
@@ -191,3 +195,68 @@ test('a pull takes a zstd layer that calls itself gzip', async () => {
   replaceLayer(one, zstdCompressSync(tar), tar);
   await pull(one);
 });
+
+/** Layers kept by diffID, and by chainID. */
+for (const [driver, skip] of [
+  ['tar', false],
+  ['vfs', needs('root')],
+] as const)
+  describe(`to a store with driver ${driver} that has the layer already,`, { skip }, () => {
+    const LIE = /its tar hashes to .*, not to the diffID/;
+
+    /** An image that is there, and one that claims to have its layers, but has other blobs. */
+    async function lie(): Promise<{ readonly honest: Draft; readonly forged: Draft }> {
+      const [honest, forged] = [await draft(), await draft()];
+      forged.diffIds = honest.diffIds;
+      forged.layers[0] = forged.fixture.add(
+        honest.layers[0]!.mediaType,
+        honest.fixture.blobs.get(honest.layers[0]!.digest)!,
+      );
+      return { honest, forged };
+    }
+
+    test('the blob of another one is refused', async () => {
+      await using store = await openTemporaryEngine({ driver });
+      const { honest, forged } = await lie();
+      const into = Promise.resolve(store);
+      await pull(honest, into);
+      const before = await store.images();
+      for (let n = 0; n < 2; n++)
+        await assert.rejects(pull(forged, into), { code: 'DATA_LOSS', message: LIE });
+      assert.deepEqual(await store.images(), before);
+      assert.deepEqual((await store.check()).problems, []);
+    });
+
+    test('one that was compressed otherwise is taken, and inflated once', async () => {
+      await using store = await openTemporaryEngine({ driver });
+      const honest = await draft();
+      const into = Promise.resolve(store);
+      await pull(honest, into);
+      const tars = honest.layers.map(({ digest }) => gunzipSync(honest.fixture.blobs.get(digest)!));
+      honest.layers = tars.map((tar) =>
+        honest.fixture.add(`${OCI_LAYER}+zstd`, zstdCompressSync(tar)),
+      );
+      await pull(honest, into);
+      assert.equal((await store.images()).length, 1);
+      using db = await openDatabase(store.root);
+      for (const [at, { digest }] of honest.layers.entries())
+        assert.ok(isProven(db, digest, honest.diffIds[at]!));
+      assert.deepEqual((await store.check()).problems, []);
+    });
+
+    test('what an earlier version has believed is found by a check', async () => {
+      await using store = await openTemporaryEngine({ driver });
+      const { honest, forged } = await lie();
+      const into = Promise.resolve(store);
+      await pull(honest, into);
+      {
+        using db = await openDatabase(store.root);
+        recordProof(db, forged.layers[1]!.digest, forged.diffIds[1]!);
+        await pull(forged, into);
+        db.run('delete from proven_layer');
+      }
+      const { problems } = await store.check();
+      assert.equal(problems.length, 1);
+      assert.match(problems[0]!.message, LIE);
+    });
+  });

@@ -7,6 +7,7 @@ import type { Abortable } from '../../io/bytes.ts';
 import { algorithmOf, chainIds, type Digest, sha256 } from '../../oci/digest.ts';
 import { parseImageConfig } from '../../oci/config.ts';
 import { parseManifest } from '../../oci/manifest.ts';
+import { checkPairs } from './check-pairs.ts';
 import { layersOf, listLayers } from '../../snapshot/chain.ts';
 import type { LayerRecord } from '../../snapshot/layer-rows.ts';
 import { holdLayers } from '../../snapshot/trees.ts';
@@ -58,21 +59,22 @@ export async function check(context: Context, options: CheckOptions = {}): Promi
       listLayers(store.db).filter(({ state }) => state === 'ready' || state === 'built'),
     images: () => listImages(store.db),
   };
-  const blobs = await listing.blobs();
-  const [layers, images] = [listing.layers(), listing.images()];
+  const [blobs, layers, images] = [await listing.blobs(), listing.layers(), listing.images()];
   const total = blobs.length + layers.length + images.length;
   let done = 0;
   const step = (): void => {
     options.signal?.throwIfAborted();
     options.onProgress?.({ done: ++done, total });
   };
+  const ofBlobs = await examine(blobs, {
+    look: ({ digest, size }) => checkBlob(store, digest, size, options),
+    nameOf: ({ digest }) => digest,
+    now: listing.blobs,
+    step,
+  });
+  const damaged = new Set(ofBlobs.map(({ subject }) => subject));
   const findings = [
-    ...(await examine(blobs, {
-      look: ({ digest, size }) => checkBlob(store, digest, size, options),
-      nameOf: ({ digest }) => digest,
-      now: listing.blobs,
-      step,
-    })),
+    ...ofBlobs,
     ...(await examine(layers, {
       look: (layer) => checkLayer(store, layer, options),
       nameOf: ({ id }) => String(id),
@@ -80,7 +82,10 @@ export async function check(context: Context, options: CheckOptions = {}): Promi
       step,
     })),
     ...(await examine(images, {
-      look: (image) => checkImage(store, image),
+      look: async (image) => {
+        const found = await checkImage(store, image);
+        return found.length > 0 ? found : checkPairs(store, image, { ...options, damaged });
+      },
       nameOf: ({ id }) => id,
       now: listing.images,
       step,

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { recordProof } from '../../db/proven-layers.ts';
 import { MicaError } from '../../errors.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
 import { compress } from '../../io/compress.ts';
@@ -97,11 +98,10 @@ async function storeBlob(
   return descriptor;
 }
 
-const layerOf = ({ store }: Place, descriptor: Descriptor, diffId: DiffId): Layer => ({
-  descriptor,
-  diffId,
-  open: (options) => store.content.fetch(descriptor, options),
-});
+function layerOf({ store }: Place, descriptor: Descriptor, diffId: DiffId): Layer {
+  recordProof(store.db, descriptor.digest, diffId);
+  return { descriptor, diffId, open: (options) => store.content.fetch(descriptor, options) };
+}
 
 /** @throws FAILED_PRECONDITION since no reader of Docker's schema 2 need know zstd, and some do not */
 export function refuseZstdInDocker(format: ImageFormat, compression: string | undefined): void {

@@ -1,6 +1,7 @@
 import type { Source } from '../../content/content.ts';
 import { MicaError } from '../../errors.ts';
 import type { Lease } from '../../db/leases.ts';
+import { recordProof } from '../../db/proven-layers.ts';
 import type { Image } from '../../image/image.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
 import { each } from '../../io/each.ts';
@@ -19,6 +20,7 @@ import type { OpenedLayer } from '../../snapshot/layers.ts';
 import type { Store } from '../context.ts';
 import type { PullEvent } from '../pull/pull.ts';
 import { bringLayer } from './bring-layer.ts';
+import { proveLayer } from './prove-layer.ts';
 
 export interface Bringing {
   readonly store: Store;
@@ -46,11 +48,12 @@ interface WantedLayer {
 
 /**
  * Brings all layers of an image into the store, unpacked: in parallel, each while it downloads.
- * Those whose tree depends on the layers below follow in order, when these are there.
+ * Those whose tree depends on the layers below follow in order, when these are there. Of a layer that
+ * was here already, the blob is seen to be one of it, too.
  * @returns numbers of the unpacked layers, base first
  */
 export async function bringLayers(bringing: Bringing, progress: Progress): Promise<number[]> {
-  const { image, store, limit } = bringing;
+  const { image, store, limit, emit } = bringing;
   const chain = chainIds(image.config.rootfs.diff_ids);
   const wanted = image.layers.map(
     ({ descriptor, diffId }, at): WantedLayer => ({
@@ -79,6 +82,16 @@ export async function bringLayers(bringing: Bringing, progress: Progress): Promi
       known !== undefined && (layer.at === 0 || !layerOf(store, known).facts?.dependent);
     done.push(usable ? known : await bringDependent(bringing, layer, done, progress));
   }
+  await each(
+    [...once.values()].map(([first]) => first!),
+    limit,
+    (layer, signal) =>
+      proveLayer(store, layer, {
+        signal,
+        onProgress: (bytes) => emit({ type: 'extracting', target: layer.target, bytes }),
+      }),
+    progress.signal,
+  );
   return done;
 }
 
@@ -163,6 +176,7 @@ async function build(
       emit,
       onFetched,
     });
+    recordProof(store.db, target.digest, diffId);
     if (result.dependent && parents === undefined) return undefined;
     await store.layers.built(opened.id, factsOf(result));
     kept = true;

@@ -1,5 +1,6 @@
 import { dropBuildSteps } from '../../db/build-steps.ts';
 import { deleteImage, listImages } from '../../db/images.ts';
+import { forgetProofs } from '../../db/proven-layers.ts';
 import { deleteRepoDigest } from '../../db/references.ts';
 import { parseImageConfig } from '../../oci/config.ts';
 import type { DiffId, Digest } from '../../oci/digest.ts';
@@ -166,6 +167,7 @@ function condemn(
   const blobs = content.unused(used);
   content.condemn(blobs.map(({ digest }) => digest));
   content.forget(used);
+  forgetProofs(db);
   const held = leases.held('layer');
   const committed = db
     .all<{ name: string }>(`select name from snapshot where kind = 'committed' and state = 'ready'`)
