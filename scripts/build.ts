@@ -28,7 +28,7 @@ const START = /src\/(?:cli\/command-words|code\/directory|runtime\/spawn-monitor
 
 /** Opened together: thirty small files would take longer than what they do. */
 const CONTAINER =
-  /src\/(?:runtime\/(?!monitor\/)|container\/(?!copy\/)|engine\/containers\/(?!ended|commit|copy)|cli\/commands\/container\/(?:run|create|start|session)\.ts|cli\/parse\/(?:container-flags|bytes)\.ts)/;
+  /src\/(?:runtime\/(?!monitor\/)|container\/(?!copy\/|changes)|engine\/containers\/(?!ended|commit|copy|tree)|cli\/commands\/container\/(?:run|create|start|session)\.ts|cli\/parse\/(?:container-flags|bytes)\.ts)/;
 
 /** What a pull needs, and mounting what was pulled. */
 const PULL =
@@ -61,7 +61,7 @@ const { output } = await build({
         { name: 'core', test: CORE },
         {
           name: 'store',
-          test: /src\/(?:(?:sys|snapshot|fs)\/|engine\/(?:store|blobs\/origins)\.ts)/,
+          test: /src\/(?:(?:sys|snapshot|fs)\/|engine\/(?:store|blobs\/origins)\.ts|content\/(?!archive|recipe|layout|copy|memory)|io\/(?!inflate|compress|gzip))/,
           minShareCount: 2,
         },
         {
