@@ -30,6 +30,16 @@ test(
   },
 );
 
+test('a list of attributes is told whole, however long', { skip: needs('linux') }, async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'xattr-'));
+  const fd = openat(AT_FDCWD, toBytes(join(dir.path, 'file')), O_CREAT | O_RDWR, 0o600);
+  // Together they fit into a block of ext4.
+  const names = Array.from({ length: 12 }, (_, n) => `user.${String(n).padStart(200, 'n')}`);
+  for (const name of names) setXattr(fd, name, new Uint8Array());
+  assert.deepEqual(listXattrs(fd).sort(), names.sort());
+  close(fd);
+});
+
 test('attributes of a link are its own', { skip: needs('root') }, async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'xattr-'));
   const dirfd = openat(AT_FDCWD, toBytes(dir.path), O_DIRECTORY);

@@ -20,6 +20,8 @@ const ENOTSUP = 95;
 const MAX_VALUE = 65536;
 const NOTHING = new Uint8Array(8);
 const buffer = Buffer.alloc(MAX_VALUE);
+/** For a list: the kernel takes as much memory first as it is told that there is room. Almost all fit. */
+const short = buffer.subarray(0, 1024);
 
 export function setXattr(target: XattrTarget, name: string, value: Uint8Array): void {
   const at = addressOf(value.length > 0 ? value : NOTHING);
@@ -48,7 +50,7 @@ export function getXattr(target: XattrTarget, name: string): Uint8Array | undefi
 
 /** Names of all attributes that this process may see. */
 export function listXattrs(target: XattrTarget): string[] {
-  let room = buffer;
+  let room = short;
   for (;;) {
     const at = addressOf(room);
     const length =
@@ -57,7 +59,7 @@ export function listXattrs(target: XattrTarget): string[] {
         : syscall(NR.llistxattr, pathOf(target), at, room.length);
     if (length === -ENOTSUP) return [];
     if (length === -ERANGE && room.length < 16 * MAX_VALUE) {
-      room = Buffer.alloc(room.length * 4);
+      room = room === short ? buffer : Buffer.alloc(room.length * 4);
       continue;
     }
     checked(length, 'listxattr', subjectOf(target, ''));
