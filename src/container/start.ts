@@ -14,6 +14,7 @@ import type { Container, ContainerSettings, ContainerStore } from './container.t
 import { type ContainerDirectory, directoryOf, lockContainer } from './directory.ts';
 import { mountTree } from './mounted-tree.ts';
 import { unmountTree } from './settle.ts';
+import { makeVolumes, volumesOf } from './volumes.ts';
 
 export interface StartInput {
   readonly monitor: MonitorProcess;
@@ -39,6 +40,8 @@ export async function start(
   unmountTree(directory);
   try {
     await mountTree(store, container.id, directory);
+    const { settings } = container;
+    makeVolumes(directory.rootfs, volumesOf(settings, input.image), settings.options);
     writeSpec(store, container, directory, input);
     return await input.monitor.run(orderOf(store, container, directory, input));
   } catch (error) {

@@ -78,6 +78,34 @@ describe('verbs on containers', { skip }, () => {
     await box.clear();
   });
 
+  test('what is in volumes is in no diff and no commit, and what has names outside is there whole', async () => {
+    const script =
+      'echo 2 > /data/one; rm /data/two; echo x > /made/file; ln /made/file /outside; ln /made/file /twice; echo y > /new';
+    const volumes = ['-v', '/data', '--mount', 'type=volume,target=/made'];
+    await box.ok(['run', '--name', 'kept', ...volumes, 'box', ...sh(script)]);
+    assert.equal(await box.ok('diff kept'), 'A /made\nA /new\nA /outside\nA /twice\n');
+    await box.ok('commit kept committed');
+    const look =
+      'cat /data/one /data/two; ls /made; cat /twice; [ /twice -ef /outside ] && echo same';
+    assert.equal(await box.ok(['run', '--rm', 'committed', ...sh(look)]), 'onetwox\nsame\n');
+    const declared = await box.ok(['inspect', '-f', '{{json .Config.Volumes}}', 'committed']);
+    assert.equal(declared, '{"/data":{},"/made":{}}\n');
+    assert.equal(await box.ok('cp kept:/made/file -').then((tar) => tar.includes('x\n')), true);
+    await box.ok('rm kept');
+    await box.ok([
+      'run',
+      '--name',
+      'bound',
+      '-v',
+      `${box.kit.directory}:/data`,
+      'committed',
+      'true',
+    ]);
+    assert.equal(await box.ok('diff bound'), '');
+    await box.clear();
+    await box.ok('rmi committed');
+  });
+
   test('layers of a container are those of its image and the writable one', async () => {
     await box.ok([
       'run',

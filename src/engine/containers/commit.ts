@@ -1,6 +1,7 @@
 import { archiveOfChanges } from '../../layer/diff/archive.ts';
 import { changesOf } from '../../container/changes.ts';
 import { configOf } from '../../container/config.ts';
+import { volumesOf, withoutVolumes } from '../../container/volumes.ts';
 import { type Container, containerOf, type ContainerStore } from '../../container/container.ts';
 import { directoryOf } from '../../container/directory.ts';
 import { getContainer } from '../../db/containers.ts';
@@ -43,7 +44,8 @@ export async function commit(
     paused.defer(() => unpause(path));
   }
   return await derive(context, making, options, async (original) => {
-    const changes = await changesOf(store, container, options);
+    const volumes = volumesOf(container.settings, original.image.config.config ?? {});
+    const changes = withoutVolumes(await changesOf(store, container, options), volumes);
     const { sourceDateEpoch } = context.config;
     const tar = archiveOfChanges(changes, { sourceDateEpoch, signal: options.signal });
     const format = formatOf(original.image.descriptor.mediaType);

@@ -1,6 +1,7 @@
 import { archiveOfChanges } from '../../layer/diff/archive.ts';
 import { changesOf } from '../../container/changes.ts';
 import { containerOf, snapshotKeyOf } from '../../container/container.ts';
+import { volumesOf, withoutVolumes } from '../../container/volumes.ts';
 import { withTree as withContainerTree } from '../../container/mounted-tree.ts';
 import { getContainer } from '../../db/containers.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
@@ -10,13 +11,17 @@ import { treeChanges } from '../../layer/diff/diff.ts';
 import type { Usage } from '../../snapshot/driver.ts';
 import type { Context } from '../context.ts';
 import type { GraphDriver } from '../graph-driver.ts';
+import { imageOfContainer } from './find.ts';
 import { containerStore } from './store.ts';
 
 /** @see Containers.changes */
 export async function changes(context: Context, name: string): Promise<readonly ListedChange[]> {
   const store = await containerStore(context);
   const container = containerOf(getContainer(store.db, name));
-  return listChanges(await changesOf(store, container, { forLayer: false }));
+  const { config } = imageOfContainer(store.db, container);
+  const volumes = volumesOf(container.settings, config.config ?? {});
+  const all = await changesOf(store, container, { forLayer: false });
+  return listChanges(withoutVolumes(all, volumes));
 }
 
 /** @see Containers.usage */

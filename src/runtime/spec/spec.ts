@@ -17,7 +17,7 @@ import { type ProcessInput, processOf } from './process.ts';
 import { resourcesOf } from './resources.ts';
 import { resolveProfile } from './seccomp/document.ts';
 import { seccompProfile, thisMachine } from './seccomp/profile.ts';
-import { makeWorkingDirectory } from './working-directory.ts';
+import { makeDirectory } from './make-directory.ts';
 
 export interface SpecInput extends ProcessInput {
   readonly id: string;
@@ -41,7 +41,7 @@ export function specOf(input: SpecInput): Spec {
   const { options, host, rootfs, hostname } = input;
   using root = new Root(rootfs);
   const process = processOf(root, input);
-  makeWorkingDirectory(root, process.cwd);
+  makeDirectory(root, process.cwd, 'working directory');
   const devices = askedDevices(options);
   const { init } = input;
   return {

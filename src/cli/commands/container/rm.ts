@@ -14,7 +14,7 @@ export function rm(command: Command, cli: Cli): void {
   command
     .argument('<container...>', 'names or IDs')
     .option('-f, --force', 'also what runs: it is killed; what is not there is no failure')
-    .option('-v, --volumes', "accepted for docker's sake: there are no anonymous volumes")
+    .option('-v, --volumes', 'as always: volumes go with their container')
     .action((names: string[], options: Options) => remove(cli, names, options));
   examples(
     command,

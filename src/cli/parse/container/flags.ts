@@ -99,7 +99,7 @@ const fileFlags = (command: Command): Command =>
     .option('--read-only', 'the root file system cannot be written')
     .option(
       '-v, --volume <from:to>',
-      'mount a directory or file of this machine: FROM:TO[:ro]',
+      'mount a directory or file of this machine: FROM:TO[:ro]; PATH alone: declare a volume',
       collect,
       [],
     )

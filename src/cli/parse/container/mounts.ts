@@ -7,13 +7,16 @@ import { absolute } from './paths.ts';
 const isPropagation = (word: string): word is NonNullable<Bind['propagation']> =>
   /^r?(?:private|shared|slave)$/.test(word);
 
+/** What is declared as a volume, as an image declares it: `-v PATH`. */
+export const isDeclared = (text: string): boolean => text.startsWith('/') && !text.includes(':');
+
 /** `FROM:TO[:OPTIONS]`. */
 export function parseVolume(text: string): Bind {
   const [source = '', target, mode = '', ...more] = text.split(':');
   if (target === undefined || more.length > 0 || target === '')
     throw new MicaError(
       'INVALID_ARGUMENT',
-      `volume ${JSON.stringify(text)} is not FROM:TO[:OPTIONS]; volumes without a directory of this machine are not there`,
+      `volume ${JSON.stringify(text)} is neither FROM:TO[:OPTIONS] nor an absolute path`,
     );
   if (!source.includes('/') && source !== '.' && source !== '..')
     throw new MicaError(
@@ -56,10 +59,18 @@ const KEYS: Readonly<Record<string, readonly string[]>> = {
     ' ',
   ),
   tmpfs: 'type target readonly tmpfs-size tmpfs-mode'.split(' '),
+  volume: 'type source target volume-nocopy'.split(' '),
 };
 
+interface ParsedMount {
+  readonly bind?: Bind;
+  readonly tmpfs?: Tmpfs;
+  /** Declared as a volume. */
+  readonly volume?: string;
+}
+
 /** `type=bind,source=…,target=…,readonly`. */
-export function parseMount(text: string): { readonly bind?: Bind; readonly tmpfs?: Tmpfs } {
+export function parseMount(text: string): ParsedMount {
   const fields = new Map(
     text.split(',').map((part): [string, string] => {
       const [key = '', ...value] = part.split('=');
@@ -73,6 +84,7 @@ export function parseMount(text: string): { readonly bind?: Bind; readonly tmpfs
     throw invalid(text, `${unknown} is not among the options of a ${type} mount`);
   const target = fields.get('target');
   if (target === undefined) throw invalid(text, 'it has no target');
+  if (type === 'volume') return { volume: volumeOf(text, fields, target) };
   const readonly = isOn(text, fields, 'readonly');
   if (type === 'bind') return { bind: bindOf(text, fields, { target, readonly }) };
   const size = fields.get('tmpfs-size');
@@ -85,14 +97,17 @@ export function parseMount(text: string): { readonly bind?: Bind; readonly tmpfs
 }
 
 function refuseType(text: string, type: string): never {
-  if (type === 'volume')
-    throw new MicaError(
-      'NOT_IMPLEMENTED',
-      `mount ${JSON.stringify(text)}: named volumes are out of Mica's scope; write type=bind,source=DIRECTORY`,
-    );
   throw new MicaError(
     'NOT_IMPLEMENTED',
-    `mount ${JSON.stringify(text)}: of type ${type} there is none; there are bind and tmpfs`,
+    `mount ${JSON.stringify(text)}: of type ${type} there is none; there are bind, tmpfs, and volume without a source`,
+  );
+}
+
+function volumeOf(text: string, fields: ReadonlyMap<string, string>, target: string): string {
+  if (!fields.has('source')) return absolute('--mount', target);
+  throw new MicaError(
+    'NOT_IMPLEMENTED',
+    `mount ${JSON.stringify(text)}: named volumes are out of Mica's scope; write type=bind,source=DIRECTORY`,
   );
 }
 

@@ -9,7 +9,7 @@ import { parseDevice, parseDeviceRule } from './devices.ts';
 import { environmentOf, readLines } from './environment.ts';
 import type { ContainerFlags } from './flags.ts';
 import { parseUlimit, resourcesOf } from './limits.ts';
-import { parseMount, parseTmpfs, parseVolume } from './mounts.ts';
+import { isDeclared, parseMount, parseTmpfs, parseVolume } from './mounts.ts';
 import { namespacesOf } from './namespaces.ts';
 import { integer, positive } from './numbers.ts';
 import { absolute } from './paths.ts';
@@ -83,7 +83,10 @@ function optionsOf(flags: ContainerFlags, words: readonly string[]): ContainerOp
     privileged: flags.privileged,
     ...securityOf(flags.securityOpt),
     readonly: flags.readOnly,
-    binds: [...flags.volume.map(parseVolume), ...mounts.flatMap(({ bind }) => bind ?? [])],
+    binds: [
+      ...flags.volume.filter((text) => !isDeclared(text)).map(parseVolume),
+      ...mounts.flatMap(({ bind }) => bind ?? []),
+    ],
     tmpfs: [...flags.tmpfs.map(parseTmpfs), ...mounts.flatMap(({ tmpfs }) => tmpfs ?? [])],
     shmSize: shmSize === undefined ? undefined : parseBytes(shmSize),
     devices: flags.device.map(parseDevice),
@@ -131,8 +134,13 @@ function logOf(options: readonly string[]): CreateRequest['log'] {
 }
 
 /** What an image that is committed of it says otherwise than its own. */
-function changesOf({ expose, healthcheck }: ContainerFlags): string[] | undefined {
+function changesOf({ expose, healthcheck, volume, mount }: ContainerFlags): string[] | undefined {
+  const volumes = [
+    ...volume.filter(isDeclared),
+    ...mount.flatMap((text) => parseMount(text).volume ?? []),
+  ];
   const changes = [
+    ...(volumes.length > 0 ? [`VOLUME ${JSON.stringify(volumes)}`] : []),
     ...expose.map((port) => `EXPOSE ${port}`),
     ...(healthcheck ? [] : ['HEALTHCHECK NONE']),
   ];
