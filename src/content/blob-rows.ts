@@ -1,5 +1,6 @@
 import { bootId } from '../db/boot.ts';
 import type { Database } from '../db/database.ts';
+import { LIMBO } from '../db/limbo.ts';
 import { MicaError } from '../errors.ts';
 import type { Digest } from '../oci/digest.ts';
 import type { StoredBlob } from './content.ts';
@@ -9,9 +10,6 @@ export interface BlobRow extends StoredBlob {
   readonly state: 'arrived' | 'ready' | 'removing';
   readonly boot: string | null;
 }
-
-/** What arrived and was not named within this time is nobody's work any more, in milliseconds. */
-const LIMBO = 24 * 60 * 60 * 1000;
 
 /** The table `blob`. */
 export class BlobRows {

@@ -86,6 +86,14 @@ describe('ledger', () => {
     assert.equal(book.images[0]?.exclusive, 10);
   });
 
+  test('what is young goes later, and what a lease holds besides not even then', () => {
+    const young = new Set([sha256('orphan'), '/3', '/2']);
+    const book = ledger({ ...STORE, young });
+    assert.deepEqual([book.reclaimable, book.reclaimableLater], [0, 27]);
+    const held = ledger({ ...STORE, young, held: new Set(['/3']) });
+    assert.deepEqual([held.reclaimable, held.reclaimableLater], [0, 7]);
+  });
+
   test('a layer that an image names twice counts once', () => {
     const twice = { id: A, references: [], blobs: [sha256('x'), sha256('x')], directories: [] };
     const book = ledger({ ...STORE, images: [twice], blobs: [blob('x', 9)], layers: [] });

@@ -11,6 +11,8 @@ export interface Inventory {
   readonly metadata: number;
   /** Blobs and layer directories that something besides an image keeps: a lease, a snapshot. */
   readonly held?: ReadonlySet<string> | undefined;
+  /** Blobs and layer directories so young that somebody may be about to name them. */
+  readonly young?: ReadonlySet<string> | undefined;
 }
 
 export interface InventoryImage {
@@ -46,6 +48,8 @@ export interface Ledger {
   readonly metadata: number;
   /** What a garbage collection would free: what no image uses and nothing else holds. */
   readonly reclaimable: number;
+  /** What it leaves because it is young, and frees some time later if nothing comes to use it. */
+  readonly reclaimableLater: number;
 }
 
 interface Used {
@@ -80,7 +84,7 @@ export interface LedgerContainer {
 
 /** Attributes every byte of a store: to one image alone, to several together, to a container, or to none. */
 export function ledger(inventory: Inventory): Ledger {
-  const { images, partials, containers, metadata, held = new Set() } = inventory;
+  const { images, partials, containers, metadata, held = new Set(), young = new Set() } = inventory;
   const byBlob = usersOf(images, ({ blobs }) => blobs);
   const byDirectory = usersOf(images, ({ directories }) => directories);
   const blobs = inventory.blobs.map((blob) => ({ ...blob, usedBy: byBlob.get(blob.digest) ?? [] }));
@@ -88,9 +92,10 @@ export function ledger(inventory: Inventory): Ledger {
     ...layer,
     usedBy: byDirectory.get(layer.directory) ?? [],
   }));
-  const free =
-    sum(blobs.filter(({ digest, usedBy }) => usedBy.length === 0 && !held.has(digest))) +
-    sum(layers.filter(({ directory, usedBy }) => usedBy.length === 0 && !held.has(directory)));
+  const free = [...blobs, ...layers].filter(
+    (part) => part.usedBy.length === 0 && !held.has(nameOf(part)),
+  );
+  const later = sum(free.filter((part) => young.has(nameOf(part))));
   return {
     total: sum(blobs) + sum(layers) + sum(partials) + sum(containers) + metadata,
     images: perImage(images, [...blobs, ...layers], held),
@@ -99,7 +104,8 @@ export function ledger(inventory: Inventory): Ledger {
     partials,
     containers,
     metadata,
-    reclaimable: free,
+    reclaimable: sum(free) - later,
+    reclaimableLater: later,
   };
 }
 
@@ -145,14 +151,18 @@ type Part = Used & {
   readonly directory?: string;
 };
 
+const nameOf = ({ digest, directory }: Pick<Part, 'digest' | 'directory'>): string =>
+  digest ?? directory ?? '';
+
 function perImage(
   images: readonly InventoryImage[],
   parts: readonly Part[],
   held: ReadonlySet<string>,
 ): LedgerImage[] {
   const totals = new Map(images.map(({ id }) => [id, { total: 0, exclusive: 0 }]));
-  for (const { bytes, usedBy, digest, directory } of parts) {
-    const alone = usedBy.length === 1 && !held.has(digest ?? directory ?? '');
+  for (const part of parts) {
+    const { bytes, usedBy } = part;
+    const alone = usedBy.length === 1 && !held.has(nameOf(part));
     for (const id of usedBy) {
       const totalOf = totals.get(id)!;
       totalOf.total += bytes;

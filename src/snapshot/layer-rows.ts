@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { bootId } from '../db/boot.ts';
 import type { Database } from '../db/database.ts';
+import { LIMBO } from '../db/limbo.ts';
 import { getMeta } from '../db/meta.ts';
 import { MicaError } from '../errors.ts';
 import type { DiffId, Digest } from '../oci/digest.ts';
@@ -39,9 +40,6 @@ export interface LayerRow {
   readonly stats: string | null;
   readonly created: number;
 }
-
-/** What was built and not named within this time is nobody's work any more, in milliseconds. */
-const LIMBO = 24 * 60 * 60 * 1000;
 
 /** The table `layer`. */
 export class LayerRows {

@@ -2,7 +2,9 @@ import { listBuildSteps } from '../../db/build-steps.ts';
 import { type Dirent, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { openContentStore } from '../../content/file-store.ts';
+import { bootId } from '../../db/boot.ts';
 import type { Database } from '../../db/database.ts';
+import { LIMBO } from '../../db/limbo.ts';
 import { listImages } from '../../db/images.ts';
 import { pushedBlobs } from '../../db/repositories.ts';
 import {
@@ -48,6 +50,8 @@ export interface StoreUsage {
   readonly metadata: number;
   /** What `gc` would free now. */
   readonly reclaimable: number;
+  /** What it will free later if nothing comes to use it: what an operation that has failed left less than a day ago. */
+  readonly reclaimableLater: number;
   /** What a change of the storage driver has made that has not ended: among the layers that no image uses. */
   readonly migration?: { readonly driver: string; readonly bytes: number };
   /** Layers and containers that are counted without their files, which are out of reach, and why. */
@@ -139,6 +143,7 @@ async function inventory(db: Database, sizes: ReadonlyMap<number, number>): Prom
     containers,
     metadata: Math.max(0, total - counted),
     held: heldBy(db),
+    young: youngIn(db),
   };
 }
 
@@ -205,6 +210,24 @@ function kindsOf(db: Database): Map<Digest, InventoryBlob['kind']> {
       if (isIndex(target.mediaType)) kinds.set(target.digest, 'index');
   }
   return kinds;
+}
+
+/** What came or was built so lately that a garbage collection leaves it. */
+function youngIn(db: Database): Set<string> {
+  const since = Date.now() - LIMBO;
+  const blobs = db.all<{ digest: string }>(
+    `select digest from blob where state = 'arrived' and created >= ? and boot = ?`,
+    since,
+    bootId(),
+  );
+  const layers = db.all<{ id: number }>(
+    `select id from layer where state = 'built' and created >= ?`,
+    since,
+  );
+  return new Set([
+    ...blobs.map(({ digest }) => digest),
+    ...layers.map(({ id }) => layerDirectory(db, id)),
+  ]);
 }
 
 /** What a garbage collection would leave although no image needs it. */

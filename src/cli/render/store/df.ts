@@ -16,16 +16,7 @@ const IMAGES: readonly Column[] = [
 
 /** Every byte of the store, attributed; `verbose`: blob by blob and layer by layer, too. */
 export function renderUsage(usage: StoreUsage, verbose: boolean): string {
-  const {
-    images,
-    partials,
-    containers,
-    metadata,
-    reclaimable,
-    migration,
-    total,
-    unmeasured = [],
-  } = usage;
+  const { images, partials, containers, metadata, migration, total, unmeasured = [] } = usage;
   const names = new Map(images.map((image) => [image.id, imageName(image)]));
   const rows = images.map((image) => [
     imageName(image),
@@ -60,9 +51,15 @@ export function renderUsage(usage: StoreUsage, verbose: boolean): string {
     ...(images.length > 0 ? [table(IMAGES, rows)] : []),
     table([{ head: 'ON DISK', right: true }, { head: 'WHAT' }], parts),
     ...(verbose ? details(usage, names) : []),
-    `Would be freed: ${size(reclaimable)} by mica gc${partials.some(({ active }) => !active) ? ', and stale downloads by mica prune' : ''}\n`,
+    freed(usage),
   ];
   return sections.join('\n');
+}
+
+function freed({ reclaimable, reclaimableLater, partials }: StoreUsage): string {
+  const later = `${size(reclaimableLater)} more once it is a day old: somebody may be about to use it`;
+  const stale = partials.some(({ active }) => !active) ? ', and stale downloads by mica prune' : '';
+  return `Would be freed: ${size(reclaimable)} by mica gc${reclaimableLater > 0 ? ` (${later})` : ''}${stale}\n`;
 }
 
 function details({ blobs, layers, partials }: StoreUsage, names: Names): string[] {
