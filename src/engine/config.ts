@@ -93,7 +93,9 @@ export async function resolveConfig(
 ): Promise<EngineConfig> {
   const file = readConfigFile(options.configFile ?? environment['MICA_CONFIG'], environment);
   const root =
-    options.root ?? environment['MICA_ROOT'] ?? file['data-root'] ?? defaultRoot(environment);
+    options.root ?? (environment['MICA_ROOT'] || file['data-root']) ?? defaultRoot(environment);
+  // A shell's variable that is not set; it would be the directory one happens to stand in.
+  if (root === '') throw new MicaError('INVALID_ARGUMENT', 'the root of the store is empty');
   const driver = options.driver ?? environment['MICA_STORAGE_DRIVER'] ?? file['storage-driver'];
   if (driver !== undefined)
     (await import('../snapshot/drivers/candidates.ts')).refuseUnknown(driver);

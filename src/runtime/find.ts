@@ -11,6 +11,8 @@ export interface RuntimeChoice {
   readonly flags: readonly string[];
   /** Where it keeps what it knows, a directory for each container. */
   readonly state: string;
+  /** Before the path of its log: without, crun takes what is before a colon for a kind of log. */
+  readonly logPrefix: string;
   /** It refuses to work while an empty v2 tree is mounted beside the hierarchies of v1. */
   readonly refusesHybrid: boolean;
   /** Of what has ended it keeps a directory in `state` and control groups, nothing else. */
@@ -47,6 +49,7 @@ export function findRuntime(options: RuntimeOptions, host: HostFacts): RuntimeCh
       program,
       flags: isCrun ? crunFlags(host) : runcFlags(host),
       state,
+      logPrefix: isCrun ? 'file:' : '',
       refusesHybrid: isCrun && host.hybrid,
       leavesFilesOnly: KNOWN.includes(basename(program)),
       searchPath,

@@ -154,7 +154,7 @@ for (const runtime of ['crun', 'runc'] as const)
       const output = started.output[Symbol.asyncIterator]();
       await pause(box.directory);
       assert.equal((await readState(box.directory)).status, 'paused');
-      await assert.rejects(pause(box.directory), { code: 'CONFLICT' });
+      await assert.rejects(pause(box.directory), { code: 'FAILED_PRECONDITION' });
       await started.write(Buffer.from('late\n'));
       const next = output.next();
       const first = await Promise.race([

@@ -122,7 +122,7 @@ async function call(
     choice.state,
     ...choice.flags,
     '--log',
-    log,
+    `${choice.logPrefix}${log}`,
     '--log-format',
     'json',
     ...args,

@@ -61,7 +61,8 @@ export interface TestContainerOptions {
 /** A container over a tree of its own. */
 export async function makeContainer(settings: TestContainerOptions = {}): Promise<TestContainer> {
   const { runtime: name, image = {}, options = {}, files = {} } = settings;
-  const home = await mkdtempDisposable(join(tmpdir(), 'container-'));
+  // Programs read more into paths than there is.
+  const home = await mkdtempDisposable(join(tmpdir(), 'container a,b:c-'));
   const [directory, rootfs] = [join(home.path, 'c'), join(home.path, 'rootfs')];
   mkdirSync(directory, { mode: 0o700 });
   makeRootfs(rootfs, files);
