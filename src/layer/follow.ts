@@ -13,7 +13,7 @@ export interface Following {
   /** What the file must have in the end. */
   readonly size: number;
   readonly buffer: Buffer;
-  /** Called when this thread is about to wait for bytes. */
+  /** Called before bytes are waited for. */
   readonly beforeWait: () => void;
 }
 
@@ -27,16 +27,16 @@ export class Stopped extends Error {
  * Every chunk lies at the beginning of `buffer`.
  * @throws DATA_LOSS when the file ends before `size`, or goes on after it; {@link Stopped}
  */
-export function* follow(
+export async function* follow(
   path: string,
   { available, size, buffer, beforeWait }: Following,
-): Generator<Buffer, void, void> {
+): AsyncGenerator<Buffer, void, void> {
   const fd = openSync(path, 'r');
   try {
     for (let at = 0; ;) {
       const wanted = Math.min(at + MIN_CHUNK, size);
       if (available.bytes < wanted) beforeWait();
-      const there = available.waitFor(wanted);
+      const there = await available.waitFor(wanted);
       if (there === undefined) throw new Stopped();
       if (there > size) throw wrongSize(path, size, `at least ${there}`);
       if (there === at) {

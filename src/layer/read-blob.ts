@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers/promises';
 import { MicaError } from '../errors.ts';
 import { SNIFF_LENGTH, sniffCompression } from '../io/compression.ts';
 import { InflateStream } from '../io/inflate-stream.ts';
@@ -29,8 +30,8 @@ export interface ReadBlobOptions {
 const REPORT = 2 ** 20;
 
 /**
- * Reads a blob once, as it arrives: its digest is verified, its content inflated into `sink`. This
- * thread blocks while there is nothing to do.
+ * Reads a blob once, as it arrives: its digest is verified, its content inflated into `sink`. Most of
+ * the time this blocks the thread, but not for long at once.
  *
  * Content that cannot be read is only complained about when the digest is right: the bytes are then
  * the layer's, not the transport's.
@@ -51,7 +52,7 @@ export async function readBlob(
   await using content = new Content(mediaType, take, memory.slabs);
   const { chunk: buffer } = memory;
   const beforeWait = (): void => content.flush();
-  for (const chunk of follow(path, { available, size, buffer, beforeWait })) {
+  for await (const chunk of follow(path, { available, size, buffer, beforeWait })) {
     const writing = content.write(chunk);
     hash.update(chunk);
     await writing;
@@ -59,6 +60,8 @@ export async function readBlob(
     if (done - reported < REPORT) continue;
     reported = done;
     onProgress?.(done);
+    // Where nothing is done by other threads, this is when smaller jobs get their turn.
+    await setImmediate();
   }
   content.end();
   const found: Digest = `${algorithmOf(digest)}:${hash.digest('hex')}`;

@@ -1,6 +1,9 @@
 import type { Digest, DiffId } from '../oci/digest.ts';
 import type { LayerForm } from '../snapshot/driver.ts';
 
+/** In bytes: a blob up to this size is unpacked in a moment, once it is there. */
+export const SMALL_BLOB: number = 256 * 1024;
+
 /** One pass over a layer: blob digest, inflate, diffID, tar, index and extraction. */
 export interface UnpackJob {
   /** The file with the layer's bytes as stored; it may still be growing. */

@@ -23,7 +23,7 @@ export interface UnpackLayerOptions extends ReadBlobOptions {
 }
 
 /**
- * Does a job, blocking this thread most of the time: blob digest, inflate, diffID, tar, index and extraction in one
+ * Does a job, blocking this thread for most of it: blob digest, inflate, diffID, tar, index and extraction in one
  * pass over bytes that may still be arriving.
  *
  * @throws DATA_LOSS when the bytes are not what they must be. That is known at the end only: until

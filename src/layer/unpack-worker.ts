@@ -5,17 +5,20 @@ import { dropUmask } from '../sys/file.ts';
 import { Available } from './available.ts';
 import { Stopped } from './follow.ts';
 import { unpackLayer } from './unpack-layer.ts';
-import { unpackMemory } from './unpack-memory.ts';
-import type { UnpackMessage, UnpackRequest } from './unpack-message.ts';
+import { type UnpackMemory, unpackMemory } from './unpack-memory.ts';
+import type { UnpackMessage, UnpackNews, UnpackRequest } from './unpack-message.ts';
 
-/** The entry of a thread that does one job after the other. */
+/** The entry of a thread that does jobs as they come: it goes on with another one where one waits. */
 
 const port = parentPort!;
-const send = (message: UnpackMessage): void => port.postMessage(message);
-const memory = unpackMemory();
+/** Of jobs that are over. */
+const spare: UnpackMemory[] = [];
 const exactModes = hasNoUmask();
 
-async function work({ job, available }: UnpackRequest): Promise<void> {
+async function work({ id, job, available }: UnpackRequest): Promise<void> {
+  const send = (news: UnpackNews): void =>
+    port.postMessage({ id, ...news } satisfies UnpackMessage);
+  const memory = spare.pop() ?? unpackMemory();
   try {
     const result = await unpackLayer(job, {
       available: new Available(available),
@@ -27,6 +30,8 @@ async function work({ job, available }: UnpackRequest): Promise<void> {
   } catch (error) {
     if (error instanceof Stopped) send({ type: 'stopped' });
     else send({ type: 'failed', error: sendError(error) });
+  } finally {
+    spare.push(memory);
   }
 }
 

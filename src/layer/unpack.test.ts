@@ -22,7 +22,7 @@ import * as t from '../testing/tree.ts';
 import { jobOf } from '../testing/unpack-stack.ts';
 import { Available } from './available.ts';
 import { openUnpacker } from './unpack.ts';
-import type { UnpackJob } from './unpack-job.ts';
+import { SMALL_BLOB, type UnpackJob } from './unpack-job.ts';
 
 const linux = needs('root');
 const TAR = t.tarOf(
@@ -98,7 +98,7 @@ test('a layer is unpacked while its blob is still arriving', { skip: linux }, as
 
 test('more layers than workers are unpacked one after the other', async () => {
   await using unpacker = openUnpacker({ workers: 2 });
-  unpacker.warm(1);
+  unpacker.warm([]);
   const layers = Array.from({ length: 7 }, (_, i) =>
     t.tarOf(t.tree({ [`f${i}`]: t.file(String(i)) })),
   );
@@ -122,7 +122,7 @@ const threads = (): number =>
 test('a worker with nothing to do is ended', { skip: linux }, async () => {
   await using unpacker = openUnpacker({ workers: 2 });
   await using slow = await prepare(GZIP);
-  await using quick = await prepare(GZIP);
+  await using quick = await prepare(TAR);
   const available = new Available();
   const unpacking = unpacker.unpack(slow.job, { available });
   await unpacker.unpack(quick.job);
@@ -134,6 +134,46 @@ test('a worker with nothing to do is ended', { skip: linux }, async () => {
   available.end();
   assert.equal((await unpacking).diffId, sha256(TAR));
   while (threads() > 0) await setTimeout(5);
+});
+
+test('small layers share the worker of one that waits for its bytes', { skip: linux }, async () => {
+  await using unpacker = openUnpacker({ workers: 2 });
+  unpacker.warm([TAR.length, 600, 700]);
+  await using slow = await prepare(GZIP);
+  const available = new Available();
+  const unpacking = unpacker.unpack(slow.job, { available });
+  const small = Array.from({ length: 3 }, async (_, thread) => {
+    for (let i = 0; i < 10; i++) {
+      const tar = t.tarOf(t.tree({ [`f${thread}-${i}`]: t.file(String(i)) }));
+      await using work = await prepare(gzipSync(tar));
+      assert.equal((await unpacker.unpack(work.job)).diffId, sha256(tar));
+      assert.ok(readFileSync(join(work.path, 'layer.tar')).equals(tar));
+    }
+  });
+  await Promise.all(small);
+  assert.equal(threads(), 1);
+  available.add(GZIP.length);
+  available.end();
+  assert.equal((await unpacking).diffId, sha256(TAR));
+  assert.ok(readFileSync(join(slow.path, 'layer.tar')).equals(TAR));
+});
+
+test('a layer that takes too much memory ends alone', { skip: linux }, async () => {
+  await using unpacker = openUnpacker({ workers: 1, heap: 12 });
+  const many = Array.from({ length: 60_000 }, (_, i) => [`f${i}`, t.file()] as const);
+  await using greedy = await prepare(zstdCompressSync(t.tarOf(t.tree(many))));
+  assert.ok(greedy.job.size <= SMALL_BLOB);
+  await using large = await prepare(GZIP);
+  await using small = await prepare(gzipSync(t.tarOf(t.tree({ a: t.file() }))));
+  const available = new Available();
+  const others = [unpacker.unpack(large.job, { available }), unpacker.unpack(small.job)];
+  await assert.rejects(unpacker.unpack(greedy.job), { code: 'RESOURCE_EXHAUSTED' });
+  available.add(GZIP.length);
+  available.end();
+  assert.deepEqual(
+    (await Promise.all(others)).map(({ stats }) => stats.files),
+    [2, 1],
+  );
 });
 
 test('a worker that was stopped in the middle of a layer has room for the next one', async () => {

@@ -1,7 +1,7 @@
 import type { ContentStore, Ingest, Source } from '../../content/content.ts';
 import { isCode } from '../../errors.ts';
 import { Available } from '../../layer/available.ts';
-import type { UnpackJob, UnpackResult } from '../../layer/unpack-job.ts';
+import { SMALL_BLOB, type UnpackJob, type UnpackResult } from '../../layer/unpack-job.ts';
 import type { Unpacker } from '../../layer/unpack.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { PullEvent } from '../pull/pull.ts';
@@ -22,7 +22,7 @@ export interface LayerTask {
 
 /**
  * Brings the blob into the store and unpacks it, in one pass while it downloads where it is not
- * there yet. A mismatch after a resumed download is tried once more from the beginning, since
+ * there yet (a small one afterwards: in the meantime its thread does something else). A mismatch after a resumed download is tried once more from the beginning, since
  * the bytes of the earlier attempt may be the wrong ones.
  */
 export async function bringLayer(task: LayerTask): Promise<UnpackResult> {
@@ -33,14 +33,15 @@ export async function bringLayer(task: LayerTask): Promise<UnpackResult> {
   });
   if (ingest === undefined) return unpackBlob(task);
   const resumed = ingest.offset;
+  const attempt = task.target.size <= SMALL_BLOB ? downloadThenUnpack : downloadAndUnpack;
   try {
-    return await downloadAndUnpack(task, ingest);
+    return await attempt(task, ingest);
   } catch (error) {
     if (!isCode(error, 'DATA_LOSS')) throw error;
     ingest.reset();
     if (resumed === 0) throw error;
     task.emit({ type: 'retry', target: task.target, reason: error.message, delay: 0 });
-    return await downloadAndUnpack(task, ingest);
+    return await attempt(task, ingest);
   }
 }
 
@@ -56,6 +57,18 @@ async function unpackBlob(task: LayerTask): Promise<UnpackResult> {
     signal,
     onProgress: (bytes) => emit({ type: 'extracting', target, bytes }),
   });
+}
+
+async function downloadThenUnpack(task: LayerTask, ingest: Ingest): Promise<UnpackResult> {
+  const { target, signal, emit, unpacker } = task;
+  await download(task, ingest, signal);
+  emit({ type: 'downloaded', target });
+  const result = await unpacker.unpack(jobOf(task, ingest.path), {
+    signal,
+    onProgress: (bytes) => emit({ type: 'extracting', target, bytes }),
+  });
+  ingest.complete();
+  return result;
 }
 
 async function downloadAndUnpack(task: LayerTask, ingest: Ingest): Promise<UnpackResult> {
@@ -74,7 +87,7 @@ async function downloadAndUnpack(task: LayerTask, ingest: Ingest): Promise<Unpac
   // A layer that cannot be unpacked needs no more bytes; its own error is thrown below.
   unpacking.catch((error: unknown) => stop.abort(error));
   try {
-    await download(task, ingest, available, signal);
+    await download(task, ingest, signal, available);
     downloaded = true;
     available.end();
     emit({ type: 'downloaded', target });
@@ -93,16 +106,16 @@ async function downloadAndUnpack(task: LayerTask, ingest: Ingest): Promise<Unpac
 async function download(
   { source, target, emit, onFetched }: LayerTask,
   ingest: Ingest,
-  available: Available,
   signal: AbortSignal,
+  available?: Available,
 ): Promise<void> {
   const resumed = ingest.offset;
-  available.add(resumed);
+  available?.add(resumed);
   emit({ type: 'bytes', target, bytes: resumed, resumed, shared: false });
   if (resumed === target.size) return;
   for await (const chunk of source.fetch(target, { offset: resumed, signal, lend: true })) {
     ingest.write(chunk);
-    available.add(chunk.byteLength);
+    available?.add(chunk.byteLength);
     onFetched(chunk.byteLength);
     emit({ type: 'bytes', target, bytes: ingest.offset, resumed, shared: false });
   }

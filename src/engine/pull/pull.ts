@@ -103,9 +103,9 @@ async function pullReference(context: Context, pulling: Pulling): Promise<PullRe
   }
   // A thread takes a moment to start; the documents take a moment to come.
   const unpacker = await context.unpacker();
-  unpacker.warm(1);
+  unpacker.warm([]);
   const read = await readImage(repository, target, options);
-  unpacker.warm(read.image.layers.length);
+  unpacker.warm(read.image.layers.map(({ descriptor }) => descriptor.size));
   emit({ type: 'layers', layers: read.image.manifest.layers });
   return await bring(context, pulling, { repository, target, read });
 }
