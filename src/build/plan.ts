@@ -131,7 +131,7 @@ function targetOf({ stages, file }: Dockerfile, target: string | undefined): num
   const names = stages.map(({ name, index }) => name ?? String(index));
   throw new MicaError(
     'NOT_FOUND',
-    `${file} has no stage ${shown(target)}; there are ${names.join(', ')}`,
+    `${file} has no stage ${shown(target)}; its stages are ${names.join(', ')}`,
   );
 }
 

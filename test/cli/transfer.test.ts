@@ -327,6 +327,26 @@ test('an image goes round all places with the digest that it had', async () => {
   assert.equal(image.Id, kit.app.config.digest);
 });
 
+test("who puts an image of Docker's format into a layout is told who does not read it", async () => {
+  await using kit = await openPulled();
+  await kit.ok('convert REG/app --format docker -t docker:1');
+  const at = (name: string): string => join(kit.directory, name);
+  const NOTE = /^Warning: docker:1 is in Docker's format, .*convert --format oci/m;
+  const told = async (args: string): Promise<boolean> => {
+    const { code, stdout, stderr } = await kit.mica(args.split(' '));
+    assert.equal(code, 0, stderr);
+    return NOTE.test(stdout + stderr);
+  };
+  assert.ok(await told(`copy docker:1 oci:${at('a')}:1`));
+  assert.ok(await told(`copy docker:1 oci-archive:${at('b')}:1`));
+  assert.ok(await told(`save --format oci-dir -o ${at('c')} docker:1`));
+  assert.ok(await told(`save --format oci-archive -o ${at('d')} docker:1`));
+  assert.ok(!(await told(`save -o ${at('e')} docker:1`)));
+  assert.ok(!(await told(`copy docker:1 docker-archive:${at('f')}:docker:1`)));
+  await kit.ok('convert docker:1 --format oci -t oci:1');
+  assert.ok(!(await told(`save --format oci-archive -o ${at('g')} oci:1`)));
+});
+
 test('an index is copied whole with --all, and for one platform without', async () => {
   await using kit = await openPulled();
   const { fixture } = kit.origin;

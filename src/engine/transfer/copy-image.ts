@@ -9,6 +9,7 @@ import type { Context } from '../context.ts';
 import { bringImage } from '../publish/bring-image.ts';
 import { chooseWhole } from './choose-whole.ts';
 import { openDestination } from './destination.ts';
+import { warnOfDocker } from './docker-in-layout.ts';
 import { type Origin, openOrigin } from './origin.ts';
 import { parsePlace } from './place.ts';
 import { Sent } from './sent.ts';
@@ -24,14 +25,14 @@ export async function copyImage(
   return attempt(context, `copy ${from} to ${to}`, options, async () => {
     await using stack = new AsyncDisposableStack();
     const origin = await openOrigin(context, parsePlace(from), stack, options);
-    return await toPlace(context, origin, to, options);
+    return await toPlace(context, origin, { from, to }, options);
   });
 }
 
 async function toPlace(
   context: Context,
   origin: Origin,
-  to: string,
+  { from, to }: { readonly from: string; readonly to: string },
   options: CopyOptions,
 ): Promise<CopyResult> {
   const place = parsePlace(to);
@@ -56,6 +57,8 @@ async function toPlace(
     onProgress: (event) => sent.tell(event),
   });
   await destination.name(bare(target));
+  if (place.kind === 'oci' || place.kind === 'oci-archive')
+    warnOfDocker(from, target, options.onProgress);
   return { target: bare(target) };
 }
 

@@ -6,11 +6,12 @@ import { MicaError } from '../../errors.ts';
 import { matchPlatform } from '../../oci/choose-platform.ts';
 import { type Digest, isDigest } from '../../oci/digest.ts';
 import { formatPlatform } from '../../oci/platform.ts';
-import { formatReference, parseReference, withDefaults } from '../../oci/reference.ts';
+import { familiar, formatReference, parseReference, withDefaults } from '../../oci/reference.ts';
 import type { Context, Store } from '../context.ts';
 import type { StoredImage } from '../stored-image.ts';
 import { findByName, storedImage } from '../images.ts';
 import { type ArchiveTarget, openArchiveTarget } from './archive-target.ts';
+import { warnOfDocker } from './docker-in-layout.ts';
 import { Sent } from './sent.ts';
 import type { SaveOptions } from './transfer.ts';
 
@@ -38,6 +39,13 @@ export async function save(
   );
   using lease = store.leases.open(`save ${names.join(' ')}`);
   lease.hold('blob', blobsOf(images));
+  if (format !== 'docker-archive')
+    for (const { image, name } of images)
+      warnOfDocker(
+        name === undefined ? image.id : familiar(name),
+        image.manifestDescriptor,
+        options.onProgress,
+      );
   if (format === 'oci-dir') return toDirectory(store, images, there, to, options);
   await using target = await openArchiveTarget(to, format);
   for (const saved of images) {

@@ -5,6 +5,7 @@ import { parsePlatform } from '../../../oci/platform.ts';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';
 import { SAVE } from '../../render/progress/words.ts';
+import { announcement } from '../../render/progress/text.ts';
 import { terminalProgress } from '../../render/progress/terminal.ts';
 
 interface Options {
@@ -52,17 +53,22 @@ async function run(cli: Cli, images: string[], options: Options): Promise<void> 
       'an archive is not for a terminal: use --output, or redirect',
     );
   const engine = await cli.engine();
-  // Standard output may be the archive; a log of a save tells nobody anything.
+  // Standard output may be the archive; a log of a save tells nobody anything but its warnings.
   const renderer = !quiet && cli.err.isTTY ? terminalProgress(cli.err.stream, SAVE) : undefined;
+  const warnings: string[] = [];
   try {
     await engine.save(images, output ?? ((chunk) => cli.out.write(chunk)), {
       format,
       have,
       platform: platform === undefined ? undefined : parsePlatform(platform),
       signal: cli.signal,
-      onProgress: renderer && ((event) => renderer.event(event)),
+      onProgress: (event) => {
+        if (renderer) renderer.event(event);
+        else if (event.type === 'warning') warnings.push(announcement(event)!);
+      },
     });
   } finally {
     renderer?.end(undefined);
   }
+  for (const warning of warnings) await cli.err.line(warning);
 }
