@@ -173,13 +173,34 @@ describe('verbs on containers', { skip }, () => {
     await box.clear();
   });
 
+  test('ps finds by network and by what is mounted', async () => {
+    const { directory } = box.kit;
+    await box.ok('create --name plain box');
+    await box.ok(`create --name special --network host -v ${directory}:/there box`);
+    const find = (filter: string): Promise<string> =>
+      box.ok(['ps', '-a', '--filter', filter, '--format', '{{.Names}}']);
+    assert.equal(await find('network=host'), 'special\n');
+    assert.equal(await find('network=none'), 'plain\n');
+    assert.equal(await find('volume=/there'), 'special\n');
+    assert.equal(await find(`volume=${directory}`), 'special\n');
+    assert.equal(await find('health=none'), 'special\nplain\n');
+    assert.equal(await find('publish=80'), '');
+    assert.equal((await box.mica('ps --filter status=nonsense')).code, 2);
+    await box.clear();
+  });
+
   test('system prune removes containers that do not run, as docker does, and image prune none', async () => {
     await box.ok('run -d --name stays box sleep 100');
-    await box.ok('create --name goes box');
+    await box.ok('create --name goes --label a=1 --label b box');
     await box.ok('image prune -f');
+    await box.ok('system prune -f --filter label=a=2');
+    await box.ok('container prune -f --filter label=a --filter label!=b');
     await box.ok('system prune -f --filter until=1h');
     assert.equal(await box.ok(['ps', '-a', '--format', '{{.Names}}']), 'goes\nstays\n');
-    const { containers } = JSON.parse(await box.ok('prune -f --json')) as { containers: string[] };
+    const filter = ['--filter', 'label=a=1', '--filter', 'label=b'];
+    const { containers } = JSON.parse(await box.ok(['prune', '-f', '--json', ...filter])) as {
+      containers: string[];
+    };
     assert.equal(containers.length, 1);
     assert.equal(await box.ok(['ps', '-a', '--format', '{{.Names}}']), 'stays\n');
     await box.ok('images -q box');

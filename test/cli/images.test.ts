@@ -43,6 +43,9 @@ test('images are chosen by name, by filter and by what they hold', async () => {
   assert.equal(await names('--filter label=a.b=c'), 'REG/team/app');
   assert.equal(await names('--filter dangling=true'), '');
   assert.equal(await names('--filter dangling=false --filter label=a.b=d'), '');
+  assert.equal(await names('--filter label=a.b --filter label=not.there'), '');
+  assert.match(await names('--filter until=1h'), /REG\/team\/app/);
+  assert.equal(await names('--filter until=1990-01-01'), '');
 });
 
 test("image inspect prints an array of docker's objects, and templates pick from them", async () => {
@@ -199,4 +202,17 @@ test('prune asks, and does nothing where nobody can answer', async () => {
   assert.equal(code, 6);
   assert.match(stderr, /standard input is not a terminal/);
   assert.match(await kit.ok('images -q'), /^[0-9a-f]{12}\n[0-9a-f]{12}\n$/);
+});
+
+test('prune takes only what has such labels', async () => {
+  const would = async (filter: string): Promise<number> =>
+    (
+      JSON.parse(await kit.ok(`image prune -a --dry-run --json --filter ${filter}`)) as {
+        images: string[];
+      }
+    ).images.length;
+  assert.deepEqual(
+    await Promise.all(['label=a.b=c', 'label!=a.b', 'label=a.b=d', 'label!=nope'].map(would)),
+    [1, 1, 0, 2],
+  );
 });

@@ -2,6 +2,7 @@ import type { ContainerInfo } from '../../engine/containers/containers.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { MicaError } from '../../errors.ts';
 import { splitFilter } from './image-filter.ts';
+import { labelFilter } from './label-filter.ts';
 
 type Filter = (container: ContainerInfo) => boolean;
 
@@ -26,9 +27,17 @@ async function filterOf(key: string, value: string, engine: Engine): Promise<Fil
     case 'name':
       return nameFilter(value);
     case 'label':
-      return labelFilter(value);
+      return labelled(value);
     case 'status':
-      return ({ state }) => state.status === value;
+      return statusFilter(value);
+    case 'network':
+      return ({ settings: { options } }) => (options.network ?? 'none') === value;
+    case 'volume':
+      return volumeFilter(value);
+    case 'health':
+      return () => value === 'none';
+    case 'publish':
+      return () => false;
     case 'exited':
       return ({ state }) => state.status === 'exited' && String(state.exitCode) === value;
     case 'ancestor': {
@@ -44,7 +53,7 @@ async function filterOf(key: string, value: string, engine: Engine): Promise<Fil
     default:
       throw new MicaError(
         'INVALID_ARGUMENT',
-        `filter ${JSON.stringify(key)} is none of id, name, label, status, exited, ancestor, before, since`,
+        `filter ${JSON.stringify(key)} is none of id, name, label, status, exited, ancestor, before, since, network, volume, health, publish`,
       );
   }
 }
@@ -62,9 +71,25 @@ function nameFilter(value: string): Filter {
   return ({ name }) => pattern.test(name);
 }
 
-export function labelFilter(value: string): Filter {
-  const at = value.indexOf('=');
-  const name = at < 0 ? value : value.slice(0, at);
-  return ({ settings: { labels = {} } }) =>
-    Object.hasOwn(labels, name) && (at < 0 || labels[name] === value.slice(at + 1));
+function labelled(value: string): Filter {
+  const has = labelFilter(value);
+  return ({ settings }) => has(settings.labels);
+}
+
+const STATUSES: ReadonlySet<string> = new Set(
+  'created starting running paused exited dead restarting removing'.split(' '),
+);
+
+function statusFilter(value: string): Filter {
+  if (STATUSES.has(value)) return ({ state }) => state.status === value;
+  throw new MicaError(
+    'INVALID_ARGUMENT',
+    `filter status=${value} is none of ${[...STATUSES].join(', ')}`,
+  );
+}
+
+/** By where it is on this machine, or in the container. */
+function volumeFilter(value: string): Filter {
+  return ({ settings: { options } }) =>
+    (options.binds ?? []).some(({ source, target }) => source === value || target === value);
 }

@@ -1,6 +1,8 @@
 import type { StoredImage } from '../../engine/stored-image.ts';
 import { MicaError } from '../../errors.ts';
 import { familiar, parseReference, repositoryOf } from '../../oci/reference.ts';
+import { parseUntil } from './duration.ts';
+import { labelFilter } from './label-filter.ts';
 import { timeOf } from '../render/quantity.ts';
 
 /** Whether an image passes. */
@@ -9,7 +11,7 @@ export type ImageFilter = (image: StoredImage) => boolean;
 /** What finds the image that `before=` and `since=` name. */
 export type FindImage = (name: string) => Promise<StoredImage>;
 
-/** docker's `--filter KEY=VALUE`; those of one key are alternatives, different keys must all hold. */
+/** docker's `--filter KEY=VALUE`; those of one key are alternatives, different keys and all labels must hold. */
 export async function parseFilters(
   filters: readonly string[],
   find: FindImage,
@@ -18,7 +20,8 @@ export async function parseFilters(
   for (const text of filters) {
     const [key, value] = splitFilter(text);
     const filter = await filterOf(key, value, find);
-    byKey.set(key, [...(byKey.get(key) ?? []), filter]);
+    const group = key === 'label' ? text : key;
+    byKey.set(group, [...(byKey.get(group) ?? []), filter]);
   }
   return (image) => [...byKey.values()].every((any) => any.some((passes) => passes(image)));
 }
@@ -39,12 +42,12 @@ async function filterOf(key: string, value: string, find: FindImage): Promise<Im
       return ({ references }) => (references.length === 0) === wanted;
     }
     case 'label': {
-      const [name, ...rest] = value.split('=');
-      const expected = rest.length > 0 ? rest.join('=') : undefined;
-      return ({ config }) => {
-        const labels = config.config?.Labels ?? {};
-        return Object.hasOwn(labels, name!) && (expected ?? labels[name!]) === labels[name!];
-      };
+      const has = labelFilter(value);
+      return ({ config }) => has(config.config?.Labels);
+    }
+    case 'until': {
+      const limit = parseUntil(value);
+      return ({ config }) => timeOf(config.created) < limit;
     }
     case 'before':
     case 'since': {
@@ -58,7 +61,7 @@ async function filterOf(key: string, value: string, find: FindImage): Promise<Im
     default:
       throw new MicaError(
         'INVALID_ARGUMENT',
-        `filter ${JSON.stringify(key)} is none of reference, dangling, label, before, since`,
+        `filter ${JSON.stringify(key)} is none of reference, dangling, label, before, since, until`,
       );
   }
 }

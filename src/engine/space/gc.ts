@@ -23,6 +23,8 @@ export interface PruneOptions extends GcOptions {
   readonly all?: boolean;
   /** Only images that were created before. */
   readonly createdBefore?: Date;
+  /** Only images with such labels. */
+  readonly hasLabels?: (labels: Readonly<Record<string, string>> | undefined) => boolean;
   /** Partial downloads older than this go too, in milliseconds. Default: the store's policy. */
   readonly partialsOlderThan?: number;
 }
@@ -76,7 +78,10 @@ export async function collectBuilds(
   return collect(await context.store(), { ...options, ...collecting });
 }
 
-function unwanted({ db }: Store, { all = false, createdBefore }: PruneOptions): Digest[] {
+function unwanted(
+  { db }: Store,
+  { all = false, createdBefore, hasLabels = () => true }: PruneOptions,
+): Digest[] {
   const used = new Set(
     db
       .all<{ image: string }>('select image from mount union select image from container')
@@ -84,11 +89,11 @@ function unwanted({ db }: Store, { all = false, createdBefore }: PruneOptions): 
   );
   return listImages(db)
     .filter(({ id, references }) => (all || references.length === 0) && !used.has(id))
-    .filter(
-      ({ config }) =>
-        createdBefore === undefined ||
-        new Date(parseImageConfig(config).created ?? 0) < createdBefore,
-    )
+    .filter(({ config }) => {
+      const { created = 0, config: defaults } = parseImageConfig(config);
+      const isOld = createdBefore === undefined || new Date(created) < createdBefore;
+      return isOld && hasLabels(defaults?.Labels);
+    })
     .map(({ id }) => id);
 }
 

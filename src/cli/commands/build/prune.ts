@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import type { Cli } from '../../cli.ts';
 import { collect } from '../../parse/list.ts';
-import { untilOf } from '../../parse/until-filter.ts';
+import { parseUntilFilters } from '../../parse/prune-filter.ts';
 import { examples } from '../../program.ts';
 import { confirm } from '../../prompt.ts';
 import { json } from '../../render/json.ts';
@@ -33,7 +33,7 @@ export function builderPrune(command: Command, cli: Cli): void {
 
 async function run(cli: Cli, options: Options): Promise<void> {
   const { all = false, filter, force = false, dryRun = false } = options;
-  const usedBefore = untilOf(filter);
+  const usedBefore = parseUntilFilters(filter);
   const what = all
     ? 'all that builds keep to be faster'
     : 'what builds keep and have not used lately';

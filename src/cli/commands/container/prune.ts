@@ -1,10 +1,8 @@
 import type { Command } from 'commander';
 import type { ContainerInfo } from '../../../engine/containers/containers.ts';
-import { MicaError } from '../../../errors.ts';
 import type { Cli } from '../../cli.ts';
-import { labelFilter } from '../../parse/container-filter.ts';
-import { parseUntil } from '../../parse/duration.ts';
-import { splitFilter } from '../../parse/image-filter.ts';
+import { collect } from '../../parse/list.ts';
+import { parsePruneFilters } from '../../parse/prune-filter.ts';
 import { examples } from '../../program.ts';
 import { confirm } from '../../prompt.ts';
 import { renderDeleted } from '../../render/container/deleted.ts';
@@ -22,8 +20,8 @@ export function prune(command: Command, cli: Cli): void {
     .option('-f, --force', 'do not ask')
     .option(
       '--filter <key=value>',
-      'until=24h or until=TIME: created before; label=KEY[=VALUE]',
-      (value: string, all: readonly string[]) => [...all, value],
+      'until=24h or until=TIME: created before; label=KEY[=VALUE], label!=KEY[=VALUE]',
+      collect,
       [],
     )
     .option('--json', 'print what was removed as JSON')
@@ -36,27 +34,14 @@ export function prune(command: Command, cli: Cli): void {
 }
 
 async function run(cli: Cli, options: Options): Promise<void> {
-  const filters = options.filter.map(filterOf);
+  const { before, hasLabels } = parsePruneFilters(options.filter);
   if (!options.force)
     await confirm(cli, 'This will remove all containers that do not run.\nContinue?');
   const { containers } = await cli.engine();
-  const filter = (container: ContainerInfo): boolean =>
-    filters.every((passes) => passes(container));
+  const filter = ({ createdAt, settings }: ContainerInfo): boolean =>
+    (before === undefined || createdAt < before) && hasLabels(settings.labels);
   const result = await containers.prune({ filter });
   if (options.json) return await cli.out.write(json(result));
   await cli.out.write(renderDeleted(result));
   await cli.out.line(`Total reclaimed space: ${size(result.bytes)}`);
-}
-
-function filterOf(text: string): (container: ContainerInfo) => boolean {
-  const [key, value] = splitFilter(text);
-  if (key === 'label') return labelFilter(value);
-  if (key === 'until') {
-    const limit = parseUntil(value);
-    return ({ createdAt }) => createdAt < limit;
-  }
-  throw new MicaError(
-    'INVALID_ARGUMENT',
-    `filter ${JSON.stringify(key)} is neither until nor label`,
-  );
 }

@@ -36,7 +36,7 @@ export function ps(command: Command, cli: Cli): void {
     .option('-l, --latest', 'the last created one')
     .option(
       '-f, --filter <key=value>',
-      'id=, name=, label=KEY[=VALUE], status=, exited=CODE, ancestor=IMAGE, before=, since=',
+      'id=, name=, label=KEY[=VALUE], status=, exited=CODE, ancestor=IMAGE, before=, since=, network=, volume=, health=, publish=',
       (value: string, all: readonly string[]) => [...all, value],
       [],
     )

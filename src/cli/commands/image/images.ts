@@ -32,7 +32,7 @@ export function images(command: Command, cli: Cli): void {
     .option('--digests', 'with the digests they were pulled by')
     .option(
       '-f, --filter <key=value>',
-      'reference=PATTERN, dangling=true, label=KEY[=VALUE], before=IMAGE, since=IMAGE',
+      'reference=PATTERN, dangling=true, label=KEY[=VALUE], before=IMAGE, since=IMAGE, until=24h',
       (value: string, all: readonly string[]) => [...all, value],
       [],
     )

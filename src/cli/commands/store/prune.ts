@@ -3,7 +3,7 @@ import type { PrunedContainers } from '../../../engine/containers/containers.ts'
 import type { PruneOptions } from '../../../engine/space/gc.ts';
 import type { Cli } from '../../cli.ts';
 import { collect } from '../../parse/list.ts';
-import { untilOf } from '../../parse/until-filter.ts';
+import { parsePruneFilters } from '../../parse/prune-filter.ts';
 import { examples } from '../../program.ts';
 import { confirm } from '../../prompt.ts';
 import { renderDeleted } from '../../render/container/deleted.ts';
@@ -57,7 +57,7 @@ function define(command: Command, cli: Cli, pruning: Pruning): void {
     .option('--dry-run', 'say what would be removed, and remove nothing')
     .option(
       '--filter <key=value>',
-      'until=24h or until=TIME: only what was made before',
+      'until=24h or until=TIME: only what was made before; label=KEY[=VALUE], label!=KEY[=VALUE]',
       collect,
       [],
     )
@@ -67,7 +67,7 @@ function define(command: Command, cli: Cli, pruning: Pruning): void {
 
 async function run(cli: Cli, options: Options, pruning: Pruning): Promise<void> {
   const { all = false, dryRun = false } = options;
-  const before = untilOf(options.filter);
+  const { before, hasLabels } = parsePruneFilters(options.filter);
   if (!options.force && !dryRun)
     await confirm(
       cli,
@@ -77,7 +77,8 @@ async function run(cli: Cli, options: Options, pruning: Pruning): Promise<void> 
   const removed: PrunedContainers = pruning.containers
     ? await engine.containers.prune({
         dryRun,
-        filter: ({ createdAt }) => before === undefined || createdAt < before,
+        filter: ({ createdAt, settings: { labels } }) =>
+          (before === undefined || createdAt < before) && hasLabels(labels),
       })
     : { containers: [], bytes: 0 };
   const freed = await engine.prune({
@@ -85,6 +86,7 @@ async function run(cli: Cli, options: Options, pruning: Pruning): Promise<void> 
     all,
     dryRun,
     ...(before && { createdBefore: before }),
+    hasLabels,
     signal: cli.signal,
   });
   const result = { ...freed, bytes: freed.bytes + removed.bytes };
