@@ -39,6 +39,8 @@ export const lockContainer = (
   signal?: AbortSignal,
 ): Promise<HeldLock> => holdWhenFree(lock, signal);
 
-/** By the kernel's word, in this mount namespace. */
-export const isMounted = ({ rootfs }: ContainerDirectory): boolean =>
-  readMountinfo().some(({ target }) => target === rootfs);
+/** How often its tree is mounted, one above the other, by the kernel's word, in this mount namespace. */
+export const mountsOf = ({ rootfs }: ContainerDirectory): number =>
+  readMountinfo().filter(({ target }) => target === rootfs).length;
+
+export const isMounted = (directory: ContainerDirectory): boolean => mountsOf(directory) > 0;

@@ -1,7 +1,7 @@
 import { existsSync, rmSync } from 'node:fs';
 import { readState } from '../runtime/state.ts';
 import { unmount } from '../sys/mount/unmount.ts';
-import { type ContainerDirectory, isMounted, lockContainer } from './directory.ts';
+import { type ContainerDirectory, lockContainer, mountsOf } from './directory.ts';
 
 /** Whether something of the container may still use its tree. */
 export async function isBusy({ path }: ContainerDirectory): Promise<boolean> {
@@ -14,7 +14,8 @@ export async function isBusy({ path }: ContainerDirectory): Promise<boolean> {
 export function unmountTree(directory: ContainerDirectory): void {
   if (!existsSync(directory.unsettled)) return;
   // Twice, if a crash came between mounting and starting, and somebody mounted it again.
-  while (isMounted(directory)) unmount(directory.rootfs, { detach: true });
+  for (let mounts = mountsOf(directory); mounts > 0; mounts--)
+    unmount(directory.rootfs, { detach: true });
   rmSync(directory.unsettled, { force: true });
 }
 

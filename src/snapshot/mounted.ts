@@ -39,7 +39,7 @@ export async function staysMountedFrom(
   for (const until = performance.now() + COPIED; ;) {
     const [here] = writableIn([readMountinfo()], directory, tree);
     if (here !== undefined) return here.target;
-    const elsewhere = writableIn(mountTables(), directory, tree);
+    const elsewhere = writableIn(mountTables([OWN]), directory, tree);
     const counted = unused === 'counts' ? elsewhere : usedOf(elsewhere);
     if (counted.length === 0 || performance.now() > until) return counted[0]?.target;
     await setTimeout(10);
@@ -107,15 +107,23 @@ function writesInto({ type, source, superOptions }: MountInfo, path: string): bo
 const isWithin = (directory: string, path: string): boolean =>
   path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
 
-/** The mounts of each namespace, once. A process that ends meanwhile, or is not ours to see, has none. */
-function* mountTables(): Generator<MountInfo[]> {
-  const seen = new Set<string>();
-  for (const pid of ['self', ...readdirSync('/proc').filter((name) => /^\d+$/.test(name))]) {
+/** As a number of a process. */
+const OWN = 'self';
+
+/**
+ * The mounts of each namespace, once. A process that ends meanwhile, or is not ours to see, has none.
+ * @param without - processes whose namespaces are left out
+ */
+function* mountTables(without: readonly string[] = []): Generator<MountInfo[]> {
+  const seen = new Set(without.map(namespaceOf));
+  for (const pid of [OWN, ...readdirSync('/proc').filter((name) => /^\d+$/.test(name))]) {
     try {
-      const namespace = readlinkSync(`/proc/${pid}/ns/mnt`);
+      const namespace = namespaceOf(pid);
       if (seen.has(namespace)) continue;
       seen.add(namespace);
       yield readMountinfo(pid);
     } catch {}
   }
 }
+
+const namespaceOf = (pid: string): string => readlinkSync(`/proc/${pid}/ns/mnt`);
