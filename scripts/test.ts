@@ -3,6 +3,8 @@
  *
  *     npm test [-- FILE …]           the files, or everything
  *
+ * Random cases are the same in every run, see `seed.ts`.
+ *
  * In CI (`CI=true`) a skip fails the run unless `MICA_UNMET_NEEDS` (needs separated by spaces, found
  * by `.ci/run` with its own probes) names every need of its reason.
  */
@@ -26,6 +28,7 @@ const stream = run({
   cwd: home,
   files: files.map((file) => join(home, file)).sort(),
   concurrency: 2,
+  execArgv: ['--import', import.meta.resolve('./seed.ts')],
   // Of one file: something that hangs is a failure with a name, not a run without an end.
   timeout: 900_000,
 });
