@@ -21,10 +21,11 @@ const { values, positionals } = parseArgs({
 });
 
 const ours = soundImages(200);
+const end = performance.now() + Number(values.seconds) * 1000;
 const images = [...ours, ...positionals.map((path) => readFileSync(path))];
 const { errors, ...result } = fuzz(images, {
   seed: Number(values.seed),
-  time: Number(values.seconds) * 1000,
+  more: () => performance.now() < end,
   also(image) {
     using damaged = openIndex(image);
     using sound = openIndex(ours[0]!);

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { fuzz } from '../testing/fuzz-index.ts';
+import { fuzz, type FuzzResult } from '../testing/fuzz-index.ts';
 import { soundImages } from '../testing/sound-images.ts';
 import { mergeIndexes } from './merge.ts';
 import { openIndex } from './read.ts';
@@ -14,7 +14,8 @@ const theirs = ['compact', 'tar-index'].map((name) =>
 );
 
 test('damage aimed at any field gives coded errors or something else to read, in good time', () => {
-  const { opened, calls, errors } = fuzz([...ours, ...theirs], { seed: 1, time: 3000 });
+  const more = ({ images }: FuzzResult): boolean => images < 3000;
+  const { opened, calls, errors } = fuzz([...ours, ...theirs], { seed: 1, more });
   assert.ok(opened > 100 && calls > 10_000, 'the damage is not so large that nothing is reached');
   assert.ok(errors.get('DATA_LOSS')! > 100, 'the damage is found');
 });
@@ -23,7 +24,7 @@ test('a damaged index among others gives coded errors or a merged one that can b
   let merged = 0;
   fuzz(ours, {
     seed: 1,
-    time: 3000,
+    more: ({ images }) => images < 1500,
     also(image) {
       using damaged = openIndex(image);
       using sound = openIndex(ours[0]!);
