@@ -172,6 +172,15 @@ RUN --mount=target=/ctx \\
     assert.equal(said(await place.build(run('id=k'), {}, options)), '1\n0:0:755\n');
   });
 
+  test('hosts that are added are there, and part of the key', { skip }, async () => {
+    const text = 'FROM base\nRUN grep -c "^192.0.2.7.db$" /etc/hosts\n';
+    for (const network of ['none', 'host'] as const)
+      await place.build(text, {}, { network, hosts: ['db:192.0.2.7'] });
+    await assert.rejects(place.build(text, {}, { hosts: ['db:192.0.2.8'] }), {
+      code: 'FAILED_PRECONDITION',
+    });
+  });
+
   test('secrets are there while the command runs, and nowhere afterwards', { skip }, async () => {
     const secret = 'a-secret-that-is-nowhere-else';
     const path = join(place.directory, 'secret');

@@ -311,3 +311,48 @@ test('the files of /etc are those of the container', { skip }, async () => {
     assert.throws(() => read(wrong), { code: 'INVALID_ARGUMENT' });
   assert.equal(defaultHostname(ID, 'none'), '0123456789ab');
 });
+
+test('what control groups v2 cannot keep is refused there, and kept by v1', () => {
+  for (const limits of [{ oomKillDisable: true }, { memorySwappiness: 0 }]) {
+    assert.throws(() => resourcesOf(limits, [], HOST), { code: 'FAILED_PRECONDITION' });
+    assert.ok(resourcesOf(limits, [], { ...HOST, cgroups: 'v1' })?.memory);
+  }
+  assert.equal(resourcesOf({ oomKillDisable: false }, [], HOST)?.memory, undefined);
+  assert.throws(() => resourcesOf({ blkioWeight: 5 }, [], HOST), { code: 'INVALID_ARGUMENT' });
+});
+
+test('devices are nodes for root, and mounted in a user namespace', { skip }, async () => {
+  const devices = [{ source: '/dev/null', target: '/dev/it', access: 'r' }];
+  await withSpec({}, { devices }, ({ linux, mounts }) => {
+    assert.deepEqual(
+      linux.devices.map(({ path, type, major, minor }) => [path, type, major, minor]),
+      [['/dev/it', 'c', 1, 3]],
+    );
+    const rule = { allow: true, type: 'c', access: 'r', major: 1, minor: 3 };
+    assert.deepEqual(linux.resources?.devices.at(-1), rule);
+    assert.ok(!mounts.some(({ destination }) => destination === '/dev/it'));
+  });
+  await withSpec(
+    {},
+    { devices },
+    ({ linux, mounts }) => {
+      assert.deepEqual(linux.devices, []);
+      assert.equal(
+        mounts.find(({ destination }) => destination === '/dev/it')?.source,
+        '/dev/null',
+      );
+    },
+    ROOTLESS,
+  );
+});
+
+test(
+  'of labels of the image nothing becomes an annotation, of what the user says all',
+  { skip },
+  async () => {
+    const annotations = { 'run.oci.keep_original_groups': '1' };
+    await withSpec({ Labels: { a: 'b' } }, { annotations }, (spec) =>
+      assert.deepEqual(spec.annotations, annotations),
+    );
+  },
+);
