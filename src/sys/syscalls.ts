@@ -60,7 +60,6 @@ const X64 = {
   fsmount: 432,
   pidfd_open: 434,
   openat2: 437,
-  pidfd_getfd: 438,
   mount_setattr: 442,
 } as const;
 
@@ -122,7 +121,6 @@ const ARM64: Record<keyof typeof X64, number> = {
   fsmount: 432,
   pidfd_open: 434,
   openat2: 437,
-  pidfd_getfd: 438,
   mount_setattr: 442,
 };
 

@@ -5,7 +5,6 @@ import { fromNode } from '../errno.ts';
 import type { Mount } from '../mount-data.ts';
 import { type MountInfo, readMountinfo } from '../mountinfo.ts';
 import { zfs, zfsPatiently } from '../zfs.ts';
-import { daemonsNamed, readWithoutWaiting } from './fuse-daemon.ts';
 
 /** The type of what zfs-fuse mounts, which only its own command can. */
 export const FUSE_ZFS = 'fuse.zfs';
@@ -33,7 +32,7 @@ export async function mountByZfs(
     return bind({ type: 'bind', source: elsewhere.target, options: ['bind', ...options] }, target);
   const how = options.length > 0 ? ['-o', options.join(',')] : [];
   await mountWhereItSays(source, how);
-  if (isMountedOn(source, target)) return serve(target);
+  if (isMountedOn(source, target)) return answered(target);
   // For the first time, or the store has moved since.
   if (mountsOf(source).length > 0) await zfsPatiently(['unmount', source]);
   await zfs('set', `mountpoint=${target}`, source);
@@ -43,16 +42,11 @@ export async function mountByZfs(
       'FAILED_PRECONDITION',
       `mount ${source} on ${target}: zfs says that it is mounted, and it is not there; zfs-fuse must run in a mount namespace that shares its mounts with this one`,
     );
-  serve(target);
+  answered(target);
 }
 
-/**
- * Makes the daemon serve the new file system beside all others, and waits for its first answer. Its
- * threads take turns in waiting for requests to all of them: one that reads a request that was taken
- * back keeps the others from theirs, until something is asked of that very file system again.
- */
-function serve(target: string): void {
-  for (const pid of daemonsNamed('zfs-fuse')) readWithoutWaiting(pid);
+/** Waits for the first answer of the new file system. */
+function answered(target: string): void {
   try {
     statfsSync(target);
   } catch (error) {
