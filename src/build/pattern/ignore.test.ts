@@ -76,6 +76,10 @@ test('comments, spaces, slashes and dots around patterns do not count', () => {
   ]);
 });
 
+test('no pattern takes the context itself out or back', () => {
+  assert.deepEqual(excluded('a\n!.\n!/\n! ./', ['a', 'b']), ['a']);
+});
+
 test('names beyond ASCII are matched as bytes', () => {
   const latin = (text: string): string => Buffer.from(text).toString('latin1');
   assert.deepEqual(excluded('grüße*', [latin('grüße.txt'), latin('gruesse')]), [
@@ -85,6 +89,7 @@ test('names beyond ASCII are matched as bytes', () => {
 
 test('a malformed line is named', () => {
   assert.throws(() => excluded('a\n[', []), /^MicaError: \.dockerignore:2: /);
+  assert.throws(() => excluded('a\n\n ! ', []), /^MicaError: \.dockerignore:3: a ! is not/);
 });
 
 test('patterns that could match in very many ways take no time', () => {

@@ -28,7 +28,7 @@ export function parseIgnoreFile(bytes: Uint8Array, name: string): Ignore {
     const pattern = text.trim();
     if (pattern === '') continue;
     try {
-      parseGlob(pattern);
+      ruleOf(pattern);
     } catch (error) {
       throw new MicaError('INVALID_ARGUMENT', `${name}:${at + 1}: ${(error as Error).message}`, {
         cause: error,
@@ -75,9 +75,11 @@ const MAX_KNOWN = 4096;
 
 function ruleOf(written: string): Rule[] {
   const isException = written.startsWith('!');
-  const pattern = clean(isException ? written.slice(1).trim() : written);
-  if (pattern === '' && isException)
+  const meant = isException ? written.slice(1).trim() : written;
+  if (meant === '' && isException)
     throw new MicaError('INVALID_ARGUMENT', 'a ! is not followed by a pattern');
+  const pattern = clean(meant);
+  // The context itself, which no pattern takes out or back.
   if (pattern === '') return [];
   const bytes = Buffer.from(pattern, 'utf8').toString('latin1');
   return [{ glob: parseGlob(bytes, { deep: true }), isException }];
