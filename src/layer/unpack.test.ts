@@ -159,8 +159,8 @@ test('small layers share the worker of one that waits for its bytes', { skip: li
 });
 
 test('a layer that takes too much memory ends alone', { skip: linux }, async () => {
-  await using unpacker = openUnpacker({ workers: 1, heap: 12 });
-  const many = Array.from({ length: 60_000 }, (_, i) => [`f${i}`, t.file()] as const);
+  await using unpacker = openUnpacker({ workers: 1, heap: 18 });
+  const many = Array.from({ length: 90_000 }, (_, i) => [`f${i}`, t.file()] as const);
   await using greedy = await prepare(zstdCompressSync(t.tarOf(t.tree(many))));
   assert.ok(greedy.job.size <= SMALL_BLOB);
   await using large = await prepare(GZIP);
