@@ -18,6 +18,7 @@ const CHOSEN: readonly string[] = [
   'src/sys/device-mapper.test.ts',
   'src/snapshot/drivers/devicemapper.test.ts',
   'src/snapshot/drivers/devicemapper/full-pool.test.ts',
+  'src/snapshot/drivers/devicemapper/killed.test.ts',
 ];
 
 /** Needs that the guest does not meet. Each skip for another reason is a failure. */

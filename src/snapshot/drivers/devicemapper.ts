@@ -116,7 +116,10 @@ export function devicemapper(root: string, options: DeviceMapperOptions = {}): D
     async remove({ id }) {
       await trees.drop(id);
       dirs.remove(id);
-      if (sessions.read()?.layers[id] === undefined) return;
+      const known = sessions.read();
+      // Of one whose maker was killed the pool may have more than was written down.
+      const isIntended = known?.intent?.kind === 'create' && known.intent.layer === id;
+      if (known?.layers[id] === undefined && !isIntended) return;
       await sessions.use(async (session) => {
         held.close(id);
         forgetVolume(session, id);

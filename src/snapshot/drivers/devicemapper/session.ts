@@ -21,7 +21,15 @@ import {
   fileSystemOf,
   refuseOthers,
 } from './settings.ts';
-import { newState, readState, removeState, type State, type Volume, writeState } from './state.ts';
+import {
+  newState,
+  readState,
+  removeState,
+  removeUnfinished,
+  type State,
+  type Volume,
+  writeState,
+} from './state.ts';
 import { isReadOnly, statusOfPool, thinPool } from './thin-pool.ts';
 import { deleteVolume, type Pool, type Save, settle } from './transactions.ts';
 
@@ -61,6 +69,7 @@ export class PoolSessions {
       throw fromNode(error);
     });
     using _ = await this.#lock();
+    removeUnfinished(this.#directory);
     return await work(this.#open());
   }
 

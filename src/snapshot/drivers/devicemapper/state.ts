@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { MicaError } from '../../../errors.ts';
 import { writeAtomic } from '../../../io/atomic.ts';
@@ -117,6 +117,16 @@ export function writeState(directory: string, state: State): void {
     throw fromNode(error);
   }
   writeAtomic(fileIn(directory), `${JSON.stringify(state, undefined, 1)}\n`, { mode: 0o600 });
+}
+
+/** What a killed process was about to write. Under the lock: nobody else writes. */
+export function removeUnfinished(directory: string): void {
+  try {
+    for (const name of readdirSync(directory))
+      if (/^pool\.json\..*\.new$/.test(name)) rmSync(join(directory, name), { force: true });
+  } catch (error) {
+    throw fromNode(error);
+  }
 }
 
 /** There is no pool any more. */
