@@ -70,6 +70,23 @@ test('functions that were compiled when they were called are kept, and used as t
   assert.equal(statSync(work!, { bigint: true }).mtimeNs, before.mtimeNs);
 });
 
+test('what was called first is kept although V8 has forgotten it', async (t) => {
+  const body = Array.from({ length: 200 }, (_, n) => `s += ${n} * s;`).join('');
+  const { run, kept } = await bench(t, {
+    'main.cjs': `function f(s) { ${body} return s }
+      if (process.argv.includes('call')) f(1);
+      require('node:v8').setFlagsFromString('--expose-gc');
+      require('node:v8').setFlagsFromString('--stress-flush-code');
+      const gc = require('node:vm').runInNewContext('gc');
+      // The loader has looked when this is due.
+      setTimeout(() => { gc() }, 300);`,
+  });
+  run({ purpose: 'rest' });
+  run({ purpose: 'work' }, 'call');
+  const [rest, work] = ['rest', 'work'].map((name) => kept().find((path) => path.endsWith(name))!);
+  assert.ok(statSync(work!).size > statSync(rest!).size + 1000);
+});
+
 test('what is loaded later is added to what was kept before', async (t) => {
   const { run, kept } = await bench(t, {
     'main.cjs': 'for (const name of process.argv.slice(1)) require(`./${name}.cjs`)',

@@ -27,6 +27,12 @@ type Scope = (
 ) => void;
 
 /**
+ * Whoever works for long collects so much garbage that V8 forgets what was compiled for his start: it
+ * is looked at before that, too. In milliseconds.
+ */
+const EARLY = 200;
+
+/**
  * Runs a program, with code that was compiled when it last ran for the same purpose. Unlike Node's
  * own cache it has functions that were compiled when they were first called, too: most of them.
  * It is written when the program ends well, if more was loaded than it had.
@@ -60,13 +66,19 @@ export function runProgram({ directory, main, build, purpose, cache }: Program):
   const require = (name: string): unknown =>
     name.startsWith('./') ? load(name.slice(2)) : outside(name);
 
+  const largest = new Map<string, Uint8Array>();
+  const look = (): void => {
+    for (const [name, script] of scripts) {
+      const data = script.createCachedData();
+      if (data.length > (largest.get(name)?.length ?? 0)) largest.set(name, data);
+    }
+  };
+  if (kept !== undefined) setTimeout(() => grown && look(), EARLY).unref();
   process.once('exit', (code) => {
     // Who fails early has not done what the others are going to do.
     if (kept === undefined || !grown || code !== 0) return;
-    const compiled = [...scripts].map(
-      ([name, script]) => [name, script.createCachedData()] as const,
-    );
-    keep(kept, new Map([...known, ...compiled]));
+    look();
+    keep(kept, new Map([...known, ...largest]));
   });
   load(main);
 }
