@@ -1,7 +1,10 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempDisposable } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
+import { buffer } from 'node:stream/consumers';
 import { run } from '../../src/cli/run.ts';
 import type { OutputStream } from '../../src/cli/output.ts';
 import { type Origin, openOrigin } from '../support/origin.ts';
@@ -76,10 +79,24 @@ export async function openKit(place?: string): Promise<Kit> {
   };
 }
 
-/** Runs one command line in this process. */
+/** What `npm run build` made, to run the tests with; they run the sources otherwise, in their own process. */
+const PROGRAM = process.env['MICA_TEST_PROGRAM'];
+
+/** Runs one command line. */
 export async function runMica(
   args: readonly string[],
-  { stdin = '', columns, rows = 24, signal = new AbortController().signal }: Surroundings = {},
+  surroundings: Surroundings = {},
+): Promise<Outcome> {
+  // A stream of our own can pretend to be a terminal, and an interrupt come at the right moment.
+  const { columns, signal, stdin } = surroundings;
+  return PROGRAM === undefined || columns !== undefined || signal !== undefined
+    ? runHere(args, surroundings)
+    : runProgram(PROGRAM, args, stdin);
+}
+
+async function runHere(
+  args: readonly string[],
+  { stdin = '', columns, rows = 24, signal = new AbortController().signal }: Surroundings,
 ): Promise<Outcome> {
   const [stdout, stderr] = [collector(columns, rows), collector(columns, rows)];
   const streams = {
@@ -90,6 +107,20 @@ export async function runMica(
   const code = await run(args, streams, signal);
   const bytes = stdout.bytes();
   return { code, stdout: bytes.toString(), stderr: stderr.bytes().toString(), bytes };
+}
+
+async function runProgram(
+  program: string,
+  args: readonly string[],
+  stdin: string | Uint8Array = '',
+): Promise<Outcome> {
+  const child = spawn(process.execPath, [program, ...args], { stdio: 'pipe' });
+  const ended = once(child, 'close');
+  // A program that reads nothing may have ended before.
+  child.stdin.on('error', () => undefined).end(stdin);
+  const [bytes, stderr] = await Promise.all([buffer(child.stdout), buffer(child.stderr), ended]);
+  const code = child.exitCode ?? 128 + constants.signals[child.signalCode!];
+  return { code, stdout: bytes.toString(), stderr: stderr.toString(), bytes };
 }
 
 function collector(
