@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { openDatabase } from '../../db/open.ts';
 import { readMountinfo } from '../../sys/mountinfo.ts';
 import { performMounts } from '../../sys/mount.ts';
+import { unmount } from '../../sys/mount/unmount.ts';
 import { killAtEveryStep } from '../../testing/crash.ts';
 import { needs } from '../../testing/need.ts';
 import type { DriverName } from './candidates.ts';
@@ -89,20 +90,28 @@ test('a trial that failed leaves nothing, and what it threw is told', async () =
   assert.deepEqual(readdirSync(dir.path), []);
 });
 
-test(
-  'whatever is mounted on what is left of a trial, in several layers, is taken off',
-  { skip: needs('overlay') },
-  async () => {
-    await using dir = await scratch();
-    const left = join(dir.path, '.trials', 'trial-dead', 'scratch');
-    mkdirSync(join(left, 'target'), { recursive: true });
-    const memory = { type: 'tmpfs', source: 'tmpfs', options: ['size=64k'] };
-    for (let n = 0; n < 2; n++) await performMounts([memory], join(left, 'target'));
-    mkdirSync(join(left, 'target', 'inner'));
-    await performMounts([memory], join(left, 'target', 'inner'));
-    await performMounts([{ type: 'bind', source: left, options: ['rbind', 'ro'] }], left);
-    sweepTrials(dir.path);
-    assert.deepEqual(mountsBelow(dir.path), []);
-    assert.deepEqual(readdirSync(dir.path), []);
-  },
-);
+for (const through of ['a path', 'a link'])
+  test(
+    `whatever is mounted on what is left of a trial, in several layers, is taken off by ${through} to it`,
+    { skip: needs('overlay') },
+    async () => {
+      await using dir = await scratch();
+      const layers = join(dir.path, 'layers');
+      const link = join(dir.path, 'link');
+      symlinkSync('layers', link);
+      const left = join(layers, '.trials', 'trial-dead', 'scratch');
+      mkdirSync(join(left, 'target'), { recursive: true });
+      const memory = { type: 'tmpfs', source: 'tmpfs', options: ['size=64k'] };
+      for (let n = 0; n < 2; n++) await performMounts([memory], join(left, 'target'));
+      mkdirSync(join(left, 'target', 'inner'));
+      await performMounts([memory], join(left, 'target', 'inner'));
+      await performMounts([{ type: 'bind', source: left, options: ['rbind', 'ro'] }], left);
+      try {
+        sweepTrials(through === 'a link' ? link : layers);
+        assert.deepEqual(mountsBelow(dir.path), []);
+        assert.deepEqual(readdirSync(layers), []);
+      } finally {
+        for (const target of mountsBelow(dir.path).reverse()) unmount(target, { detach: true });
+      }
+    },
+  );

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { isCode } from '../../errors.ts';
 import { removeTree } from '../../fs/remove.ts';
@@ -30,10 +30,10 @@ export async function onTrial<T>(
 
 /** Removes, with its mounts, what is left of trials whose process has died. Others are not touched. */
 export function sweepTrials(layers: string): void {
-  const trials = join(layers, TRIALS);
-  const names = orNothing(() => readdirSync(trials));
-  if (names === undefined) return;
-  for (const name of names) {
+  // As the kernel names what is mounted in there.
+  const trials = orNothing(() => realpathSync(join(layers, TRIALS)));
+  if (trials === undefined) return;
+  for (const name of orNothing(() => readdirSync(trials)) ?? []) {
     const directory = join(trials, name);
     const lock = lockIn(directory);
     if (lock === undefined) continue;
