@@ -587,6 +587,25 @@ test('symbolic links that unfold to an endless walk are refused in good time', (
   assert.throws(() => apply([...layer, ['l38/f', t.file()]]), { code: 'INVALID_ARGUMENT' });
 });
 
+for (const [what, before] of [
+  ['nothing', []],
+  ['a file', [['d', t.file()]]],
+] as const)
+  test(`a link through ${what} and back leads elsewhere once a link takes that place`, () => {
+    const { root } = apply([
+      ['l', t.link('d/../e')],
+      ...before,
+      ['l/f', t.file('1')],
+      ['x/y', t.dir()],
+      ['d', t.link('x/y')],
+      ['l/g', t.file('22')],
+    ]);
+    assert.deepEqual(
+      outline(root).filter((line) => /[fg] \d/.test(line)),
+      ['e/f 1', 'x/e/g 2'],
+    );
+  });
+
 test('directories that symbolic links nest deeper than any path are refused', () => {
   const deep = 'd/'.repeat(1500);
   const layer: Pairs = [

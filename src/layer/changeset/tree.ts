@@ -165,16 +165,20 @@ export class LayerTree {
   #find(path: string, create: boolean): Directory | undefined {
     const known = this.#known.get(path);
     if (known !== undefined) return known;
-    const { directory, followedLower } = this.#walk(path, create);
-    // A link of the layers below may be replaced by an entry to come, which removes nothing here.
-    if (followedLower || directory === undefined) return directory;
+    const { directory, isLasting } = this.#walk(path, create);
+    if (!isLasting || directory === undefined) return directory;
     if (this.#known.size >= CACHED_PATHS) this.#known.clear();
     this.#known.set(path, directory);
     return directory;
   }
 
-  #walk(path: string, create: boolean): { directory?: Directory; followedLower: boolean } {
-    let [at, links, steps, followedLower] = [this.root, 0, 0, false];
+  /**
+   * `isLasting`: it leads there until a directory or link of this layer goes away. It does not where
+   * a new entry suffices: over a link of the layers below, or where a link leads through nothing, or
+   * a file, and back.
+   */
+  #walk(path: string, create: boolean): { directory?: Directory; isLasting: boolean } {
+    let [at, links, steps, isLasting] = [this.root, 0, 0, true];
     const names = splitNames(path).reverse();
     /** Names below `at` that lead to nothing: made at the end, unless a `..` takes them back. */
     const missing: string[] = [];
@@ -183,21 +187,22 @@ export class LayerTree {
       if (++steps > MAX_STEPS) throw tooManyLinks(path);
       if (name === '..') {
         if (missing.pop() === undefined) at = at.parent;
+        else isLasting = false;
         continue;
       }
       const next = missing.length > 0 ? undefined : this.#step(at, name);
       if (next === undefined) missing.push(name);
       else if ('node' in next) at = next;
       else {
-        followedLower ||= next.lower;
+        isLasting &&= !next.lower;
         if (++links > MAX_LINKS) throw tooManyLinks(path);
         if (next.target.startsWith('/')) at = this.root;
         names.push(...splitNames(next.target).reverse());
       }
     }
-    if (missing.length > 0 && !create) return { followedLower };
+    if (missing.length > 0 && !create) return { isLasting };
     for (const name of missing) at = this.#make(at, name, implicitDirectory());
-    return { directory: at, followedLower };
+    return { directory: at, isLasting };
   }
 
   /** Where one name leads; `undefined` when no directory is there. */
