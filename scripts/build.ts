@@ -119,11 +119,9 @@ for (const [name, input] of Object.entries(MODULES)) {
 }
 await chmod(join(fresh, 'mica.js'), 0o755);
 // Tests run the sources; these are started by programs that would not hear of it if they could not even be loaded.
-for (const words of [['mica.js', '--version'], ['ended.js'], ...THREADS.map(inThread)])
-  execFileSync(process.execPath, words, {
-    cwd: fresh,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+const load = (words: readonly string[]): Buffer =>
+  execFileSync(process.execPath, words, { cwd: fresh, stdio: ['ignore', 'ignore', 'inherit'] });
+for (const words of [['mica.js', '--version'], ['ended.js'], ...THREADS.map(inThread)]) load(words);
 
 const compiler = join(home, 'node_modules', '.bin', 'tsc');
 const compiled = spawnSync(
@@ -137,6 +135,13 @@ if (compiled.status !== 0) {
   await rm(fresh, { recursive: true });
   process.exit(1);
 }
+for (const words of [
+  ['lib/index.js'],
+  ['lib/engine/containers/ended.js'],
+  inThread('lib/layer/unpack-worker'),
+  inThread('lib/content/recipe/recipe-worker'),
+])
+  load(words);
 await rm(dist, { recursive: true, force: true });
 await rename(fresh, dist);
 

@@ -84,6 +84,23 @@ test('the library knows nothing of the suites that are published beside it', asy
   assert.deepEqual(wrong, []);
 });
 
+/** Threads and processes that are started by the path of their module, of which imports say nothing. */
+const STARTED = /'\.\/([\w-]+)\.ts' : '\.\/\1\.js'/g;
+
+test('what the library starts by its path is published with it', async () => {
+  const settings = join(import.meta.dirname, '../scripts/tsconfig.lib.json');
+  const { files } = JSON.parse(await readFile(settings, 'utf8')) as { files: string[] };
+  const started: string[] = [];
+  for await (const { file, text } of sources())
+    for (const [, name] of text.matchAll(STARTED))
+      started.push(`../src/${join(dirname(file), name!)}.ts`);
+  assert.ok(started.length > 0);
+  assert.deepEqual(
+    started.filter((file) => !files.includes(file)),
+    [],
+  );
+});
+
 /** Text that only these files may contain. */
 const ONLY: readonly (readonly [what: string, pattern: RegExp, where: RegExp])[] = [
   ['native code', /(?:from|import\()\s*['"]koffi['"]/, /^sys\/binding\.ts$/],
