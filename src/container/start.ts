@@ -88,13 +88,15 @@ export const hostnameOf = (id: string, { hostname, network, uts }: ContainerOpti
 
 /** docker makes directories that `-v` names and nobody has. */
 function makeSources({ binds = [] }: ContainerOptions): void {
-  try {
-    for (const { source, mustExist } of binds)
-      if (!mustExist) mkdirSync(source, { recursive: true });
-  } catch (error) {
-    // A file, which is fine, or something that specOf complains about.
-    const { code } = error as NodeJS.ErrnoException;
-    if (code !== 'EEXIST' && code !== 'ENOTDIR') throw fromNode(error);
+  for (const { source, mustExist } of binds) {
+    if (mustExist) continue;
+    try {
+      mkdirSync(source, { recursive: true });
+    } catch (error) {
+      // A file, which is fine, or something that specOf complains about.
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EEXIST' && code !== 'ENOTDIR') throw fromNode(error);
+    }
   }
 }
 

@@ -110,6 +110,22 @@ describe('containers', { skip }, () => {
     assert.equal(ran.code, 1);
   });
 
+  test('-v makes the directories that are missing, also beside files that are there', async () => {
+    const [file, made] = [join(box.kit.directory, 'a-file'), join(box.kit.directory, 'made')];
+    writeFileSync(file, 'content\n');
+    const binds = ['-v', `${file}:/file`, '-v', `${made}:/made`];
+    const script = 'cat /file; echo hi > /made/x';
+    assert.equal(await box.ok(['run', '--rm', ...binds, 'box', ...sh(script)]), 'content\n');
+    assert.equal(readFileSync(join(made, 'x'), 'utf8'), 'hi\n');
+  });
+
+  for (const mode of ['ro,rw', 'ro,ro', 'z,Z', 'rshared,private', 'cached,delegated'])
+    test(`-v with ${mode}, of which one can hold only, is refused`, async () => {
+      const { code, stderr } = await box.mica(`create -v /tmp:/t:${mode} box`);
+      assert.equal(code, 2);
+      assert.match(stderr, /give one of them/);
+    });
+
   test('a container that was created is started, listed and logged, and keeps what it wrote', async () => {
     await box.clear();
     const id = (

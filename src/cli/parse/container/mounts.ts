@@ -4,9 +4,6 @@ import { parseBytes } from '../../../io/parse-bytes.ts';
 import type { Bind, Tmpfs } from '../../../runtime/spec/options.ts';
 import { absolute } from './paths.ts';
 
-const isPropagation = (word: string): word is NonNullable<Bind['propagation']> =>
-  /^r?(?:private|shared|slave)$/.test(word);
-
 /** What is declared as a volume, as an image declares it: `-v PATH`. */
 export const isDeclared = (text: string): boolean => text.startsWith('/') && !text.includes(':');
 
@@ -24,9 +21,7 @@ export function parseVolume(text: string): Bind {
       `volume ${source}: named volumes are out of Mica's scope; give a directory (./${source}:${target})`,
     );
   const words = mode.split(',').filter((one) => one !== '');
-  const unknown = words.find((word) => !VOLUME_WORDS.has(word) && !isPropagation(word));
-  if (unknown !== undefined)
-    throw new MicaError('INVALID_ARGUMENT', `volume ${text}: unknown option ${unknown}`);
+  checkWords(text, words);
   return {
     source: resolve(source),
     target: absolute('--volume', target),
@@ -35,10 +30,36 @@ export function parseVolume(text: string): Bind {
   };
 }
 
-/** Those of SELinux and of Docker Desktop mean nothing here, and harm nobody. */
-const VOLUME_WORDS: ReadonlySet<string> = new Set(
-  'ro rw z Z nocopy consistent cached delegated'.split(' '),
-);
+const PROPAGATIONS = ['private', 'rprivate', 'shared', 'rshared', 'slave', 'rslave'] as const;
+
+const isPropagation = (word: string): word is NonNullable<Bind['propagation']> =>
+  (PROPAGATIONS as readonly string[]).includes(word);
+
+/**
+ * What may come after the target, each with what excludes it. Those of SELinux and of Docker Desktop mean
+ * nothing here, and harm nobody.
+ */
+const VOLUME_WORDS: readonly (readonly string[])[] = [
+  ['ro', 'rw'],
+  ['z', 'Z'],
+  ['nocopy'],
+  ['consistent', 'cached', 'delegated'],
+  PROPAGATIONS,
+];
+
+function checkWords(text: string, words: readonly string[]): void {
+  const unknown = words.find((word) => !VOLUME_WORDS.some((group) => group.includes(word)));
+  if (unknown !== undefined)
+    throw new MicaError('INVALID_ARGUMENT', `volume ${text}: unknown option ${unknown}`);
+  for (const group of VOLUME_WORDS) {
+    const given = words.filter((word) => group.includes(word));
+    if (given.length > 1)
+      throw new MicaError(
+        'INVALID_ARGUMENT',
+        `volume ${text}: ${given.join(' and ')} exclude each other; give one of them`,
+      );
+  }
+}
 
 export function parseTmpfs(text: string): Tmpfs {
   const at = text.indexOf(':');
