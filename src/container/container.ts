@@ -25,6 +25,7 @@ export interface ContainerSettings {
   /** As the user named it. */
   readonly imageName: string;
   readonly options: ContainerOptions;
+  /** Those of its image among them. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Keeps input open while nobody is connected (`-i`). */
   readonly interactive?: boolean | undefined;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { mountsBelow } from '../support/store.ts';
@@ -128,6 +128,18 @@ describe('verbs on containers', { skip }, () => {
     assert.ok(list.includes('greeting') && list.includes('data/three') && list.includes('bin/sh'));
     assert.ok(!list.includes('data/two'));
     assert.deepEqual(mountsBelow(join(box.kit.root, 'containers')), []);
+    // What fails takes nothing away from who has exported before.
+    const old = readFileSync(file);
+    assert.equal((await box.mica(['export', '-o', file, 'nobody'])).code, 3);
+    assert.deepEqual(readFileSync(file), old);
+    const other = join(box.kit.directory, 'other.tar');
+    assert.equal((await box.mica(['export', '-o', other, 'nobody'])).code, 3);
+    assert.deepEqual(
+      readdirSync(box.kit.directory).filter((name) => /other\.tar|\.new$/.test(name)),
+      [],
+    );
+    await box.ok(['export', '-o', '/dev/null', 'whole']);
+    assert.ok(statSync('/dev/null').isCharacterDevice());
     await box.clear();
   });
 
@@ -205,6 +217,27 @@ describe('verbs on containers', { skip }, () => {
     assert.equal(await box.ok(['ps', '-a', '--format', '{{.Names}}']), 'stays\n');
     await box.ok('images -q box');
     await box.clear();
+  });
+
+  test('a container has the labels of its image, too, for ps and for prune', async () => {
+    await box.ok('mutate box -l of.image=a -l of.both=image -t labelled');
+    await box.ok('create --name own -l of.both=own labelled');
+    await box.ok('create --name plain box');
+    const named = (filter: string): Promise<string> =>
+      box.ok(['ps', '-a', '--filter', filter, '--format', '{{.Names}} {{.Labels}}']);
+    assert.equal(await named('label=of.image=a'), 'own of.image=a,of.both=own\n');
+    assert.equal(await named('label=of.both=image'), '');
+    const [row] = JSON.parse(await box.ok('ps -a --json --filter name=own')) as {
+      labels: object;
+    }[];
+    assert.deepEqual(row!.labels, { 'of.image': 'a', 'of.both': 'own' });
+    const inspected = await box.ok(['inspect', '-f', '{{json .Config.Labels}}', 'own']);
+    assert.equal(inspected, '{"of.both":"own","of.image":"a"}\n');
+    await box.ok('container prune -f --filter label!=of.image');
+    assert.equal(await box.ok(['ps', '-a', '--format', '{{.Names}}']), 'own\n');
+    await box.ok('prune -f --filter label=of.image=a');
+    assert.equal(await box.ok(['ps', '-a', '--format', '{{.Names}}']), '');
+    await box.ok('rmi -f labelled');
   });
 
   test('prune removes what does not run', async () => {

@@ -75,7 +75,9 @@ export interface Containers {
   prune(options?: PruneContainersOptions): Promise<PrunedContainers>;
 }
 
-export interface CreateRequest extends Omit<ContainerSettings, 'imageName'> {
+export interface CreateRequest extends Omit<ContainerSettings, 'imageName' | 'labels'> {
+  /** Besides those of its image, or with other values. */
+  readonly labels?: ContainerSettings['labels'];
   /** Default: one by chance. */
   readonly name?: string | undefined;
 }

@@ -20,11 +20,13 @@ export async function create(
       'FAILED_PRECONDITION',
       `${name} is an image for ${formatPlatform(image.config)}: only Linux runs in containers here; its files can be read with mica ls, cat and cp`,
     );
-  const { id, layers } = image;
+  const { id, layers, config } = image;
+  // As in docker, a container has the labels of its image, for whoever looks for them.
+  const labels = { ...config.config?.Labels, ...settings.labels };
   return await createContainer(store, {
     image: id,
     top: layers.at(-1)?.chainId,
     name: own,
-    settings: { imageName: name, ...settings },
+    settings: { imageName: name, ...settings, labels },
   });
 }

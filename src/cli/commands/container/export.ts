@@ -1,8 +1,6 @@
-import { createWriteStream } from 'node:fs';
-import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { MicaError } from '../../../errors.ts';
-import { fromNode } from '../../../sys/errno.ts';
+import { openWholeFile } from '../../../io/whole-file.ts';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';
 
@@ -27,9 +25,7 @@ async function run(
     for await (const chunk of tar) await cli.out.write(chunk);
     return;
   }
-  try {
-    await pipeline(tar, createWriteStream(output));
-  } catch (error) {
-    throw fromNode(error);
-  }
+  await using file = await openWholeFile(output);
+  for await (const chunk of tar) await file.write(chunk);
+  await file.finish();
 }

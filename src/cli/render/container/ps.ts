@@ -1,3 +1,4 @@
+import { configOf } from '../../../container/config.ts';
 import type { ContainerInfo } from '../../../engine/containers/containers.ts';
 import type { StoredImage } from '../../../engine/stored-image.ts';
 import type { ContainerState } from '../../../runtime/state.ts';
@@ -65,10 +66,8 @@ export function containerFields({ container, image, size }: ContainerRow, trunc:
 
 /** Entry point and command, as the container was or will be started. */
 export function argsOf({ settings }: ContainerInfo, { config }: StoredImage): string[] {
-  const { entrypoint, command = [] } = settings.options;
-  const first = (entrypoint ?? config.config?.Entrypoint ?? []).filter((word) => word !== '');
-  const own = command.length > 0 || entrypoint !== undefined;
-  return [...first, ...(own ? command : (config.config?.Cmd ?? []))];
+  const { Entrypoint = [], Cmd = [] } = configOf(settings, config.config ?? {});
+  return [...Entrypoint, ...Cmd].filter((word, at) => at > 0 || word !== '');
 }
 
 const commandOf = (container: ContainerInfo, image: StoredImage): string =>
