@@ -2,6 +2,7 @@ import { posix } from 'node:path';
 import { MicaError } from '../../errors.ts';
 import type { Root } from '../../fs/root.ts';
 import type { ContainerDefaults } from '../../oci/config.ts';
+import { refuseTooLong } from './argument-room.ts';
 import { capabilityNames, capabilitySets } from './capabilities.ts';
 import { environmentOf } from './environment.ts';
 import { type HostFacts, isMapped } from './host.ts';
@@ -21,13 +22,14 @@ export interface ProcessInput {
 /**
  * The process that a container begins with.
  * @param root the container's, for its users and groups
- * @throws INVALID_ARGUMENT; FAILED_PRECONDITION when its user has no number here
+ * @throws INVALID_ARGUMENT; FAILED_PRECONDITION when its user has no number here; StartError when there is more of
+ * arguments and environment than the kernel takes
  */
 export function processOf(root: Root, input: ProcessInput): Process {
   const { image, options } = input;
   const user = userOf(root, options.user ?? image.User ?? '', input);
   const { consoleSize } = options;
-  return {
+  const made: Process = {
     terminal: options.tty ?? false,
     ...(consoleSize && { consoleSize: { height: consoleSize.rows, width: consoleSize.columns } }),
     user: { uid: user.uid, gid: user.gid, additionalGids: user.additionalGids },
@@ -39,6 +41,8 @@ export function processOf(root: Root, input: ProcessInput): Process {
     noNewPrivileges: options.noNewPrivileges ?? false,
     oomScoreAdj: options.resources?.oomScoreAdj,
   };
+  refuseTooLong(made);
+  return made;
 }
 
 /** A further process in a running container; what is not given is as for its first. */

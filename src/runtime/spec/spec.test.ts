@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -67,6 +68,33 @@ test('without any command there is nothing to run', { skip }, async () => {
     { code: 'INVALID_ARGUMENT' },
   );
 });
+
+const TOO_LONG = { name: 'StartError', code: 'INVALID_ARGUMENT', exitCode: 126 };
+
+test('what execve would refuse is refused before, and nothing else', { skip }, async () => {
+  const ofPages = (count: number): string => 'x'.repeat(count * 4096);
+  const entrypoint = ['/bin/true'];
+  const run = (options: ContainerOptions): Promise<void> =>
+    withSpec({}, { entrypoint, ...options }, ({ process }) => {
+      // The kernel's own word, of what is no longer than it takes.
+      execFileSync(process.args[0]!, process.args.slice(1), { env: variables(process.env) });
+    });
+  const stack = Number(execFileSync('sh', ['-c', 'ulimit -s'], { encoding: 'utf8' })) * 1024;
+  const many = Array.from({ length: 30 }, () => ofPages(16));
+  await run({ command: [ofPages(31)] });
+  if (stack === 8 << 20) {
+    await run({ command: [...many, ofPages(31)] });
+    const more = [...many, ofPages(31), ofPages(31)];
+    await assert.rejects(run({ command: more }), TOO_LONG);
+    await assert.rejects(run({ env: more.map((text, at) => `V${at}=${text}`) }), TOO_LONG);
+  }
+  const ulimits = [{ name: 'stack', soft: 1 << 20, hard: 1 << 20 }];
+  await assert.rejects(run({ command: many, ulimits }), TOO_LONG);
+  await assert.rejects(run({ command: [ofPages(1 << 9)] }), TOO_LONG);
+});
+
+const variables = (env: readonly string[]): Record<string, string> =>
+  Object.fromEntries(env.map((entry) => entry.split(/=(.*)/s).slice(0, 2) as [string, string]));
 
 test(
   'the environment is that of docker, then of the image, then what was asked for',
