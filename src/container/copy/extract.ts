@@ -104,9 +104,11 @@ class Extraction {
     try {
       if (type === 'directory') this.#directory(parent, name, member, names);
       else {
+        const linked = type === 'link' ? this.#linkedNames(member) : [];
         clear(parent, name, member.name);
         if (type === 'symlink') symlinkat(member.linkName, parent, name);
-        else if (type === 'link') this.#link(parent, name, member);
+        else if (type === 'link')
+          this.#within(linked, (from, first) => linkat(from, first, parent, name));
         else return await writeFile(parent, name, member, (fd) => this.#attributes(fd, member));
       }
       if (type === 'symlink') this.#linkAttributes(parent, name, member);
@@ -129,8 +131,13 @@ class Extraction {
     this.#directories.push({ names, entry });
   }
 
-  #link(parent: number, name: string, { linkName }: Entry): void {
-    this.#within(this.#namesOf(linkName), (from, first) => linkat(from, first, parent, name));
+  #linkedNames({ name, linkName }: Entry): string[] {
+    const names = this.#namesOf(linkName);
+    if (names.length > 0) return names;
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      `member ${JSON.stringify(printable(name))} is a hard link to ${JSON.stringify(linkName)}, which is no file`,
+    );
   }
 
   /** By descriptor: a process in the tree may put a link in the place of a name at any moment. */
