@@ -16,6 +16,8 @@ export interface Driver extends AsyncDisposable {
   readonly form: LayerForm;
   /** A tree begins as a copy of its parent's, which may take as much room again. Absent: it shares what it has of it. */
   readonly copies?: true;
+  /** Of how many different layers it shows a stack; deeper ones are refused by {@link mounts}. Absent: of any number. */
+  readonly depth?: number;
   /** Allocates storage for `snapshot`, showing the content of its parents. */
   create(snapshot: Snapshot, options?: CreateOptions): Promise<void>;
   /**

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { EXIT_CODE } from '../../src/cli/exit-code.ts';
 import { Interrupted } from '../../src/cli/failure.ts';
 import type { MigrateEvent, Migration } from '../../src/engine/migrate/migration.ts';
 import { openEngine } from '../../src/engine/open.ts';
@@ -37,6 +38,33 @@ test(
     const refused = await kit.mica(['info']);
     assert.equal(refused.code, 6);
     assert.match(refused.stderr, /mica migrate --driver tar/);
+  },
+);
+
+test(
+  'migrate names the image that has more layers than the other driver stacks, and goes on without it',
+  { skip: needs('overlay') },
+  async () => {
+    await using kit = await openKit();
+    const many = Array.from({ length: 501 }, (_, n) => tree({ [`f${n}`]: file('') }));
+    await kit.origin.image('more', many);
+    await kit.ok('pull REG/more');
+    const line = ['--root', kit.root, 'migrate', '--driver', 'overlay2'];
+    const obstacles = async (): Promise<readonly string[]> => {
+      const { stdout } = await runMica([...line, '--dry-run', '--json']);
+      return (JSON.parse(stdout) as Migration).obstacles;
+    };
+    const [deep = '', ...others] = await obstacles();
+    assert.deepEqual(others, []);
+    assert.match(
+      deep,
+      /^overlay2 stacks 500 layers, .* \(127\.0\.0\.1:\d+\/more:latest\); .*mica squash/,
+    );
+    const { code, stderr } = await runMica(line);
+    assert.equal(code, EXIT_CODE.FAILED_PRECONDITION);
+    assert.ok(stderr.includes(deep), stderr);
+    await kit.ok('rmi REG/more');
+    assert.deepEqual(await obstacles(), []);
   },
 );
 

@@ -1,6 +1,7 @@
 import { snapshotKeyOf } from '../../container/container.ts';
 import { listContainers } from '../../db/containers.ts';
 import type { Database } from '../../db/database.ts';
+import { listImages } from '../../db/images.ts';
 import { mountTargets } from '../../db/mounts.ts';
 import type { Driver } from '../../snapshot/driver.ts';
 import { layerDirectory } from '../../snapshot/layer-rows.ts';
@@ -9,6 +10,7 @@ import { type SnapshotRow, SnapshotRows } from '../../snapshot/snapshot-rows.ts'
 import type { Store } from '../context.ts';
 import { forgetEnded } from '../mounts.ts';
 import type { Step, Target } from './plan.ts';
+import { tooDeep } from './too-deep.ts';
 
 /** What keeps the store from changing to the other driver now, for people. */
 export async function obstaclesTo(
@@ -36,6 +38,7 @@ export async function obstaclesTo(
       to,
     ),
     ...steps.flatMap(nothingToMakeItFrom),
+    ...tooDeep(to, snapshots, steps, () => listImages(store.db)),
   ];
 }
 

@@ -32,6 +32,7 @@ export function unionDriver(root: string, kind: UnionKind): Driver {
   return {
     name: kind.name,
     form: kind.form,
+    depth: kind.stacking.most,
 
     async create({ id, kind: what, parents }, options) {
       refuseLimit(kind.name, options);

@@ -108,6 +108,7 @@ export function checkStacks({ see }: Checks, { limits }: DriverSuite): void {
   see('128 and 500 layers show what each of them brought, and can be written on', async (stage) => {
     const { driver, append, create, unpack, view } = stage;
     const { depth, tried } = limits ?? {};
+    assert.equal(driver.depth, depth?.layers, 'what it says of itself');
     const most = Math.min(500, depth?.layers ?? 500, tried?.layers ?? 500);
     const ids: string[] = [];
     const wanted: string[] = [];

@@ -80,7 +80,7 @@ export interface DriverLimits {
   readonly mountless?: string;
   /** Why the holes of files in layers become zeros. */
   readonly holes?: string;
-  /** More layers than this are refused with NOT_IMPLEMENTED, when they are to be mounted. */
+  /** More layers than this are refused with NOT_IMPLEMENTED, when they are to be mounted; `Driver.depth` says so. */
   readonly depth?: { readonly layers: number; readonly reason: string };
   /** Deeper stacks work, but take longer than a test may: so many layers are tried, at least 128. */
   readonly tried?: { readonly layers: number; readonly reason: string };
