@@ -1,11 +1,12 @@
 import { MicaError } from '../errors.ts';
-import type { Abortable, Bytes, Reopenable } from '../io/bytes.ts';
+import type { Abortable, Reopenable } from '../io/bytes.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { RegistryError } from './error.ts';
 import type { HttpResponse } from './http/exchange.ts';
 import { asTransient, shown } from './http/failure.ts';
 import { Retries, type RetryOptions } from './http/retry.ts';
 import type { Route } from './route.ts';
+import { UploadSource } from './upload-source.ts';
 
 export interface PushBlobOptions extends Abortable, Omit<RetryOptions, 'target'> {}
 
@@ -45,6 +46,7 @@ export async function hasBlob(
 /**
  * Uploads a blob in one piece and, if that is interrupted, goes on from where the registry says.
  *
+ * @throws what `content` fails with, as it is
  * @see https://github.com/opencontainers/distribution-spec/blob/v1.1.1/spec.md#pushing-blobs
  */
 export async function pushBlob(
@@ -53,7 +55,9 @@ export async function pushBlob(
   content: Reopenable,
   options: PushBlobOptions,
 ): Promise<void> {
-  const push = new BlobPush(route, target, content, options.signal);
+  await using source = new UploadSource(content);
+  await source.begin();
+  const push = new BlobPush(route, target, source, options.signal);
   const retries = new Retries({ ...options, target });
   let upload: Upload | undefined;
   for (;;)
@@ -66,6 +70,7 @@ export async function pushBlob(
         at = more;
       }
     } catch (error) {
+      source.check();
       await retries.after(error, options.signal);
       upload = upload && (await push.status(upload).catch(() => undefined));
     }
@@ -115,7 +120,7 @@ const EMPTY = { 'content-length': '0' };
 class BlobPush {
   readonly #route: Route;
   readonly #target: Descriptor;
-  readonly #content: Reopenable;
+  readonly #source: UploadSource;
   readonly #common: Pick<
     Parameters<Route['request']>[0],
     'scopes' | 'signal' | 'attempts' | 'target'
@@ -124,12 +129,12 @@ class BlobPush {
   constructor(
     route: Route,
     target: Descriptor,
-    content: Reopenable,
+    source: UploadSource,
     signal: AbortSignal | undefined,
   ) {
     this.#route = route;
     this.#target = target;
-    this.#content = content;
+    this.#source = source;
     this.#common = { scopes: [route.scope('pull,push')], signal, attempts: 1, target };
   }
 
@@ -163,7 +168,7 @@ class BlobPush {
       method: 'PATCH',
       to: upload.location,
       headers: { ...bytesOf(length), 'content-range': `${offset}-${offset + length - 1}` },
-      body: () => part(this.#content(offset), length),
+      body: () => this.#source.read(offset, length),
     });
     await response.body.discard();
     return {
@@ -184,7 +189,7 @@ class BlobPush {
       method: 'PUT',
       to,
       headers: bytesOf(length),
-      ...(length > 0 && { body: () => part(this.#content(offset), length) }),
+      ...(length > 0 && { body: () => this.#source.read(offset, length) }),
     });
     await response.body.discard();
     const told = response.header('docker-content-digest');
@@ -220,14 +225,4 @@ function locationOf(response: HttpResponse, known?: URL): URL {
       `${request}: the upload is to go on over plain HTTP, which is refused; a proxy before the registry may have to tell it about https (X-Forwarded-Proto)`,
     );
   return url;
-}
-
-async function* part(content: Bytes, length: number): Bytes {
-  let rest = length;
-  for await (const chunk of content) {
-    const wanted = chunk.subarray(0, rest);
-    rest -= wanted.byteLength;
-    if (wanted.byteLength > 0) yield wanted;
-    if (rest === 0) return;
-  }
 }

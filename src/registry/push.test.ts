@@ -240,8 +240,72 @@ test('a source that fails ends the push with its own error', async () => {
     yield BLOB.subarray(0, 10);
     throw reason;
   };
-  await assert.rejects(
-    repository.push(blob, broken),
-    (error: Error) => error === reason || error.cause === reason,
-  );
+  await assert.rejects(repository.push(blob, broken), (error: Error) => error === reason);
+});
+
+test('a source that cannot be reached is not tried again by the upload', async () => {
+  await using server = await openTemporaryRegistry({ writable: { token: TOKEN } });
+  await using gone = await serve((_, response) => void response.destroy());
+  const seen: string[] = [];
+  const onRetry = ({ reason }: { readonly reason: string }): void => void seen.push(reason);
+  await using registry = openRegistry({ ...OPTIONS, onRetry });
+  const from = registry.repository(parseReference(`${gone.host}/a/b`));
+  const to = registry.repository(parseReference(`${new URL(server.url).host}/a/b`));
+  const pushed = to.push(blob, (offset) => from.fetch(blob, { offset }));
+  await assert.rejects(pushed, {
+    code: 'UNAVAILABLE',
+    message: new RegExp(`^GET ${gone.url}/v2/`),
+  });
+  // The three attempts of the fetch.
+  assert.equal(seen.length, 2);
+});
+
+test('a source that is lost in the middle is not tried again by the upload', async () => {
+  await using server = await openTemporaryRegistry({ writable: { token: TOKEN } });
+  await using half = await serve((request, response) => {
+    if (request.url === '/v2/') response.end();
+    else if (request.headers.range !== undefined) response.destroy();
+    else {
+      response.writeHead(200, { 'content-length': BLOB.byteLength });
+      response.write(BLOB.subarray(0, 100_000), () => response.destroy());
+    }
+  });
+  const seen: string[] = [];
+  const onRetry = ({ reason }: { readonly reason: string }): void => void seen.push(reason);
+  await using registry = openRegistry({ ...OPTIONS, onRetry });
+  const from = registry.repository(parseReference(`${half.host}/a/b`));
+  const to = registry.repository(parseReference(`${new URL(server.url).host}/a/b`));
+  const pushed = to.push(blob, (offset) => from.fetch(blob, { offset }));
+  await assert.rejects(pushed, {
+    code: 'UNAVAILABLE',
+    message: new RegExp(`^GET ${half.url}/v2/`),
+  });
+  assert.equal(half.requests.filter(({ target }) => target.endsWith(blob.digest)).length, 3);
+  assert.equal(seen.length, 2);
+});
+
+test('the registry is asked to take a blob when its first bytes are there', async () => {
+  const uploads: string[] = [];
+  await using server = await serve(async (request, response) => {
+    if (request.method === 'POST') uploads.push(request.url!);
+    await request.toArray();
+    const location = '/upload';
+    if (request.method === 'HEAD') response.writeHead(404).end();
+    else response.writeHead(request.method === 'POST' ? 202 : 201, { location }).end();
+  });
+  await using registry = openRegistry(OPTIONS);
+  const repository = registry.repository(parseReference(`${server.host}/a/b`));
+  let opened = 0;
+  let closed = 0;
+  const slow: Reopenable = async function* (offset) {
+    opened++;
+    try {
+      assert.deepEqual(uploads, []);
+      yield* content(BLOB)(offset);
+    } finally {
+      closed++;
+    }
+  };
+  await repository.push(blob, slow);
+  assert.deepEqual([uploads.length, opened, closed], [1, 1, 1]);
 });

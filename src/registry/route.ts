@@ -52,7 +52,7 @@ export class Route {
   async request(request: RouteRequest): Promise<HttpResponse> {
     const { to, query, scopes = [this.scope('pull')], ...rest } = request;
     const { namespace, path, headers } = this.endpoint;
-    const base = await this.base(request.signal);
+    const base = await this.#base(request);
     const url = typeof to === 'string' ? new URL(`${trimmed(base)}/${path}/${to}`) : new URL(to);
     if (namespace !== undefined && typeof to === 'string') url.searchParams.set('ns', namespace);
     for (const [name, value] of Object.entries(query ?? {})) url.searchParams.set(name, value);
@@ -66,7 +66,7 @@ export class Route {
 
   /** Asks the API's root, as a login does. */
   async ping(scopes: readonly string[], signal?: AbortSignal): Promise<HttpResponse> {
-    const base = await this.base(signal);
+    const base = await this.#base({ signal });
     return this.#session.client.request({
       method: 'GET',
       url: new URL(`${trimmed(base)}/`),
@@ -76,10 +76,27 @@ export class Route {
     });
   }
 
-  /** The API's root, with the scheme that is spoken there. */
-  async base(signal?: AbortSignal): Promise<URL> {
+  /** The API's root, with the scheme that is spoken there; asked for as often as the request would be. */
+  async #base({
+    attempts,
+    target,
+    signal,
+  }: Pick<RouteRequest, 'attempts' | 'target' | 'signal'>): Promise<URL> {
     const { base, plainHttp } = this.endpoint;
     if (!plainHttp) return base;
+    const { policy, onRetry } = this.#session.client.options;
+    const most = { ...policy, attempts: attempts ?? policy.attempts };
+    const retries = new Retries({ policy: most, onRetry, target });
+    for (;;)
+      try {
+        return await this.#spoken(signal);
+      } catch (error) {
+        await retries.after(error, signal);
+      }
+  }
+
+  async #spoken(signal: AbortSignal | undefined): Promise<URL> {
+    const { base } = this.endpoint;
     const { bases, lifetime } = this.#session;
     const known = bases.get(base.href);
     const probe =
@@ -96,25 +113,21 @@ export class Route {
   /** TLS if it is spoken there, whatever the certificate; else plain HTTP. Any answer will do. */
   async #probe(signal: AbortSignal): Promise<URL> {
     const { client } = this.#session;
-    const { policy, onRetry } = client.options;
-    const retries = new Retries({ policy, onRetry });
-    for (;;) {
-      let failure: unknown;
-      for (const [at, base] of candidates(this.endpoint.base).entries())
-        try {
-          const url = new URL(`${trimmed(base)}/`);
-          const request = { method: 'GET', url, allow: 'any', attempts: 1 } as const;
-          const response = await client.request({ ...request, signal });
-          await response.body.discard();
-          // What servers of TLS say to who does not speak it, if they say anything.
-          if (at === 0 && base.protocol === 'http:' && response.status === 400) continue;
-          return base;
-        } catch (error) {
-          failure = error;
-          if (!isTransient(error) && !isCode(error, 'FAILED_PRECONDITION')) break;
-        }
-      await retries.after(failure, signal);
-    }
+    let failure: unknown;
+    for (const [at, base] of candidates(this.endpoint.base).entries())
+      try {
+        const url = new URL(`${trimmed(base)}/`);
+        const request = { method: 'GET', url, allow: 'any', attempts: 1 } as const;
+        const response = await client.request({ ...request, signal });
+        await response.body.discard();
+        // What servers of TLS say to who does not speak it, if they say anything.
+        if (at === 0 && base.protocol === 'http:' && response.status === 400) continue;
+        return base;
+      } catch (error) {
+        failure = error;
+        if (!isTransient(error) && !isCode(error, 'FAILED_PRECONDITION')) break;
+      }
+    throw failure;
   }
 }
 
