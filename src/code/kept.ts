@@ -1,6 +1,8 @@
 import {
   closeSync,
+  constants,
   fdatasyncSync,
+  fstatSync,
   mkdirSync,
   openSync,
   readdirSync,
@@ -13,12 +15,24 @@ import {
 import { dirname, join } from 'node:path';
 import { type Pack, readPack, writePack } from './pack.ts';
 
+/** An empty pack where there is none, or one that another user wrote or could write. */
 export function readKept(path: string): Pack {
   try {
-    return readPack(readFileSync(path));
+    const fd = openSync(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0));
+    try {
+      return isOwn(fd) ? readPack(readFileSync(fd)) : new Map();
+    } finally {
+      closeSync(fd);
+    }
   } catch {
     return new Map();
   }
+}
+
+function isOwn(fd: number): boolean {
+  const user = process.geteuid?.();
+  const { uid, mode } = fstatSync(fd);
+  return user === undefined || (uid === user && (mode & 0o022) === 0);
 }
 
 /**
@@ -37,9 +51,10 @@ export function keep(path: string, pack: Pack): void {
 }
 
 function replace(path: string, bytes: Buffer): void {
-  const fresh = `${path}.${process.pid}.new`;
+  // Not the process id: two with the same may share a home, in different containers.
+  const fresh = `${path}.${Math.random().toString(36).slice(2)}.new`;
   try {
-    const fd = openSync(fresh, 'w', 0o600);
+    const fd = openSync(fresh, 'wx', 0o600);
     try {
       for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
       fdatasyncSync(fd);

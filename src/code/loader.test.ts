@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { mkdir, mkdtempDisposable, truncate, utimes, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, mkdtempDisposable, truncate, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test, type TestContext } from 'node:test';
@@ -106,6 +106,18 @@ test('a program of another build does not run what was kept of this', async (t) 
   assert.equal(run(), 'one\n');
   await writeFile(join(directory, 'main.cjs'), script("console.log('two')"));
   assert.equal(run({ build: 'b2' }), 'two\n');
+});
+
+test('what another user could have written is not run', async (t) => {
+  const { run, directory, kept } = await bench(t, { 'main.cjs': "console.log('one')" });
+  run();
+  // Of the same length: V8 cannot tell.
+  await writeFile(join(directory, 'main.cjs'), script("console.log('two')"));
+  assert.equal(run(), 'one\n');
+  const [path] = kept();
+  await chmod(path!, 0o666);
+  assert.equal(run(), 'two\n');
+  assert.equal(statSync(path!).mode & 0o777, 0o600);
 });
 
 for (const keep of [0, 3, 40, -1])
