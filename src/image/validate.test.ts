@@ -52,9 +52,14 @@ test('a blob that is what it says, but not the layer the config means, is told',
     `${mediaTypes.OCI_LAYER}+gzip`,
     gzipSync('x'.repeat(9999)).fill(0xff, 20, 30),
   );
+  const greedy = blobs.add(
+    `${mediaTypes.OCI_LAYER}+zstd`,
+    Buffer.from('28b52ffd0090090000aa', 'hex'),
+  );
   for (const [blob, claim] of [
     [layer, 'diffId'],
     [broken, 'content'],
+    [greedy, 'content'],
   ] as const) {
     const manifest = { schemaVersion: 2, config, layers: [blob] };
     const found = await validateImage(blobs, blobs.addJson(mediaTypes.OCI_MANIFEST, manifest));

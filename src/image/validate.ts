@@ -1,6 +1,6 @@
 import { createHash, type Hash } from 'node:crypto';
 import type { Source } from '../content/content.ts';
-import { MicaError, type ErrorCode } from '../errors.ts';
+import { type ErrorCode, isCode, MicaError } from '../errors.ts';
 import type { Abortable, Bytes } from '../io/bytes.ts';
 import { decompress } from '../io/compress.ts';
 import type { Layer } from '../layer/layer.ts';
@@ -62,6 +62,10 @@ function faultOf(error: unknown): MicaError {
   throw error;
 }
 
+/** What wants more memory than a reader gives it is at fault, too. */
+const unreadable = (error: unknown): MicaError =>
+  isCode(error, 'RESOURCE_EXHAUSTED') ? error : faultOf(error);
+
 async function validateLayer(layer: Layer, report: Report, options: Abortable): Promise<void> {
   const { descriptor, diffId } = layer;
   const { digest, size } = descriptor;
@@ -81,7 +85,7 @@ async function validateLayer(layer: Layer, report: Report, options: Abortable): 
   const stored = blob.digest();
   if (stored !== digest) report(digest, 'digest', `the bytes hash to ${stored}`);
   const found = `${algorithmOf(diffId)}:${tar.digest('hex')}`;
-  if (content !== undefined) report(digest, 'content', faultOf(content).message);
+  if (content !== undefined) report(digest, 'content', unreadable(content).message);
   else if (found !== diffId) report(digest, 'diffId', `the tar hashes to ${found}, not ${diffId}`);
 }
 

@@ -15,7 +15,7 @@ export interface DecompressOptions extends Abortable {
 
 /**
  * Inflates `stored`. Holds one piece of 256 KiB at a time, however well the bytes are compressed.
- * @throws DATA_LOSS when they are damaged or cut, see `openInflate`
+ * @throws DATA_LOSS when they are damaged or cut; RESOURCE_EXHAUSTED for zstd with too large a window
  */
 export async function* decompress(stored: Bytes, options: DecompressOptions = {}): Bytes {
   const { signal, mediaType } = options;

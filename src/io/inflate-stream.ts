@@ -41,7 +41,7 @@ export class InflateStream implements AsyncDisposable {
   /**
    * Takes the next bytes; when it resolves they are needed no more. What is called right after it,
    * before it is awaited, runs beside it.
-   * @throws DATA_LOSS when they are damaged
+   * @throws DATA_LOSS when they are damaged; RESOURCE_EXHAUSTED for zstd with too large a window
    */
   async write(chunk: Uint8Array): Promise<void> {
     const make = this.#inflation === undefined ? copy : this.#inflate;

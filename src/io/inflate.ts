@@ -3,7 +3,13 @@ import { handleInflater, handleWorks } from './inflate-handle.ts';
 import { isalInflater, isalProblem } from './inflate-isal.ts';
 import { threadInflater } from './inflate-thread.ts';
 import { hasZstd, zstdInflater } from './inflate-zstd.ts';
-import { type Inflatable, type Inflater, OUTPUT_SIZE, type Step } from './inflater.ts';
+import {
+  type Inflatable,
+  type Inflater,
+  OUTPUT_SIZE,
+  type Step,
+  ZSTD_WINDOW_LOG_MAX,
+} from './inflater.ts';
 
 /** The fastest inflater that works on this machine. */
 function openInflater(kind: Inflatable): Inflater {
@@ -117,7 +123,8 @@ export class Inflation implements Disposable {
   }
 
   #wrong(error: unknown): MicaError {
-    return this.#damaged(error instanceof Error ? error.message : String(error), error);
+    const why = error instanceof Error ? error.message : String(error);
+    return WINDOW_TOO_LARGE.test(why) ? tooLarge(error) : this.#damaged(why, error);
   }
 
   #damaged(why: string, cause?: unknown): MicaError {
@@ -126,5 +133,15 @@ export class Inflation implements Disposable {
 }
 
 const NOTHING: Step = { used: 0, made: 0 };
+
+/** How libzstd says so, whoever calls it. */
+const WINDOW_TOO_LARGE = /^Frame requires too much memory/;
+
+const tooLarge = (cause: unknown): MicaError =>
+  new MicaError(
+    'RESOURCE_EXHAUSTED',
+    `the zstd data want a window of more than ${2 ** (ZSTD_WINDOW_LOG_MAX - 20)} MiB to be read; compress them again, with --long=${ZSTD_WINDOW_LOG_MAX} at most`,
+    { cause },
+  );
 
 const closed = (): TypeError => new TypeError('an inflater that is closed');
