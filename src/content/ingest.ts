@@ -71,7 +71,7 @@ export class FileIngest implements Ingest {
       }
     } catch (error) {
       this.#full = errnoOf(error) === 'ENOSPC';
-      throw fromNode(error);
+      throw fromNode(error, this.path);
     }
   }
 

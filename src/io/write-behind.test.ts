@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -27,6 +28,21 @@ test('pieces follow each other in the file, each released once it is there', asy
     released,
     Array.from({ length: 21 }, (_, at) => at),
   );
+});
+
+test('a file that becomes larger than files may be is named, with what to do', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'write-'));
+  const path = join(dir.path, 'file');
+  const program = `
+    import { WriteBehind } from ${JSON.stringify(import.meta.resolve('./write-behind.ts'))};
+    await using file = new WriteBehind(${JSON.stringify(path)});
+    file.write({ bytes: Buffer.alloc(100_000), release() {} });
+    await file.flush().catch((error) => console.log(error.code, error.message));`;
+  // Blocks of 512 or of 1024 bytes, as the shell has it.
+  const shell = ['-c', 'ulimit -f 20 && exec "$0" --input-type=module -e "$1"'];
+  const said = execFileSync('sh', [...shell, process.execPath, program], { encoding: 'utf8' });
+  assert.ok(said.startsWith(`RESOURCE_EXHAUSTED write ${path}: file too large (EFBIG)`), said);
+  assert.match(said, /ulimit -f/);
 });
 
 test(

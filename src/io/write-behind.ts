@@ -7,6 +7,7 @@ import type { Piece } from './slabs.ts';
  * being made. Pieces are released when they are written, or when nothing will be any more.
  */
 export class WriteBehind implements AsyncDisposable {
+  readonly #path: string;
   readonly #fd: number;
   readonly #queue: Piece[] = [];
   /** Where the next byte goes. */
@@ -18,6 +19,7 @@ export class WriteBehind implements AsyncDisposable {
 
   /** @param path - of the file, for its owner alone; it replaces what is there */
   constructor(path: string) {
+    this.#path = path;
     try {
       // Writing over a large file is slower than writing a new one.
       rmSync(path, { force: true });
@@ -67,7 +69,7 @@ export class WriteBehind implements AsyncDisposable {
     const left = piece.bytes.length - done;
     write(this.#fd, piece.bytes, done, left, this.#at, (error, written) => {
       if (error === null) this.#at += written;
-      else this.#failure = fromNode(error) as Error;
+      else this.#failure = fromNode(error, this.#path) as Error;
       if (error === null && written < left) return this.#write(piece, done + written);
       this.#queue.shift();
       piece.release();

@@ -34,7 +34,7 @@ export function writeIndexFile(root: Node, path: string, options: IndexOptions):
   rmSync(path, { force: true });
   const fd = openSync(path, 'wx', 0o600);
   try {
-    return writeIndex(root, (chunk) => writeAll(fd, chunk), options);
+    return writeIndex(root, (chunk) => writeAll(fd, chunk, path), options);
   } finally {
     closeSync(fd);
   }

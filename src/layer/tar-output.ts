@@ -8,7 +8,7 @@ export class TarOutput implements Disposable {
   readonly #algorithm: 'sha256' | 'sha512';
   readonly #hash;
   readonly #reader: { write(chunk: Uint8Array): void };
-  readonly #file: number | undefined;
+  readonly #file: { readonly fd: number; readonly path: string } | undefined;
   /** In bytes. */
   size = 0;
 
@@ -23,13 +23,13 @@ export class TarOutput implements Disposable {
     this.#reader = reader;
     // Writing over a large file is slower than writing a new one.
     if (path !== undefined) rmSync(path, { force: true });
-    this.#file = path === undefined ? undefined : openSync(path, 'wx', 0o600);
+    this.#file = path === undefined ? undefined : { fd: openSync(path, 'wx', 0o600), path };
   }
 
   write(chunk: Uint8Array): void {
     this.#hash.update(chunk);
     this.size += chunk.length;
-    if (this.#file !== undefined) writeAll(this.#file, chunk);
+    if (this.#file !== undefined) writeAll(this.#file.fd, chunk, this.#file.path);
     this.#reader.write(chunk);
   }
 
@@ -39,15 +39,15 @@ export class TarOutput implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    if (this.#file !== undefined) closeSync(this.#file);
+    if (this.#file !== undefined) closeSync(this.#file.fd);
   }
 }
 
-/** Writes all of `bytes` at the position of `fd`. */
-export function writeAll(fd: number, bytes: Uint8Array): void {
+/** Writes all of `bytes` at the position of `fd`, which is the file `path`. */
+export function writeAll(fd: number, bytes: Uint8Array, path: string): void {
   try {
     for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
   } catch (error) {
-    throw fromNode(error);
+    throw fromNode(error, path);
   }
 }

@@ -53,6 +53,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   EDQUOT: '; the quota of this file system is used up',
   ENOTCONN:
     '; the program that served this file system has ended: start the container again, or mount the view again',
+  EFBIG:
+    '; raise the limit of file sizes (ulimit -f), or use a file system that has files of this size',
   EMFILE: '; raise the limit of open files (ulimit -n)',
 };
 
@@ -96,11 +98,15 @@ export function errnoOf(error: unknown): string | undefined {
   return OWN_NAMES[-(facts.errno ?? 0)]?.[0] ?? facts.code;
 }
 
-/** Turns what Node's own file functions throw into the same errors; anything else comes back as it is. */
-export function fromNode(error: unknown): unknown {
+/**
+ * Turns what Node's own file functions throw into the same errors; anything else comes back as it is.
+ * @param path - of the file, where it is reached by a descriptor: Node does not know it then
+ */
+export function fromNode(error: unknown, path?: string): unknown {
   const code = errnoOf(error);
   if (code === undefined || error instanceof MicaError) return error;
-  const { errno, syscall, path, dest } = error as NodeJS.ErrnoException & { dest?: string };
-  const subject = dest === undefined ? (path ?? '') : `${path} -> ${dest}`;
+  const { errno, syscall, dest, ...facts } = error as NodeJS.ErrnoException & { dest?: string };
+  const known = facts.path ?? path ?? '';
+  const subject = dest === undefined ? known : `${known} -> ${dest}`;
   return kernelError(-(errno ?? 0), syscall ?? 'call', toBytes(subject));
 }

@@ -39,7 +39,7 @@ export async function openArchive(
       hash.update(chunk);
       size += chunk.length;
       reader.write(chunk);
-      writeAll(fd, chunk);
+      writeAll(fd, chunk, path);
     }
     reader.end();
     changeset.finish();

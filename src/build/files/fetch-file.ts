@@ -69,7 +69,7 @@ async function writeBody(
       if (size > MAX_SIZE)
         throw new MicaError('RESOURCE_EXHAUSTED', `it is larger than ${MAX_SIZE} bytes`);
       hash.update(chunk);
-      writeAll(fd, chunk);
+      writeAll(fd, chunk, path);
     }
   } catch (error) {
     throw fromNode(error);
