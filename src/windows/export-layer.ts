@@ -1,4 +1,4 @@
-import { type BigIntStats, lstatSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { type BigIntStats, lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { MicaError } from '../errors.ts';
 import type { Abortable, Bytes } from '../io/bytes.ts';
@@ -212,7 +212,8 @@ function* contentOf(file: LayerFile, { size, extents }: StreamContent): Generato
     yield* zeros(logical - at);
     for (at = logical; at < logical + length;) {
       const buffer = Buffer.allocUnsafeSlow(Math.min(CHUNK, logical + length - at));
-      at += readSync(file.fd, buffer, 0, buffer.length, physical + at - logical);
+      file.read(buffer, physical + at - logical);
+      at += buffer.length;
       yield buffer;
     }
   }

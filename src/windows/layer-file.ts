@@ -69,7 +69,8 @@ export class LayerFile implements Disposable {
           ? stream.id === STREAM.data
           : stream.id === STREAM.alternate && stream.name === wanted;
       if (!isIt) continue;
-      if ((stream.attributes & SPARSE) !== 0 && stream.size === 0) return sparse(streams);
+      if ((stream.attributes & SPARSE) !== 0 && stream.size === 0)
+        return sparse(streams, this.#what);
       const { start, size } = stream;
       return { size, extents: [{ logical: 0, physical: start, length: size }] };
     }
@@ -82,16 +83,18 @@ export class LayerFile implements Disposable {
   }
 }
 
-/** The blocks that follow; the last one is empty, and is where the file ends. */
-function sparse(streams: Iterable<BackupStream>): StreamContent {
+/** The blocks that follow, in order; the last one is empty, and is where the file ends. @throws DATA_LOSS */
+function sparse(streams: Iterable<BackupStream>, what: string): StreamContent {
   const extents: Extent[] = [];
+  let end = 0;
   for (const { id, start, size, offset } of streams) {
     if (id !== STREAM.sparseBlock) break;
+    if (offset < end) throw lacks(what, 'has sparse blocks over each other');
     if (size === 0) return { size: offset, extents };
     extents.push({ logical: offset, physical: start, length: size });
+    end = offset + size;
   }
-  const last = extents.at(-1);
-  return { size: last === undefined ? 0 : last.logical + last.length, extents };
+  return { size: end, extents };
 }
 
 const whole = (size: number): StreamContent => ({

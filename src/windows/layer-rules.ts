@@ -24,6 +24,8 @@ export interface LayerRulesOptions {
   readonly isBase: boolean | undefined;
   /** Names at most. Default 2,000,000. */
   readonly limit?: number;
+  /** Bytes of all names. Default 256 MiB. */
+  readonly nameBytes?: number;
 }
 
 /** The only directories at the root of a layer. */
@@ -41,6 +43,7 @@ export class LayerRules {
     { readonly path: string; readonly kind: 'directory' | 'file' | 'reparse' }
   >();
   readonly #deleted = new Set<string>();
+  #nameBytes = 0;
   #last: string | undefined;
 
   constructor(options: LayerRulesOptions) {
@@ -94,6 +97,7 @@ export class LayerRules {
       throw refused(path, 'only what is in Files or UtilityVM/Files can be deleted');
     if (this.#options.isBase === true) throw refused(path, 'a base layer deletes nothing');
     if (this.#known.has(foldName(path))) throw refused(path, DELETED);
+    this.#count(path);
     this.#deleted.add(foldName(path));
     this.#last = undefined;
     return { kind: 'tombstone', path };
@@ -161,10 +165,21 @@ export class LayerRules {
         `Windows has one file of this name, and it came before as ${printable(before.path)}`,
       );
     if (this.#deleted.has(key)) throw refused(path, DELETED);
-    const limit = this.#options.limit ?? 2_000_000;
+    this.#count(path);
+    this.#known.set(key, { path, kind });
+  }
+
+  /** Another name, which is remembered to the end. */
+  #count(name: string): void {
+    const { limit = 2_000_000, nameBytes = 256 * 2 ** 20 } = this.#options;
     if (this.#known.size + this.#deleted.size >= limit)
       throw new MicaError('RESOURCE_EXHAUSTED', `a layer of more than ${limit} files`);
-    this.#known.set(key, { path, kind });
+    this.#nameBytes += name.length;
+    if (this.#nameBytes > nameBytes)
+      throw new MicaError(
+        'RESOURCE_EXHAUSTED',
+        `a layer with more than ${nameBytes} bytes of names`,
+      );
   }
 }
 

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
-import { mkdtempDisposable, readFile, readdir, truncate } from 'node:fs/promises';
+import { mkdtempDisposable, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { readTar } from '../tar/read-tar.ts';
 import { TarReader } from '../tar/read.ts';
 import { windowsTar, type WindowsMember } from '../testing/windows-layer.ts';
 import { exportLayer } from './export-layer.ts';
+import { encodeGoMember } from './go-tar.ts';
+import { LayerRules } from './layer-rules.ts';
 import { LayerWriter } from './layer-writer.ts';
 import { layerTar } from './layer-tar.ts';
 
@@ -290,4 +293,114 @@ describe('a hostile or mistaken layer is refused, and nothing of it lies outside
         code: 'INVALID_ARGUMENT',
       }),
     ));
+});
+
+test('a file that gets shorter while it is exported ends the export, and does not go on for ever', () =>
+  within(async (directory) => {
+    const content = Buffer.alloc(1_000_000, 1);
+    await unpacked(directory, windowsTar([{ path: 'Files/a', content }]));
+    const tar = exportLayer(join(directory, 'fs'));
+    let seen = 0;
+    await assert.rejects(
+      async () => {
+        for await (const chunk of tar) {
+          if (chunk[0] === 1) await truncate(join(directory, 'fs/Files/a'), 300_000);
+          seen += chunk.length;
+          assert.ok(seen < 2 * content.length, 'it goes on');
+        }
+      },
+      { code: 'DATA_LOSS' },
+    );
+  }));
+
+const u64 = (value: number): Buffer => Buffer.from(new BigUint64Array([BigInt(value)]).buffer);
+
+/** A sparse file in the transport format: its blocks, and where it ends. */
+const sparse = (blocks: readonly (readonly [at: number, text: string])[]): Buffer =>
+  Buffer.concat([
+    Buffer.alloc(4),
+    streamOf(1, Buffer.alloc(0), 8),
+    ...blocks.map(([at, text]) => streamOf(9, Buffer.concat([u64(at), Buffer.from(text)]))),
+  ]);
+
+function streamOf(id: number, content: Buffer, attributes = 0): Buffer {
+  const head = Buffer.alloc(20);
+  head.writeUInt32LE(id, 0);
+  head.writeUInt32LE(attributes, 4);
+  head.writeBigUInt64LE(BigInt(content.length), 8);
+  return Buffer.concat([head, content]);
+}
+
+const SPARSE: readonly (readonly [
+  what: string,
+  blocks: readonly (readonly [at: number, text: string])[],
+  content: string | undefined,
+])[] = [
+  [
+    'blocks in order',
+    [
+      [2, 'ab'],
+      [6, 'c'],
+      [8, ''],
+    ],
+    '\0\0ab\0\0c\0',
+  ],
+  [
+    'blocks that overlap',
+    [
+      [0, 'abc'],
+      [2, 'd'],
+      [8, ''],
+    ],
+    undefined,
+  ],
+  [
+    'blocks that go backwards',
+    [
+      [4, 'a'],
+      [0, 'b'],
+      [8, ''],
+    ],
+    undefined,
+  ],
+  [
+    'an end before its last block',
+    [
+      [4, 'abc'],
+      [5, ''],
+    ],
+    undefined,
+  ],
+];
+
+for (const [what, blocks, content] of SPARSE)
+  test(`a sparse file with ${what} ${content === undefined ? 'is refused' : 'is exported'}`, () =>
+    within(async (directory) => {
+      await unpacked(directory, windowsTar([{ path: 'Files/a', content: 'x' }]));
+      await writeFile(join(directory, 'fs/Files/a'), sparse(blocks));
+      const exported = collected(exportLayer(join(directory, 'fs')));
+      if (content === undefined) return assert.rejects(exported, { code: 'DATA_LOSS' });
+      const found = (await Array.fromAsync(
+        readTar(new Blob([await exported]).stream()),
+        async (member) => [member.name, (await collected(member.content)).toString()],
+      )) as [string, string][];
+      return assert.equal(Object.fromEntries(found)['Files/a'], content);
+    }));
+
+test('names of a layer take a bounded part of the memory, however few they are', () => {
+  const rules = new LayerRules({ isBase: undefined, nameBytes: 100 });
+  const accept = (name: string): void =>
+    new TarReader({ entry: (entry) => rules.accept(entry), data() {}, end() {} }).write(
+      encodeGoMember({
+        name,
+        type: 'directory',
+        mode: 0,
+        size: 0,
+        mtime: { seconds: 0, nanoseconds: 0 },
+        records: new Map(),
+      }),
+    );
+  accept('Files');
+  accept(`Files/${'a'.repeat(60)}`);
+  assert.throws(() => accept(`Files/${'b'.repeat(60)}`), { code: 'RESOURCE_EXHAUSTED' });
 });
