@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { chmod, chown, mkdir, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -43,7 +43,8 @@ test(
       `const { enterUserNamespace } = await import(${JSON.stringify(import.meta.resolve('./userns.ts'))});
        const argv = [process.execPath, ${JSON.stringify(join(dir.path, 'inside.mjs'))}];
        const status = await enterUserNamespace(argv, { runtime: ${JSON.stringify(join(home, 'run'))} });
-       console.log(status);`,
+       console.log(status);
+       console.log(await enterUserNamespace(['sh', '-c', 'kill -ABRT $$'], { runtime: ${JSON.stringify(join(home, 'run'))} }));`,
     );
     const pause = join(home, 'run/pause');
     const script = `
@@ -62,11 +63,12 @@ test(
         dir.path,
         process.execPath,
       ]);
-      const [first, status, second] = stdout
+      const [first, status, aborted, second] = stdout
         .trim()
         .split('\n')
         .map((line) => JSON.parse(line));
       assert.equal(status, 7);
+      assert.equal(aborted, 128 + constants.signals.SIGABRT);
       assert.deepEqual(first, second);
       assert.equal(first.uid, 0);
       assert.deepEqual(first.map.slice(0, 5), [0, DAEMON, 1, 1, 200000]);

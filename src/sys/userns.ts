@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { MicaError } from '../errors.ts';
@@ -111,14 +112,13 @@ function exitStatus(child: ChildProcess): Promise<number> {
   const forward = (signal: NodeJS.Signals): boolean => child.kill(signal);
   for (const signal of FORWARDED) process.on(signal, forward);
   child.once('error', (error) => reject(fromNode(error)));
-  child.once('exit', (code, signal) => resolve(code ?? 128 + (SIGNALS[signal ?? ''] ?? 0)));
+  child.once('exit', (code, signal) => resolve(code ?? 128 + constants.signals[signal!]));
   return promise.finally(() => {
     for (const signal of FORWARDED) process.off(signal, forward);
   });
 }
 
 const FORWARDED: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
-const SIGNALS: Readonly<Record<string, number>> = { SIGHUP: 1, SIGINT: 2, SIGKILL: 9, SIGTERM: 15 };
 
 function defaultRuntime(): string {
   const uid = process.geteuid?.() ?? 0;
