@@ -54,6 +54,16 @@ test(
   },
 );
 
+test('a layer on more others than can be mounted can be inspected, and names each once', async () => {
+  const driver = overlay2('/layers');
+  const parents = Array.from({ length: 501 }, (_, n) => String(n));
+  const facts = await driver.inspect({ id: 'x', kind: 'committed', parents: [...parents, '7'] });
+  assert.deepEqual(
+    facts.LowerDir?.split(':'),
+    parents.map((id) => `/layers/${id}/fs`),
+  );
+});
+
 /** A view of unpacked layers; the upper one whites out `gone` and a directory's content. */
 async function withLayers(look: (root: string) => void, ids: readonly string[]): Promise<void> {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-view-'));

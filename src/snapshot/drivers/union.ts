@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { fromNode } from '../../sys/errno.ts';
 import type { Mount } from '../../sys/mount-data.ts';
-import type { Driver, LayerForm, Snapshot, Upper } from '../driver.ts';
+import type { Driver, LayerForm, Upper } from '../driver.ts';
 import { Directories } from './directories.ts';
 import { bindOf, type OwnDirectories, stacked, type Stacking } from './overlay.ts';
 import { refuseLimit } from './quota.ts';
@@ -26,8 +26,8 @@ export interface UnionKind {
 /** A driver whose snapshots own a directory with their changes, and show the union of it and others. */
 export function unionDriver(root: string, kind: UnionKind): Driver {
   const dirs = new Directories(root);
-  const lowersOf = (snapshot: Snapshot): string[] =>
-    stacked(snapshot, kind.stacking).map((parent) => dirs.fs(parent));
+  const treesOf = (parents: Iterable<string>): string[] =>
+    Array.from(parents, (parent) => dirs.fs(parent));
 
   return {
     name: kind.name,
@@ -41,7 +41,7 @@ export function unionDriver(root: string, kind: UnionKind): Driver {
       if (what === 'committed') return;
       if (what === 'active' && kind.scratch) dirs.make(dirs.work(id));
       if (parents.length === 0) return;
-      const lowers = parents.map((parent) => dirs.fs(parent));
+      const lowers = treesOf(parents);
       kind.furnish?.({ kind: what, fs, work: dirs.work(id) }, lowers);
       copyRootAttributes(lowers, fs);
     },
@@ -60,15 +60,14 @@ export function unionDriver(root: string, kind: UnionKind): Driver {
       const { id, kind: what, parents } = snapshot;
       const own = { kind: what, fs: dirs.fs(id), work: dirs.work(id) };
       const isUnion = parents.length > 0 || kind.alone === true;
-      return [isUnion ? kind.mount(own, lowersOf(snapshot)) : bindOf(own)];
+      return [isUnion ? kind.mount(own, treesOf(stacked(snapshot, kind.stacking))) : bindOf(own)];
     },
 
     usage: ({ id }, options) => dirs.usage(id, options),
 
-    async inspect(snapshot) {
-      const { id, parents } = snapshot;
+    async inspect({ id, parents }) {
       return {
-        ...(parents.length > 0 && { LowerDir: lowersOf(snapshot).join(':') }),
+        ...(parents.length > 0 && { LowerDir: treesOf(new Set(parents)).join(':') }),
         MergedDir: `${dirs.of(id)}/merged`,
         UpperDir: dirs.fs(id),
         ...(kind.scratch && { WorkDir: dirs.work(id) }),
