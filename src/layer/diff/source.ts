@@ -1,3 +1,4 @@
+import { errnoOf } from '../../sys/errno.ts';
 import type { FileStat } from '../../sys/stat.ts';
 import { findat } from '../../sys/stat.ts';
 import { readNames } from '../../sys/dirents.ts';
@@ -48,3 +49,7 @@ export function entriesOf(fd: number): Entry[] {
   }
   return entries;
 }
+
+/** Why a directory could not be opened: there is nothing (any more), a file, or a link. */
+export const isNoDirectory = (error: unknown): boolean =>
+  ['ENOENT', 'ENOTDIR', 'ELOOP'].includes(errnoOf(error) ?? '');

@@ -2,9 +2,14 @@ import type { Root } from '../../fs/root.ts';
 import type { Touched } from '../../snapshot/driver.ts';
 import { close, O_DIRECTORY, O_RDONLY } from '../../sys/at.ts';
 import { readNames } from '../../sys/dirents.ts';
-import { errnoOf } from '../../sys/errno.ts';
 import { findat } from '../../sys/stat.ts';
-import { type Entry, type Listing, type OpenDirectory, type Source } from './source.ts';
+import {
+  type Entry,
+  isNoDirectory,
+  type Listing,
+  type OpenDirectory,
+  type Source,
+} from './source.ts';
 import { type Moment, wholeTree } from './whole-tree.ts';
 
 export interface TouchedTreeOptions {
@@ -44,7 +49,7 @@ function namesIn(tree: Root, path: string): string[] {
   try {
     fd = tree.openExact(path, O_RDONLY | O_DIRECTORY);
   } catch (error) {
-    if (NO_DIRECTORY.has(errnoOf(error))) return [];
+    if (isNoDirectory(error)) return [];
     throw error;
   }
   try {
@@ -53,6 +58,3 @@ function namesIn(tree: Root, path: string): string[] {
     close(fd);
   }
 }
-
-/** There is nothing, a file, or a link. */
-const NO_DIRECTORY: ReadonlySet<string | undefined> = new Set(['ENOENT', 'ENOTDIR', 'ELOOP']);

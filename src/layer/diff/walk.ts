@@ -4,7 +4,7 @@ import type { Root } from '../../fs/root.ts';
 import type { Pace } from '../../io/pace.ts';
 import { WHITEOUT_PREFIX } from '../../oci/whiteout.ts';
 import { close, O_DIRECTORY, O_RDONLY, readlinkat } from '../../sys/at.ts';
-import { statat } from '../../sys/stat.ts';
+import { findat, statat } from '../../sys/stat.ts';
 import { allXattrs } from '../../sys/xattr.ts';
 import { MAX_PATH, shown } from '../changeset/member-name.ts';
 import {
@@ -29,7 +29,7 @@ import {
   type SeenDirectory,
   type SeenFile,
 } from './seen.ts';
-import type { Entry, Source } from './source.ts';
+import { type Entry, isNoDirectory, type Source } from './source.ts';
 
 /** More than this no layer may have (docs/layer-format.md). */
 const MAX_FILES = 2_000_000;
@@ -49,7 +49,7 @@ export class Walk {
 
   /**
    * @param lower - `undefined`: nobody knows what is below
-   * @param options - `forLayer`: files that no layer can have are refused
+   * @param options - `forLayer`: files that no layer can have are refused, and what vanishes meanwhile fails it
    */
   constructor(
     source: Source,
@@ -76,8 +76,10 @@ export class Walk {
   }
 
   async #directory(directory: SeenDirectory): Promise<void> {
+    const listed = await this.#list(directory);
+    if (listed === undefined) return;
     this.#add(directory);
-    const { deleted, present } = await this.#list(directory);
+    const { deleted, present } = listed;
     for (const seen of deleted) this.#add(seen);
     for (const seen of present)
       if (isSeenDirectory(seen)) await this.#directory(seen);
@@ -86,8 +88,10 @@ export class Walk {
       else directory.kept++;
   }
 
-  async #list(directory: SeenDirectory): Promise<{ deleted: Seen[]; present: Seen[] }> {
-    const fd = this.#root.openExact(directory.path, O_RDONLY | O_DIRECTORY);
+  /** `undefined`: it has vanished. */
+  async #list(directory: SeenDirectory): Promise<{ deleted: Seen[]; present: Seen[] } | undefined> {
+    const fd = this.#open(directory);
+    if (fd === undefined) return undefined;
     try {
       const { path } = directory;
       const listing = this.#source.list({ fd, path, xattrs: allXattrs(fd) });
@@ -100,13 +104,40 @@ export class Walk {
         if (this.#pace.due) await this.#pace.rest();
         // Nobody can use somebody else's end of a connection: no layer has it.
         if (typeOf(entry.stat) === S_IFSOCK) gone.push(entry.name);
-        else present.push(await this.#entry(fd, directory, entry, below.find(entry.name)));
+        else {
+          const seen = await this.#present(fd, directory, entry, below.find(entry.name));
+          if (seen !== undefined) present.push(seen);
+        }
       }
       const names = new Set(present.map(nameOf));
       directory.names = [...names, ...gone];
       return { deleted: this.#deleted(directory, below.deleted(gone, names)), present };
     } finally {
       close(fd);
+    }
+  }
+
+  #open({ path }: SeenDirectory): number | undefined {
+    try {
+      return this.#root.openExact(path, O_RDONLY | O_DIRECTORY);
+    } catch (error) {
+      if (this.#forLayer || !isNoDirectory(error)) throw error;
+      return undefined;
+    }
+  }
+
+  /** The entry, unless it has vanished since the directory was listed: the tree may be in use. */
+  async #present(
+    dirfd: number,
+    parent: SeenDirectory,
+    entry: Entry,
+    lower: LowerFile | undefined,
+  ): Promise<Seen | undefined> {
+    try {
+      return await this.#entry(dirfd, parent, entry, lower);
+    } catch (error) {
+      if (this.#forLayer || findat(dirfd, entry.name) !== undefined) throw error;
+      return undefined;
     }
   }
 
