@@ -49,7 +49,7 @@ export async function getBlob(
     response.writeHead(range ? 206 : 200, head).end();
     return;
   }
-  const file = (await openToSend(blob.path)) ?? (await broughtBack(backend, blob));
+  const file = (await openToSend(blob.path)) ?? (await broughtBack(exchange, backend, blob));
   if (!file) throw unknown(name, digest);
   try {
     response.writeHead(range ? 206 : 200, head);
@@ -59,16 +59,21 @@ export async function getBlob(
   }
 }
 
-/** A blob whose file was dropped to save space. */
+/** A blob whose file was dropped to save space. That nothing is sent meanwhile is not the client's fault. */
 async function broughtBack(
+  { request: { socket } }: Exchange,
   backend: RegistryBackend,
   blob: StoredBlob,
 ): Promise<FileHandle | undefined> {
+  const idle = socket.timeout ?? 0;
+  socket.setTimeout(0);
   try {
     await backend.restore?.(blob);
   } catch (error) {
     if (isCode(error, 'NOT_FOUND')) return undefined;
     throw error;
+  } finally {
+    socket.setTimeout(idle);
   }
   return openToSend(blob.path);
 }

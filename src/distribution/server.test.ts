@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { truncate } from 'node:fs/promises';
+import { mkdtempDisposable, rename, truncate } from 'node:fs/promises';
 import { request } from 'node:http';
 import { connect, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { isCode } from '../errors.ts';
 import { sha256 } from '../oci/digest.ts';
 import { Client, type RegistryUnderTest } from '../testing/repository/client.ts';
 import { testRepository } from '../testing/repository.ts';
 import type { RegistryBackend } from './backend/backend.ts';
+import { storeBackend } from './backend/store.ts';
 import type { RequestEvent } from './answer.ts';
 import { serveRegistry } from './server.ts';
 import { openTemporaryRegistry } from './temporary.ts';
@@ -196,6 +200,27 @@ test('a connection on which nothing moves is cut', { timeout: 10_000 }, async ()
   socket.resume();
   await once(socket, 'close');
 });
+
+test(
+  'a client is not cut off while a blob is brought back for it',
+  { timeout: 10_000 },
+  async () => {
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'mica-slow-'));
+    const [root, aside] = [join(directory.path, 'store'), join(directory.path, 'aside')];
+    let path = '';
+    const restore = async (): Promise<void> => {
+      await sleep(700);
+      await rename(aside, path);
+    };
+    await using backend = await storeBackend(root, { writable: true, restore });
+    await using registry = await serveRegistry({ backend, writable, idleTimeout: 200 });
+    const { descriptor } = await writer(registry.url).pushBlob('a', blob);
+    ({ path } = (await backend.blob('a', descriptor.digest))!);
+    await rename(path, aside);
+    const reply = await reader(registry.url).send('GET', `/v2/a/blobs/${descriptor.digest}`);
+    assert.ok(reply.bytes.equals(blob));
+  },
+);
 
 test('a client that trickles its headers is cut off', { timeout: 10_000 }, async () => {
   await using registry = await openTemporaryRegistry({ idleTimeout: 400 });

@@ -52,27 +52,46 @@ export function imageOrigins({ manifests, repoDigests }: ImageRecord): BlobOrigi
   });
 }
 
-/** Blobs of the store from where they were pulled, one repository after the other. */
+/** How long a registry that could not be reached is not asked again, in milliseconds. */
+const PAUSE = 60_000;
+
+/**
+ * Blobs of the store from where they were pulled, one repository after the other. To find out that a
+ * registry cannot be reached takes long: for many blobs it is done once.
+ */
 export function originSource(db: Database, open: () => Promise<Registry>): Source {
+  const gone = new Map<string, { readonly until: number; readonly error: MicaError }>();
   return {
-    async *fetch(target: Descriptor, options: FetchOptions = {}): Bytes {
-      let failure: unknown = new MicaError(
+    async *fetch(target: Descriptor, { signal, offset = 0 }: FetchOptions = {}): Bytes {
+      let failure = new MicaError(
         'NOT_FOUND',
         `blob ${target.digest} is not in the store, and no image says where it came from`,
       );
-      let offset = options.offset ?? 0;
-      for (const repository of repositories(db)(target.digest))
+      let at = offset;
+      for (const repository of repositories(db)(target.digest)) {
+        const reference = parseReference(repository);
+        const { domain } = reference;
         try {
-          const from = (await open()).repository(parseReference(repository));
-          for await (const chunk of from.fetch(target, { signal: options.signal, offset })) {
-            offset += chunk.byteLength;
+          const known = gone.get(domain);
+          if (known !== undefined && known.until > performance.now()) throw known.error;
+          gone.delete(domain);
+          const from = (await open()).repository(reference);
+          for await (const chunk of from.fetch(target, { signal, offset: at })) {
+            at += chunk.byteLength;
             yield chunk;
           }
           return;
         } catch (error) {
-          if (options.signal?.aborted || !(error instanceof MicaError)) throw error;
-          failure = error;
+          if (signal?.aborted || !(error instanceof MicaError)) throw error;
+          if (error.code === 'UNAVAILABLE' && !gone.has(domain))
+            gone.set(domain, { error, until: performance.now() + PAUSE });
+          failure = new MicaError(
+            error.code,
+            `blob ${target.digest} is not in the store, and cannot be had from ${repository}: ${error.message}`,
+            { cause: error },
+          );
         }
+      }
       throw failure;
     },
   };

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import { findImage, listImages } from '../../db/images.ts';
+import { listImages } from '../../db/images.ts';
+import type { Source } from '../../content/content.ts';
 import { syncStore } from '../../db/sync.ts';
 import { MicaError } from '../../errors.ts';
 import type { Abortable } from '../../io/bytes.ts';
@@ -25,13 +26,14 @@ export async function repair(
   options: Abortable,
 ): Promise<CheckProblem[]> {
   const store = await context.store();
+  const origin = originSource(store.db, () => context.registry());
   const problems: CheckProblem[] = [];
   const blobs = findings.filter(({ digest, kind }) => digest !== undefined && kind !== 'orphan');
   const rest = findings.filter((found) => !blobs.includes(found));
   for (const found of [...blobs, ...rest]) {
     const { kind, subject, message } = found;
     try {
-      const repaired = await mend(context, store, found, options);
+      const repaired = await mend({ context, store, origin }, found, options);
       problems.push({ kind, subject, message, repaired });
     } catch (error) {
       if (options.signal?.aborted || !(error instanceof MicaError)) throw error;
@@ -46,23 +48,25 @@ export async function repair(
   return problems;
 }
 
-async function mend(
-  context: Context,
-  store: Store,
-  found: Finding,
-  options: Abortable,
-): Promise<boolean> {
+interface Means {
+  readonly context: Context;
+  readonly store: Store;
+  /** Where blobs were pulled from. */
+  readonly origin: Source;
+}
+
+async function mend(means: Means, found: Finding, options: Abortable): Promise<boolean> {
+  const { context, store } = means;
   if (found.kind === 'orphan')
     return found.digest !== undefined && (await store.content.delete(found.digest)) > 0;
-  if (found.digest !== undefined) return await fetchAgain(context, store, found.digest, options);
+  if (found.digest !== undefined) return await fetchAgain(means, found.digest, options);
   if (found.layer !== undefined) return await unpackAgain(context, store, found.layer, options);
   return false;
 }
 
 /** From the repositories that an image with this blob was pulled from, by digest. */
 async function fetchAgain(
-  context: Context,
-  store: Store,
+  { store, origin }: Means,
   digest: Digest,
   options: Abortable,
 ): Promise<boolean> {
@@ -73,12 +77,12 @@ async function fetchAgain(
     throw new MicaError('NOT_FOUND', `no image says where ${digest} came from`);
   store.db.transaction(() => store.content.condemn([digest]));
   await store.content.delete(digest);
-  const origin = originSource(store.db, () => context.registry());
   await store.content.push(
     target,
     (offset) => origin.fetch(target, { offset, signal: options.signal }),
     options,
   );
+  await syncStore(store.db);
   store.db.transaction(() => store.content.ready([digest]), { durable: true });
   return true;
 }
@@ -150,8 +154,7 @@ function placeOf(
   { db }: Store,
   { id }: LayerRecord,
 ): { target: Descriptor; parents: LayerRecord[] } | undefined {
-  for (const { id: image } of listImages(db)) {
-    const record = findImage(db, image)!;
+  for (const record of listImages(db)) {
     const chain = physicalLayers(db, needsOf(record).chain.at(-1));
     const at = chain.findIndex((one) => one.id === id);
     const [manifest] = record.manifests;
