@@ -24,25 +24,45 @@ export async function baseImage(
   options: BaseImageOptions,
 ): Promise<StageBase> {
   const { platform, signal, onProgress } = options;
-  const here = options.pull ? undefined : await findHere(context, name, platform);
-  if (here !== undefined) return baseOf(here);
-  const { image } = await pull(context, name, { platform, signal, onProgress });
-  return baseOf(image);
+  const here = options.pull ? undefined : await findHere(context, name);
+  if (here !== undefined && matchPlatform(platform, here.config)) return baseOf(here);
+  try {
+    const { image } = await pull(context, name, { platform, signal, onProgress });
+    return baseOf(image);
+  } catch (error) {
+    signal?.throwIfAborted();
+    if (here === undefined || !(error instanceof MicaError)) throw error;
+    throw ofAnotherPlatform(name, here, platform, error);
+  }
 }
 
-async function findHere(
-  context: Context,
-  name: string,
-  platform: Platform,
-): Promise<StoredImage | undefined> {
+async function findHere(context: Context, name: string): Promise<StoredImage | undefined> {
   const { db } = await context.store();
   try {
-    const image = storedImage(db, findByName(db, name));
-    return matchPlatform(platform, image.config) ? image : undefined;
+    return storedImage(db, findByName(db, name));
   } catch (error) {
     if (isCode(error, 'NOT_FOUND')) return undefined;
     throw error;
   }
+}
+
+/** Who has an image of that name means it, most often, and is not helped by hearing of a registry alone. */
+function ofAnotherPlatform(
+  name: string,
+  { config }: StoredImage,
+  platform: Platform,
+  cause: MicaError,
+): MicaError {
+  const [has, wanted] = [formatPlatform(config), formatPlatform(platform)];
+  const advice =
+    config.os === 'linux'
+      ? `build for what is here, --platform ${has}, or`
+      : 'only images for Linux are built;';
+  return new MicaError(
+    cause.code,
+    `${name} is here for ${has} only, and pulling it for ${wanted} failed: ${cause.message}; ${advice} name an image for ${wanted}`,
+    { cause },
+  );
 }
 
 function baseOf({ config, layers, id }: StoredImage): StageBase {

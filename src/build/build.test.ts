@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import type { MicaError } from '../errors.ts';
 import type { ContainerDefaults } from '../oci/config.ts';
 import { type BuildPlace, buildPlace, type Built, treeOf } from '../testing/build.ts';
 import { needs } from '../testing/need.ts';
@@ -156,6 +159,31 @@ test('images of the store are bases and sources, and their triggers are pulled',
   assert.equal(configOf(built).OnBuild, undefined);
   assert.equal(built.image.config.history?.filter((step) => !step.empty_layer).length, 4);
 });
+
+for (const [os, advice] of [
+  ['windows', 'only images for Linux are built; name an image for linux/amd64'],
+  ['linux', 'build for what is here, --platform linux/s390x, or name an image for linux/amd64'],
+] as const)
+  test(`a base that is here for ${os} on another machine is told so, if it cannot be pulled`, async () => {
+    const server = createServer((_, response) => response.writeHead(404).end());
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const name = `127.0.0.1:${(server.address() as AddressInfo).port}/${os}:1`;
+      await place.build('FROM scratch\nCOPY a /', { a: 'A' }, { tags: ['plain:1'] });
+      const there = { os, architecture: 's390x' };
+      await place.engine.mutate('plain:1', { platform: there, names: [name] });
+      const platform = { os: 'linux', architecture: 'amd64' };
+      const start = `Dockerfile:1: ${name} is here for ${os}/s390x only, and pulling it for linux/amd64 failed: `;
+      await assert.rejects(place.build(`FROM ${name}`, {}, { platform }), (error: MicaError) => {
+        assert.equal(error.code, 'NOT_FOUND');
+        assert.ok(error.message.startsWith(start), error.message);
+        assert.ok(error.message.endsWith(`; ${advice}`), error.message);
+        return true;
+      });
+    } finally {
+      server.close();
+    }
+  });
 
 test('the history says what was done, in the words of docker', async () => {
   const { image } = await place.build(

@@ -230,7 +230,7 @@ test('a host that refuses connections is UNAVAILABLE after a few attempts', asyn
   const work = registry.repository(parseReference(`${host}/x`)).resolve('y');
   await assert.rejects(work, {
     code: 'UNAVAILABLE',
-    message: /ECONNREFUSED.*; nothing listens there: check/,
+    message: /ECONNREFUSED.*; nothing listens there: check that the server runs/,
   });
 });
 

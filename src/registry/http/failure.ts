@@ -32,7 +32,7 @@ export const networkFailure = (code: string, message: string): Error =>
 
 /** What to do about connections that did not come about, by the code of their error. */
 const ADVICE: Readonly<Record<string, string>> = {
-  ECONNREFUSED: '; nothing listens there: check that the registry runs, and its port',
+  ECONNREFUSED: '; nothing listens there: check that the server runs, and its port',
   ENOTFOUND: '; check how the host is spelt, and the name servers of this machine',
 };
 
