@@ -85,6 +85,30 @@ Warning: careful
   );
 });
 
+test('lines are whole, wherever characters and streams were torn, and none is endless', () => {
+  const lines: string[] = [];
+  const renderer = plainBuild(
+    (line) => lines.push(line),
+    { explain: false },
+    () => 0,
+  );
+  const say = (stream: 'stdout' | 'stderr', data: Uint8Array): void =>
+    renderer.event({ type: 'output', step, stream, data });
+  const euro = Buffer.from('1€\n');
+  say('stdout', euro.subarray(0, 2));
+  say('stderr', Buffer.from('aside\n'));
+  say('stdout', euro.subarray(2));
+  assert.deepEqual(lines.splice(0), ['#2 0.0 aside\n', '#2 0.0 1€\n']);
+  for (let count = 0; count < 5; count++) say('stdout', Buffer.alloc(10_000, 'x'));
+  assert.equal(lines.length, 3);
+  assert.equal(lines[0]!.length, '#2 0.0 \n'.length + 16 * 1024);
+  const objects: string[] = [];
+  const json = jsonBuild((line) => objects.push((JSON.parse(line) as { data: string }).data));
+  for (const data of [euro.subarray(0, 2), euro.subarray(2)])
+    json.event({ type: 'output', step, stream: 'stdout', data });
+  assert.deepEqual(objects, ['1', '€\n']);
+});
+
 test('with --explain, it also says why a step was made again', () => {
   assert.deepEqual(
     shown(true)

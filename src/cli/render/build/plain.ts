@@ -1,5 +1,6 @@
 import type { BuildEvent } from '../../../build/event.ts';
 import { escape, escapeText } from '../escape.ts';
+import { OutputLines } from './lines.ts';
 import type { BuildRenderer } from './open.ts';
 import { conclusion, ending, explanation, seconds, title } from './words.ts';
 
@@ -11,19 +12,20 @@ export function plainBuild(
 ): BuildRenderer {
   const say = (text: string): void => write(`${text}\n`);
   const begun = new Map<number, number>();
-  /** By step: what a command has said of a line that is not over. */
-  const rests = new Map<number, string>();
+  /** By step and stream. */
+  const said = new Map<number, Map<string, OutputLines>>();
   const tell = (id: number, text: string): void =>
     say(`#${id} ${seconds(now() - (begun.get(id) ?? now())).slice(0, -1)} ${escapeText(text)}`);
-  const output = ({ step, data }: Extract<BuildEvent, { type: 'output' }>): void => {
-    const lines = ((rests.get(step.id) ?? '') + Buffer.from(data).toString()).split(/\r?\n/);
-    rests.set(step.id, lines.pop()!);
-    for (const line of lines) tell(step.id, line);
+  const output = ({ step, stream, data }: Extract<BuildEvent, { type: 'output' }>): void => {
+    const streams = said.get(step.id) ?? new Map<string, OutputLines>();
+    const lines = streams.get(stream) ?? new OutputLines(/\r?\n/);
+    said.set(step.id, streams.set(stream, lines));
+    for (const line of lines.push(data)) tell(step.id, line);
   };
   const flush = (id: number): void => {
-    const rest = rests.get(id) ?? '';
-    rests.delete(id);
-    if (rest !== '') tell(id, rest);
+    for (const lines of said.get(id)?.values() ?? [])
+      for (const line of lines.flush()) tell(id, line);
+    said.delete(id);
   };
   return {
     event(event) {

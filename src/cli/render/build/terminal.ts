@@ -3,6 +3,7 @@ import type { BuildEvent, BuildStep } from '../../../build/event.ts';
 import type { OutputStream } from '../../output.ts';
 import { escape } from '../escape.ts';
 import { cut } from '../table.ts';
+import { OutputLines } from './lines.ts';
 import type { BuildRenderer } from './open.ts';
 import { conclusion, ending, explanation, seconds, title } from './words.ts';
 
@@ -10,13 +11,18 @@ import { conclusion, ending, explanation, seconds, title } from './words.ts';
 const INTERVAL = 100;
 /** Lines of a command's output that are shown while it runs. */
 const LINES = 6;
+/** And when it fails. */
+const KEPT = 50;
 
 interface Running {
   readonly step: BuildStep;
   readonly begun: number;
   readonly lines: string[];
-  rest: string;
+  readonly said: Readonly<Record<'stdout' | 'stderr', OutputLines>>;
 }
+
+/** What is drawn over counts as a line that is over. */
+const END = /[\r\n]+/;
 
 /** Steps that run, each with the last lines that it said, redrawn in place; above them those that ended. */
 export function terminalBuild(
@@ -41,13 +47,11 @@ export function terminalBuild(
   };
   const timer = setInterval(draw, INTERVAL).unref();
   const keep = (text: string): void => update.persist(cut(text, stream.columns ?? 80));
-  const output = ({ step, data }: Extract<BuildEvent, { type: 'output' }>): void => {
+  const output = ({ step, stream: from, data }: Extract<BuildEvent, { type: 'output' }>): void => {
     const one = running.get(step.id);
     if (one === undefined) return;
-    const lines = (one.rest + Buffer.from(data).toString()).split(/[\r\n]+/);
-    one.rest = lines.pop()!;
-    one.lines.push(...lines.map(escape));
-    one.lines.splice(0, one.lines.length - 50);
+    one.lines.push(...one.said[from].push(data).map(escape));
+    one.lines.splice(0, one.lines.length - KEPT);
   };
   return {
     event(event) {
@@ -57,7 +61,7 @@ export function terminalBuild(
             step: event.step,
             begun: performance.now(),
             lines: [],
-            rest: '',
+            said: { stdout: new OutputLines(END), stderr: new OutputLines(END) },
           });
           return;
         case 'output':
@@ -68,10 +72,11 @@ export function terminalBuild(
           if (explain) for (const line of explanation(event.cache)) keep(`   ${line}`);
           return;
         case 'failed': {
-          const lines = running.get(event.step.id)?.lines ?? [];
+          const { lines = [], said } = running.get(event.step.id) ?? {};
+          const rest = said === undefined ? [] : [...said.stdout.flush(), ...said.stderr.flush()];
           running.delete(event.step.id);
           keep(`=> ${title(event.step)} ERROR`);
-          for (const line of lines) update.persist(`   ${line}`);
+          for (const line of [...lines, ...rest.map(escape)]) update.persist(`   ${line}`);
           return;
         }
         case 'warning':
