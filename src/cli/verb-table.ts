@@ -298,7 +298,7 @@ export const WORDS: readonly Verb[] = [
   ),
   verb(
     'prune',
-    'Remove dangling images and stale downloads',
+    'Remove containers that do not run, dangling images and stale downloads',
     STORE,
     async () => (await import('./commands/store/prune.ts')).prune,
   ),

@@ -22,6 +22,7 @@ const CASES: readonly (readonly [words: readonly string[], expected: string])[] 
   [['--root', '/x', 'tr'], 'tree'],
   [['--st'], '--storage-driver'],
   [['--storage-driver', 'o'], 'overlay2'],
+  [['migrate', '--driver', 'b'], 'btrfs'],
   [['pull', '--pr'], '--progress'],
   [['pull', '--progress', ''], 'auto tty plain json quiet'],
   [['images', '--filter', 'ref'], 'reference= :open'],

@@ -144,6 +144,7 @@ describe('containers', { skip }, () => {
     assert.equal(await box.ok(`start -a ${id.slice(0, 6)}`), 'run\n2\n');
     assert.equal(await box.ok('logs twice'), 'run\n1\nrun\n2\n');
     assert.equal(await box.ok('logs -n 1 twice'), '2\n');
+    assert.equal(await box.ok('logs --tail=-1 twice'), 'run\n1\nrun\n2\n');
     assert.match(await box.ok('ps -a'), /Exited \(0\) .* ago/);
     assert.deepEqual(mountsBelow(join(box.kit.root, 'containers')), []);
     assert.equal(await box.ok('rm twice'), 'twice\n');

@@ -40,6 +40,11 @@ test('images are chosen by name, by filter and by what they hold', async () => {
   assert.equal(await names('REG/team/app'), 'REG/team/app');
   assert.equal(await names('*/team/*'), 'REG/team/app REG/team/other');
   assert.equal(await names('--filter reference=*/*/oth?r'), 'REG/team/other');
+  assert.equal(await names('--filter reference=REG/[s-u]eam/[^a-m]*'), 'REG/team/other');
+  assert.equal(await names('--filter reference=*/[u-s]eam/*'), '');
+  assert.equal(await names(`--filter reference=*/*/${'*a'.repeat(500)}b`), '');
+  const { code, stderr } = await kit.mica(['images', '[']);
+  assert.deepEqual([code, stderr], [2, 'mica: the pattern "[" has a [ without its ]\n']);
   assert.equal(await names('--filter label=a.b=c'), 'REG/team/app');
   assert.equal(await names('--filter dangling=true'), '');
   assert.equal(await names('--filter dangling=false --filter label=a.b=d'), '');

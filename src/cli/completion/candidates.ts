@@ -1,5 +1,6 @@
 import { type Argument, Command, type Option } from 'commander';
 import type { Cli } from '../cli.ts';
+import { CANDIDATES } from '../../snapshot/drivers/candidates.ts';
 import { globalOptions } from '../program.ts';
 import { FAMILIES, type Verb, VERBS } from '../verbs.ts';
 import { imageNames, pathsIn } from './images.ts';
@@ -117,7 +118,7 @@ function optionsOf({ options }: Command): Completion {
   return { candidates: [...candidates, { word: '--help', about: 'show help' }] };
 }
 
-const DRIVERS = ['erofs', 'overlay2', 'vfs', 'tar'];
+const DRIVERS = CANDIDATES.map(({ name }) => name);
 
 /** Values of options that have no fixed choices. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {

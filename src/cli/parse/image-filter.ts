@@ -1,3 +1,4 @@
+import { parseGlob } from '../../build/pattern/glob.ts';
 import type { StoredImage } from '../../engine/stored-image.ts';
 import { MicaError } from '../../errors.ts';
 import { familiar, parseReference, repositoryOf } from '../../oci/reference.ts';
@@ -75,10 +76,11 @@ function truthOf(key: string, value: string): boolean {
 /**
  * A shell pattern, against the name with and without tag; without a pattern in it, docker's
  * completion applies (`docker.io/library/redis` finds `redis`).
+ * @throws INVALID_ARGUMENT for a pattern that is malformed
  */
 export function referenceFilter(pattern: string): ImageFilter {
   const names = new Set([pattern, familiarOf(pattern)]);
-  const matchers = [...names].map(globOf);
+  const globs = [...names].map((name) => parseGlob(name));
   return ({ references }) =>
     references.some((text) => {
       const reference = parseReference(text);
@@ -89,7 +91,7 @@ export function referenceFilter(pattern: string): ImageFilter {
         repositoryOf(reference),
         text,
       ];
-      return matchers.some((matches) => forms.some(matches));
+      return globs.some((glob) => forms.some((form) => glob.matches(form)));
     });
 }
 
@@ -99,23 +101,4 @@ function familiarOf(pattern: string): string {
   } catch {
     return pattern;
   }
-}
-
-/** Go's `path.Match`: `*` and `?` stop at slashes. Linear in the text, whatever the pattern. */
-function globOf(pattern: string): (text: string) => boolean {
-  const parts = pattern.split('/').map(segmentOf);
-  return (text) => {
-    const segments = text.split('/');
-    return segments.length === parts.length && parts.every((part, at) => part.test(segments[at]!));
-  };
-}
-
-function segmentOf(segment: string): RegExp {
-  const source = segment.replace(/\*+|\?|\[\^?[^\]]+\]|\\.|[^*?[\\]+|[[\\]/g, (token) => {
-    if (token.startsWith('*')) return '.*';
-    if (token === '?') return '.';
-    if (token.length > 2 && token.startsWith('[')) return token.replaceAll('\\', '\\\\');
-    return RegExp.escape(token.length === 2 && token.startsWith('\\') ? token[1]! : token);
-  });
-  return new RegExp(`^${source}$`, 's');
 }

@@ -34,11 +34,17 @@ async function show(cli: Cli, name: string, options: Options): Promise<void> {
     follow: options.follow,
     since: options.since === undefined ? undefined : parseUntil(options.since, '--since').getTime(),
     until: options.until === undefined ? undefined : parseUntil(options.until, '--until').getTime(),
-    tail: options.tail === 'all' ? undefined : Math.max(0, integer('--tail', options.tail)),
+    tail: tailOf(options.tail),
     signal: cli.signal,
   };
   for await (const { stream, text, time } of containers.logs(name, query))
     await (stream === 'stdout' ? cli.out : cli.err).write(
       options.timestamps ? `${time} ${text}` : text,
     );
+}
+
+/** As in docker, a number below zero is none. */
+function tailOf(text: string): number | undefined {
+  const count = text === 'all' ? -1 : integer('--tail', text);
+  return count < 0 ? undefined : count;
 }
