@@ -75,6 +75,18 @@ describe('flags of run', { skip }, () => {
     },
   );
 
+  test('what docker takes for no limit is none', async () => {
+    const zero =
+      '-m --memory-reservation --memory-swap --cpus -c --cpu-period --cpu-quota --pids-limit --blkio-weight';
+    const flags = [...zero.split(' ').flatMap((flag) => [flag, '0']), '--memory-swappiness', '-1'];
+    await run(...flags, '--oom-kill-disable=false', '--cpuset-cpus', '', 'box', 'true');
+    assert.match(
+      (await box.mica('create --cpus -1 box')).stderr,
+      /--cpus -1 is no number above zero/,
+    );
+    await box.clear();
+  });
+
   test('only what was attached is shown', async () => {
     const words = ['box', 'sh', '-c', 'echo out; echo err >&2; cat'];
     const { stdout, stderr } = await box.mica(['run', '--rm', '-a', 'stderr', ...words]);

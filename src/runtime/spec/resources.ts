@@ -37,8 +37,9 @@ export function resourcesOf(
   };
 }
 
-function refuseLimits({ oomScoreAdj: _, ...limits }: ResourceOptions): void {
-  const asked = Object.entries(limits).find(([, value]) => value !== undefined);
+function refuseLimits({ oomScoreAdj: _, pidsLimit = 0, ...limits }: ResourceOptions): void {
+  const all = { ...limits, ...(pidsLimit > 0 && { pidsLimit }) };
+  const asked = Object.entries(all).find(([, value]) => value !== undefined && value !== false);
   if (asked === undefined) return;
   throw new MicaError(
     'FAILED_PRECONDITION',

@@ -340,6 +340,12 @@ test('the files of /etc are those of the container', { skip }, async () => {
   assert.equal(defaultHostname(ID, 'none'), '0123456789ab');
 });
 
+test('without control groups a limit is refused, and what is none is not', () => {
+  assert.throws(() => resourcesOf({ pidsLimit: 1 }, [], ROOTLESS), { code: 'FAILED_PRECONDITION' });
+  const none = { pidsLimit: -1, oomKillDisable: false, oomScoreAdj: 5 };
+  assert.equal(resourcesOf(none, [], ROOTLESS), undefined);
+});
+
 test('what control groups v2 cannot keep is refused there, and kept by v1', () => {
   for (const limits of [{ oomKillDisable: true }, { memorySwappiness: 0 }]) {
     assert.throws(() => resourcesOf(limits, [], HOST), { code: 'FAILED_PRECONDITION' });

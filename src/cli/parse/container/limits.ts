@@ -56,29 +56,38 @@ export const limitFlags = (command: Command): Command =>
       [],
     );
 
+/** docker's words for no limit are taken as such: 0, and for some -1. */
 export function resourcesOf(flags: LimitFlags): ResourceOptions | undefined {
-  const one = <T>(text: string | undefined, read: (text: string) => T): T | undefined =>
-    text === undefined ? undefined : read(text);
-  const whole = (flag: string, text: string | undefined): number | undefined =>
-    one(text, (given) => integer(flag, given));
   const all: ResourceOptions = {
-    memory: one(flags.memory, bytesOrUnlimited),
-    memoryReservation: one(flags.memoryReservation, bytesOrUnlimited),
-    memorySwap: one(flags.memorySwap, bytesOrUnlimited),
-    memorySwappiness: whole('--memory-swappiness', flags.memorySwappiness),
-    oomKillDisable: flags.oomKillDisable,
-    oomScoreAdj: whole('--oom-score-adj', flags.oomScoreAdj),
-    cpus: one(flags.cpus, (text) => positive('--cpus', text)),
-    cpuShares: whole('--cpu-shares', flags.cpuShares),
-    cpuPeriod: whole('--cpu-period', flags.cpuPeriod),
-    cpuQuota: whole('--cpu-quota', flags.cpuQuota),
-    cpusetCpus: flags.cpusetCpus,
-    cpusetMems: flags.cpusetMems,
-    pidsLimit: whole('--pids-limit', flags.pidsLimit),
+    memory: limit(flags.memory, bytesOrUnlimited),
+    memoryReservation: limit(flags.memoryReservation, bytesOrUnlimited),
+    memorySwap: limit(flags.memorySwap, bytesOrUnlimited),
+    memorySwappiness: limit(flags.memorySwappiness, whole('--memory-swappiness'), '-1'),
+    oomKillDisable: flags.oomKillDisable || undefined,
+    // The container's own 0, and not what Mica has.
+    oomScoreAdj: limit(flags.oomScoreAdj, whole('--oom-score-adj'), ''),
+    cpus: limit(flags.cpus, (text) => positive('--cpus', text)),
+    cpuShares: limit(flags.cpuShares, whole('--cpu-shares')),
+    cpuPeriod: limit(flags.cpuPeriod, whole('--cpu-period')),
+    cpuQuota: limit(flags.cpuQuota, whole('--cpu-quota')),
+    cpusetCpus: flags.cpusetCpus || undefined,
+    cpusetMems: flags.cpusetMems || undefined,
+    pidsLimit: limit(flags.pidsLimit, whole('--pids-limit')),
     ...disksOf(flags),
   };
   return Object.values(all).some((value) => value !== undefined) ? all : undefined;
 }
+
+const whole =
+  (flag: string) =>
+  (text: string): number =>
+    integer(flag, text);
+
+const limit = (
+  text: string | undefined,
+  read: (text: string) => number,
+  none = '0',
+): number | undefined => (text === undefined || text === none ? undefined : read(text));
 
 function disksOf(flags: LimitFlags): ResourceOptions {
   const limits = (
@@ -88,8 +97,7 @@ function disksOf(flags: LimitFlags): ResourceOptions {
   ): DeviceLimit[] | undefined =>
     texts.length === 0 ? undefined : texts.map((text) => deviceLimit(flag, text, read));
   return {
-    blkioWeight:
-      flags.blkioWeight === undefined ? undefined : integer('--blkio-weight', flags.blkioWeight),
+    blkioWeight: limit(flags.blkioWeight, whole('--blkio-weight')),
     blkioWeightDevice: limits('--blkio-weight-device', flags.blkioWeightDevice),
     deviceReadBps: limits('--device-read-bps', flags.deviceReadBps, parseBytes),
     deviceReadIops: limits('--device-read-iops', flags.deviceReadIops),
