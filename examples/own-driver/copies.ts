@@ -3,7 +3,7 @@
  * makes it of the one below. Outside of this repository the imports are `mica-oci` and `mica-oci/testing`.
  */
 import { execFile } from 'node:child_process';
-import { mkdir } from 'node:fs/promises';
+import { chmod, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { MicaError } from '../../src/index.ts';
@@ -34,8 +34,12 @@ export function copies(layers: string): Driver {
       // Whatever a crash cut short is done again, from the beginning.
       await run('rm', '-rf', directory(id));
       await mkdir(directory(id));
-      if (parents.length === 0) await mkdir(tree(id), { mode: 0o755 });
-      else await run('cp', '-a', '--reflink=auto', tree(parents[0]!), tree(id));
+      if (parents.length > 0) await run('cp', '-a', '--reflink=auto', tree(parents[0]!), tree(id));
+      else {
+        await mkdir(tree(id));
+        // Whatever the umask is.
+        await chmod(tree(id), 0o755);
+      }
     },
 
     remove: async ({ id }) => void (await run('rm', '-rf', directory(id))),

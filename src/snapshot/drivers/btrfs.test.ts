@@ -280,16 +280,6 @@ describe('btrfs', () => {
     assert.deepEqual(touched?.within(''), { names: [], mayLack: false });
   });
 
-  onBtrfs('a new tree is open to all whatever the umask', async ({ driver, layers }) => {
-    const umask = process.umask(0o077);
-    try {
-      await driver.create({ id: '1', kind: 'active', parents: [] });
-    } finally {
-      process.umask(umask);
-    }
-    assert.equal(statSync(join(layers, '1/fs')).mode & 0o7777, 0o755);
-  });
-
   onBtrfs(
     'a layer that was copied as files is refused as a parent',
     async ({ driver, layers, commit }) => {

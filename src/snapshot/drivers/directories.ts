@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { type Dirent, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
+import { chmodSync, type Dirent, existsSync, mkdirSync, readdirSync, renameSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -34,9 +34,11 @@ export class Directories {
     return join(this.#root, id, 'work');
   }
 
+  /** Those that are there already stay as they are. New ones are open to all, whatever the umask: they are roots of trees. */
   make(...paths: readonly string[]): void {
     try {
-      for (const path of paths) mkdirSync(path, { recursive: true, mode: 0o755 });
+      for (const path of paths)
+        if (mkdirSync(path, { recursive: true }) !== undefined) chmodSync(path, 0o755);
     } catch (error) {
       throw fromNode(error);
     }

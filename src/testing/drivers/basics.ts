@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { listDirectory } from '../listing.ts';
 import { materialise } from '../materialise.ts';
@@ -42,6 +42,17 @@ export function checkBasics({ check, see }: Checks, { limits }: DriverSuite): vo
     assert.ok(facts.length > 0 && facts.every(([, value]) => value.length > 0));
     const { size, inodes } = await driver.usage(layer);
     assert.ok(size >= 0 && inodes >= 1);
+  });
+
+  see('a tree on nothing is open to all, whatever the umask', async ({ create, show }) => {
+    const active = { id: '1', kind: 'active', parents: [] } as const;
+    const umask = process.umask(0o077);
+    try {
+      await create(active);
+    } finally {
+      process.umask(umask);
+    }
+    await show(active, (root) => assert.equal(statSync(root).mode & 0o7777, 0o755));
   });
 
   see('a child sees its parent and hides what it deletes', async ({ commit, view }) => {
