@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempDisposable } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { PassThrough, Readable } from 'node:stream';
@@ -42,8 +42,10 @@ export interface Kit extends AsyncDisposable {
 
 export async function openKit(place?: string): Promise<Kit> {
   await using stack = new AsyncDisposableStack();
-  const own = stack.use(await mkdtempDisposable(join(tmpdir(), 'mica-cli-')));
-  const directory = place ?? own.path;
+  // The program that is built leaves work to processes that go on by themselves, and may still write.
+  const patience = { recursive: true, force: true, maxRetries: 20, retryDelay: 100 };
+  const own = stack.adopt(await mkdtemp(join(tmpdir(), 'mica-cli-')), (path) => rm(path, patience));
+  const directory = place ?? own;
   const origin = stack.use(await openOrigin());
   const registry = new URL(origin.url).host;
   const root = join(directory, 'store');
