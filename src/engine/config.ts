@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { homedir, userInfo } from 'node:os';
+import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { MicaError } from '../errors.ts';
 import type { RetryPolicy, Timeouts } from '../registry/options.ts';
 import { fromNode } from '../sys/errno.ts';
+import { temporaryRuntime } from '../sys/temporary-runtime.ts';
 
 /** How an engine is opened. Everything is optional; two engines on two roots live in one process. */
 export interface EngineOptions {
@@ -148,7 +149,7 @@ function defaultRoot(environment: Environment): string {
 function runtimeDirectory(environment: Environment): string {
   if (isRoot() && environment['MICA_ROOTLESS'] === undefined) return '/run/mica';
   const own = environment['XDG_RUNTIME_DIR'];
-  return own && isAbsolute(own) ? join(own, 'mica') : `/tmp/mica-run-${userInfo().username}`;
+  return own && isAbsolute(own) ? join(own, 'mica') : temporaryRuntime();
 }
 
 function defaultFile(environment: Environment): string {

@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fromNode } from '../sys/errno.ts';
 import { withCovered } from '../sys/mount-namespace.ts';
+import { makeOwnDirectory } from '../sys/own-directory.ts';
 import { removeCgroups } from './cgroup/cgroup.ts';
 import { startError } from './failure.ts';
 import type { RuntimeChoice } from './find.ts';
@@ -116,7 +117,9 @@ async function call(
   args: readonly string[],
 ): Promise<void> {
   const log = temporary(directory, 'log');
-  mkdirSync(choice.state, { recursive: true, mode: 0o700 });
+  // Its files say what runs in a container.
+  makeOwnDirectory(dirname(choice.state));
+  makeOwnDirectory(choice.state);
   const parameters = [
     '--root',
     choice.state,

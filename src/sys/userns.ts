@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { lstatSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { MicaError } from '../errors.ts';
 import { holdWhenFree } from './alive.ts';
 import { fromNode } from './errno.ts';
+import { makeOwnDirectory } from './own-directory.ts';
 import { identify, isAlive } from './process.ts';
+import { temporaryRuntime } from './temporary-runtime.ts';
 
 /**
  * Running without root: one user namespace per user holds all mapped ids and all mounts. A pause
@@ -54,10 +56,7 @@ export async function enterUserNamespace(
 async function pauseProcess(runtime: string): Promise<number> {
   const file = join(runtime, 'pause');
   try {
-    mkdirSync(runtime, { recursive: true, mode: 0o700 });
-    const { uid, mode } = lstatSync(runtime);
-    if (uid !== process.geteuid?.() || (mode & 0o022) !== 0)
-      throw new MicaError('PERMISSION_DENIED', `${runtime} belongs to another user; remove it`);
+    makeOwnDirectory(runtime);
     using _ = await holdWhenFree(join(runtime, 'lock'));
     const known = readPause(file);
     if (known !== undefined) return known;
@@ -125,5 +124,5 @@ function defaultRuntime(): string {
   try {
     if (statSync(`/run/user/${uid}`).uid === uid) return `/run/user/${uid}/mica`;
   } catch {}
-  return `/tmp/mica-run-${uid}`;
+  return temporaryRuntime();
 }
