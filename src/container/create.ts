@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, writeFileSync } from 'node:fs';
 import { insertContainer } from '../db/containers.ts';
 import { isCode } from '../errors.ts';
 import type { Moment } from '../layer/diff/whole-tree.ts';
@@ -11,7 +11,7 @@ import {
   rowOf,
   snapshotKeyOf,
 } from './container.ts';
-import { type ContainerDirectory, directoryOf, lockContainer, newId } from './directory.ts';
+import { type ContainerDirectory, newDirectory } from './directory.ts';
 import { checkName, randomName } from './names.ts';
 
 export interface CreateInput {
@@ -32,11 +32,9 @@ export interface CreateInput {
 export async function create(store: ContainerStore, input: CreateInput): Promise<Container> {
   const { db, snapshots } = store;
   const { settings, image } = input;
-  const id = newId();
-  const directory = directoryOf(db.root, id);
   const wanted = input.name === undefined ? undefined : checkName(input.name);
-  makeDirectories(directory);
-  using _ = await lockContainer(directory);
+  const { id, directory, lock } = await newDirectory(db.root);
+  using _ = lock;
   try {
     const { maxSize } = settings;
     await snapshots.prepare(snapshotKeyOf(id), input.top ?? '', { maxSize });
@@ -56,15 +54,6 @@ export async function create(store: ContainerStore, input: CreateInput): Promise
     await snapshots.remove(snapshotKeyOf(id)).catch(() => undefined);
     rmSync(directory.path, { recursive: true, force: true });
     throw error;
-  }
-}
-
-function makeDirectories({ path, rootfs }: ContainerDirectory): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    mkdirSync(rootfs);
-  } catch (error) {
-    throw fromNode(error);
   }
 }
 

@@ -113,17 +113,28 @@ export async function sweep(store: ContainerStore): Promise<void> {
   const { db } = store;
   for (const id of directoriesIn(containersDirectory(db.root))) {
     const directory = directoryOf(db.root, id);
-    const row = findContainer(db, id);
-    if (row === undefined) await sweepOrphan(store, id, directory);
-    else await settle(directory);
+    await unlessGone(directory, async () => {
+      if (findContainer(db, id) === undefined) await sweepOrphan(store, id, directory);
+      else await settle(directory);
+    });
   }
   for (const row of listContainers(db)) {
     const container = containerOf(row);
-    const { path } = directoryOf(db.root, row.id);
-    const { status } = await readState(path);
+    const directory = directoryOf(db.root, row.id);
+    const { status } = await readState(directory.path);
     // Its removal is not durable: after a power loss there may be rows without files.
-    const ended = status === 'exited' || status === 'dead' || !existsSync(path);
-    if (container.settings.autoRemove && ended) await remove(store, container, { force: true });
+    const ended = status === 'exited' || status === 'dead' || !existsSync(directory.path);
+    if (container.settings.autoRemove && ended)
+      await unlessGone(directory, () => remove(store, container, { force: true }));
+  }
+}
+
+/** Another process may remove a container while we look at it; then nothing is left to do. */
+async function unlessGone({ path }: ContainerDirectory, task: () => Promise<void>): Promise<void> {
+  try {
+    await task();
+  } catch (error) {
+    if (!isCode(error, 'NOT_FOUND') || existsSync(path)) throw error;
   }
 }
 

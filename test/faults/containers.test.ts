@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
+import { tryLock } from '../../src/sys/alive.ts';
 import { type ContainerKit, openContainerKit, skip } from '../cli/container-kit.ts';
 import { mountsBelow } from '../support/store.ts';
 
@@ -74,6 +75,21 @@ describe('a killed command line', { skip }, () => {
     await box.ok('gc');
     assert.equal(await box.ok('ps -aq'), '');
     assert.equal((await box.mica('check')).code, 0);
+  });
+
+  test('a container that somebody removes while others clean up is no failure of theirs', async () => {
+    const id = (await box.ok('create --name going box true')).trim();
+    const path = join(directory(), id);
+    // Who cleans up would unmount its tree, and waits for who removes it.
+    writeFileSync(join(path, 'unsettled'), '');
+    const removing = tryLock(join(path, 'container.lock'))!;
+    const pruned = box.mica('container prune -f --filter until=1h');
+    await setTimeout(200);
+    rmSync(path, { recursive: true });
+    removing[Symbol.dispose]();
+    assert.deepEqual((await pruned).stderr, '');
+    await box.ok('rm going');
+    assert.deepEqual(left(), []);
   });
 
   test('of two that start a container one does, the other is told or finds it running', async () => {

@@ -1,17 +1,10 @@
-import { mkdirSync } from 'node:fs';
 import { type ContainerStore, snapshotKeyOf } from '../../container/container.ts';
 import { momentOf } from '../../container/create.ts';
-import {
-  type ContainerDirectory,
-  directoryOf,
-  lockContainer,
-  newId,
-} from '../../container/directory.ts';
+import { type ContainerDirectory, newDirectory } from '../../container/directory.ts';
 import { mountTree } from '../../container/mounted-tree.ts';
 import { erase } from '../../container/remove.ts';
 import { unmountTree } from '../../container/settle.ts';
 import type { Moment } from '../../layer/diff/whole-tree.ts';
-import { fromNode } from '../../sys/errno.ts';
 
 /** A writable tree on committed layers, mounted until it is disposed of, and then gone. */
 export interface TemporaryTree extends AsyncDisposable {
@@ -28,11 +21,9 @@ export interface TemporaryTree extends AsyncDisposable {
  * a killed build leaves is swept with other containers that never came to be.
  */
 export async function temporaryTree(store: ContainerStore, parent: string): Promise<TemporaryTree> {
-  const id = newId();
-  const directory = directoryOf(store.db.root, id);
   await using undo = new AsyncDisposableStack();
-  makeDirectories(directory);
-  undo.use(await lockContainer(directory));
+  const { id, directory, lock } = await newDirectory(store.db.root);
+  undo.use(lock);
   undo.defer(() => erase(store, id, directory));
   await store.snapshots.prepare(snapshotKeyOf(id), parent);
   const since = momentOf(directory);
@@ -46,13 +37,4 @@ export async function temporaryTree(store: ContainerStore, parent: string): Prom
     unmount: () => unmountTree(directory),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-function makeDirectories({ path, rootfs }: ContainerDirectory): void {
-  try {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
-    mkdirSync(rootfs);
-  } catch (error) {
-    throw fromNode(error);
-  }
 }
