@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, symlinkSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -46,6 +46,31 @@ test(
       assert.deepEqual(mountedFrom(join(own, 'elsewhere')), []);
     }
     assert.deepEqual(mountedFrom(own), []);
+  },
+);
+
+test(
+  'an overlay is found by whichever name of the store it was mounted, and it is asked for',
+  { skip: needs('overlay') },
+  async () => {
+    await using dirs = await directories();
+    const { own, lower, target } = dirs;
+    const [layers, link] = [join(own, '..'), join(own, '../../other, name')];
+    symlinkSync('layers', link);
+    for (const [by, asked] of [
+      [layers, link],
+      [link, layers],
+      [link, link],
+    ] as const) {
+      const of = (name: string): string => join(by, '1', name);
+      const options = [`upperdir=${of('fs')}`, `workdir=${of('work')}`, lowerdirOption([lower])];
+      await using _ = await performMounts(
+        [{ type: 'overlay', source: 'overlay', options }],
+        target,
+      );
+      assert.deepEqual(mountedFrom(join(asked, '1')), [target]);
+      assert.deepEqual(mountedFrom(join(asked, '12')), []);
+    }
   },
 );
 

@@ -98,11 +98,20 @@ function mountsFrom(real: string, named: string, mounts: readonly MountInfo[]): 
 
 /** Whether it is a union that keeps its changes below `path`. */
 function writesInto({ type, source, superOptions }: MountInfo, path: string): boolean {
-  if (isSourceBelow(path, source)) return [FUSE_OVERLAYFS, AUFS, 'overlay'].includes(type);
-  // Told as they were given: what is special there has a backslash before it.
-  const told = type === 'overlay' ? superOptions.join(',').replace(/\\(.)/g, '$1') : '';
-  return told.includes(`upperdir=${path}/`);
+  if (!UNIONS.has(type)) return false;
+  const option = superOptions.find((one) => one.startsWith(UPPER));
+  // Told as it was given: what is special there has a backslash before it.
+  const upper = option?.slice(UPPER.length).replace(/\\(.)/g, '$1') ?? '';
+  // Also by another name of the store; a descriptor was one of whoever mounted.
+  const names = [source, upper].flatMap((told) => [
+    told,
+    told.startsWith('/') && !told.startsWith('/proc/') ? (realPath(told) ?? '') : '',
+  ]);
+  return names.some((name) => isSourceBelow(path, name));
 }
+
+const UNIONS: ReadonlySet<string> = new Set([FUSE_OVERLAYFS, AUFS, 'overlay']);
+const UPPER = 'upperdir=';
 
 const isWithin = (directory: string, path: string): boolean =>
   path === directory || path.startsWith(directory === '/' ? '/' : `${directory}/`);
