@@ -436,6 +436,10 @@ test('a Dockerfile that is not in the context is read from where it is', async (
   assert.equal(built.image.layers.length, 1);
   await assert.rejects(place.builder.build({ context }), { code: 'NOT_FOUND' });
   await assert.rejects(place.builder.build({ context: `${context}/none` }), { code: 'NOT_FOUND' });
+  await assert.rejects(place.builder.build({ context, dockerfile: place.directory }), {
+    code: 'FAILED_PRECONDITION',
+    message: `${place.directory} is a directory; name the file in it with -f`,
+  });
 });
 
 test('named contexts come before stages and images, wherever --from and FROM name them', async () => {

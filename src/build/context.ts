@@ -159,7 +159,13 @@ async function readIn(tree: SourceTree, path: string): Promise<Buffer | undefine
 
 async function readOutside(path: string): Promise<Buffer | undefined> {
   try {
-    const { size } = await stat(path);
+    const found = await stat(path);
+    if (found.isDirectory())
+      throw new MicaError(
+        'FAILED_PRECONDITION',
+        `${path} is a directory; name the file in it with -f`,
+      );
+    const { size } = found;
     if (size > MAX_TEXT)
       throw new MicaError('RESOURCE_EXHAUSTED', `${path} has ${size} bytes, more than ${MAX_TEXT}`);
     return await readFile(path);
