@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -88,10 +87,4 @@ test('the help of every command has examples', async () => {
     const help = await kit.ok([...name.split(' '), '--help']);
     assert.match(help, /^Examples:$/m, name);
   }
-});
-
-test('what a pull leaves to do makes no store where there is none any more', async () => {
-  await using kit = await openKit();
-  await kit.ok('__settle');
-  assert.equal(existsSync(kit.root), false);
 });

@@ -11,6 +11,8 @@ import { containerStore } from './store.ts';
  */
 async function settle(root: string, id: string): Promise<void> {
   await using context = new Context({ ...(await resolveConfig({ root })), driver: undefined });
+  // The store may be gone by now, and must not come back.
+  if (findContainer(await context.reading(), id) === undefined) return;
   const store = await containerStore(context);
   const row = findContainer(store.db, id);
   if (row !== undefined) await finish(store, containerOf(row));

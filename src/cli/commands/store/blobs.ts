@@ -41,10 +41,7 @@ export function blobs(command: Command, cli: Cli): void {
 export function settle(command: Command, cli: Cli): void {
   command.action(async () => {
     if (process.platform !== 'win32') setPriority(0, 19);
-    const engine = await cli.engine();
-    // The store may be gone by now, and must not come back.
-    if ((await engine.layerBlobs()).layers.length === 0) return;
-    await engine.settleBlobs({ signal: cli.signal });
+    await (await cli.engine()).settleBlobs({ signal: cli.signal });
   });
 }
 
