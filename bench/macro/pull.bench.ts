@@ -5,7 +5,7 @@
  * Unit: seconds of wall time and CPU, MiB of peak RSS; ratios are medians over rounds against the best puller, and against the
  * limit, of the same round.
  *
- *     sudo bench/macro/enter.sh PEER_ROOT WORK node bench/macro/pull.bench.ts --work WORK --registry 127.0.0.1:5055 \
+ *     sudo bench/macro/enter.sh PEER_ROOT WORK node bench/macro/pull.bench.ts --work WORK --registry 127.0.0.1:5000 \
  *       --images node-app,debian-python --runs 3 [--drivers erofs,erofs+zlib,overlay2,tar] [--layout OCI_LAYOUT] [--result FILE.json] [--no-peers]
  *
  * Every store lies on one fresh ext4 on a loop file; `sync -f` of it is inside everyone's time. Mica pulls by mounting (but
@@ -23,7 +23,7 @@ import { pullTable, report } from './pull-report.ts';
 const { values } = parseArgs({
   options: {
     work: { type: 'string' },
-    registry: { type: 'string', default: '127.0.0.1:5055' },
+    registry: { type: 'string', default: '127.0.0.1:5000' },
     images: { type: 'string', default: 'node-app,debian-python,bigblob,many-layers,node-app-zstd' },
     runs: { type: 'string', default: '3' },
     drivers: { type: 'string', default: 'erofs,erofs+zlib,overlay2,tar' },

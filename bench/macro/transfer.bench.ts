@@ -5,7 +5,7 @@
  * Unit: seconds of wall time and CPU (of the client), MiB of peak RSS; ratios are medians over rounds against the best peer of
  * the same round.
  *
- *     sudo node bench/macro/transfer.bench.ts --work WORK --registry 127.0.0.1:5055 --layout OCI_LAYOUT \
+ *     sudo node bench/macro/transfer.bench.ts --work WORK --registry 127.0.0.1:5000 --layout OCI_LAYOUT \
  *       [--images node-app] [--runs 3] [--cases push,no-op,save,load] [--result FILE]
  *
  * Every store, archive and registry lies on one fresh ext4 on a loop file. Pushes go to a registry of their own (Debian's
@@ -20,7 +20,7 @@ import { alternate, type Contender, machine, ratioToBest, type Row, shell } from
 const { values } = parseArgs({
   options: {
     work: { type: 'string' },
-    registry: { type: 'string', default: '127.0.0.1:5055' },
+    registry: { type: 'string', default: '127.0.0.1:5000' },
     port: { type: 'string', default: '5057' },
     layout: { type: 'string' },
     images: { type: 'string', default: 'node-app' },
