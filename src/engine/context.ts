@@ -50,9 +50,7 @@ export class Context implements AsyncDisposable {
   /** @param asItIs with the driver that it has, whichever is configured, and with layers of others */
   store({ asItIs = false }: { readonly asItIs?: boolean } = {}): Promise<Store> {
     const config = asItIs ? { ...this.config, driver: undefined } : this.config;
-    return (this.#store ??= import('./store.ts').then(({ openStore }) =>
-      openStore(config, this.#ofStore, () => this.registry(), { tolerant: asItIs }),
-    ));
+    return (this.#store ??= this.#openStore(config, asItIs));
   }
 
   /** Closes the store, so that the next call opens it as it has become. */
@@ -79,6 +77,17 @@ export class Context implements AsyncDisposable {
     // What writes into the store ends before that is closed.
     await this.#opened.disposeAsync();
     await this.#ofStore.disposeAsync();
+  }
+
+  /** Where it fails, nothing stays open, and the next call tries again. */
+  async #openStore(config: EngineConfig, tolerant: boolean): Promise<Store> {
+    const { openStore } = await import('./store.ts');
+    try {
+      return await openStore(config, this.#ofStore, () => this.registry(), { tolerant });
+    } catch (error) {
+      await this.renew();
+      throw error;
+    }
   }
 
   async #openRegistry(): Promise<Registry> {
