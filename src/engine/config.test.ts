@@ -11,3 +11,8 @@ test('an empty MICA_ROOT is none', async () => {
   assert.equal(empty.root, none.root);
   assert.equal((await resolveConfig({}, { MICA_ROOT: '/a' })).root, '/a');
 });
+
+test('a variable that is set to nothing is none', async () => {
+  const config = await resolveConfig({}, { MICA_CONFIG: '', MICA_STORAGE_DRIVER: '' });
+  assert.equal(config.driver, (await resolveConfig({}, {})).driver);
+});

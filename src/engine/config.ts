@@ -92,12 +92,15 @@ export async function resolveConfig(
   options: EngineOptions = {},
   environment: Environment = process.env,
 ): Promise<EngineConfig> {
-  const file = readConfigFile(options.configFile ?? environment['MICA_CONFIG'], environment);
+  const file = readConfigFile(
+    options.configFile ?? (environment['MICA_CONFIG'] || undefined),
+    environment,
+  );
   const root =
     options.root ?? (environment['MICA_ROOT'] || file['data-root']) ?? defaultRoot(environment);
   // A shell's variable that is not set; it would be the directory one happens to stand in.
   if (root === '') throw new MicaError('INVALID_ARGUMENT', 'the root of the store is empty');
-  const driver = options.driver ?? environment['MICA_STORAGE_DRIVER'] ?? file['storage-driver'];
+  const driver = options.driver ?? (environment['MICA_STORAGE_DRIVER'] || file['storage-driver']);
   if (driver !== undefined)
     (await import('../snapshot/drivers/candidates.ts')).refuseUnknown(driver);
   return {
