@@ -173,7 +173,8 @@ try {
         { root: `${stores.path}/mica`, driver: values.driver },
         { image, files, runs: Number(values.runs) },
       );
-      console.log(`\n### in the library, ${files} changed files, ${values.image}: ms (CPU ms)\n`);
+      console.log(`\n### in the library, ${files} changed files, ${values.image}\n`);
+      console.log('| case | wall ms | CPU ms |\n|---|---|---|');
       for (const [what, { wall, cpu }] of Object.entries(times))
         console.log(`| ${what} | ${wall.toFixed(1)} | ${cpu.toFixed(1)} |`);
       results[title] = times;
