@@ -16,6 +16,8 @@ export function wholeTree(root: string, since?: Moment): Source {
     check() {},
     isUntouched: ({ ctime, ctimeNs }: FileStat) =>
       since !== undefined &&
-      (ctime < since.seconds || (ctime === since.seconds && ctimeNs < since.nanoseconds)),
+      // Without a fraction it may have been cut off, as zfs-fuse does: that second counts as after.
+      (ctime < since.seconds ||
+        (ctime === since.seconds && ctimeNs !== 0 && ctimeNs < since.nanoseconds)),
   };
 }
