@@ -129,12 +129,11 @@ RUN --mount=target=/ctx \\
     --mount=type=bind,from=base,target=/whole,rw \\
     --mount=type=tmpfs,target=/tmp/fs \\
     cat /ctx/a /one/two/file /other && echo y > /whole/x && echo z > /tmp/fs/x \\
-    && ! echo n > /ctx/a && ls /ctx && stat -c %u /ctx/a
+    && ! (echo n > /ctx/a) 2>/dev/null && ls /ctx && stat -c %u /ctx/a
 `,
       { a: 'A\n', ignored: '', '.dockerignore': 'ignored' },
     );
-    assert.match(said(built), /^A\nA\nfrom-other\n/);
-    assert.match(said(built), /\na\n0\n/);
+    assert.equal(said(built), 'A\nA\nfrom-other\na\n0\n');
     assert.deepEqual(await added(place, built), []);
     assert.equal(built.image.config.history!.at(-1)!.empty_layer, true);
     assert.deepEqual(isLeft(place), []);
