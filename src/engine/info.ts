@@ -2,6 +2,7 @@ import { arch, release } from 'node:os';
 import { gzipInflater } from '../io/inflate.ts';
 import { LayerRows } from '../snapshot/layer-rows.ts';
 import { migrationOf } from '../snapshot/migration.ts';
+import type { WaitingRemovals } from '../snapshot/waiting.ts';
 import { betterDrivers, driversOnRequest } from '../snapshot/drivers/index.ts';
 import { hostPlatform, type Platform } from '../oci/platform.ts';
 import { features } from '../sys/features.ts';
@@ -30,11 +31,13 @@ export interface EngineInfo {
   readonly rootless: boolean;
   /** The driver that an unfinished migration is to. */
   readonly migratingTo: string | undefined;
+  /** Removed layers that are not gone: what they lie in cannot be reached. */
+  readonly waiting: readonly WaitingRemovals[];
 }
 
 /** @see Engine.info */
 export async function info(context: Context): Promise<EngineInfo> {
-  const { db, choice } = await context.store();
+  const { db, choice, layers } = await context.store();
   const { kernel, fileSystems, maxUserNamespaces } = features();
   return {
     version: VERSION,
@@ -60,6 +63,7 @@ export async function info(context: Context): Promise<EngineInfo> {
       .all()
       .filter(({ state, driver }) => state === 'ready' && driver === choice.driver.name).length,
     migratingTo: migrationOf(db)?.driver,
+    waiting: layers.waiting,
     rootless: process.getuid?.() !== 0 || inUserNamespace(),
   };
 }

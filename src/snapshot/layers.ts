@@ -19,6 +19,7 @@ import {
 import { awaitedLayers } from './migration.ts';
 import { SnapshotRows } from './snapshot-rows.ts';
 import { holdTree } from './trees.ts';
+import { Waiting, type WaitingRemovals } from './waiting.ts';
 
 export interface OpenLayerOptions extends Abortable {
   /** `undefined`: known when it is built. */
@@ -62,6 +63,7 @@ export class LayerStore {
   readonly #driver: Driver;
   /** Trees that are being filled, by number. */
   readonly #filling = new Map<number, AsyncDisposable>();
+  #waiting = new Waiting();
 
   constructor(db: Database, leases: Leases, driver: Driver) {
     this.#db = db;
@@ -188,10 +190,18 @@ export class LayerStore {
     }
   }
 
-  /** Removes a condemned layer; what is already gone succeeds. */
-  async delete(id: number): Promise<void> {
+  /**
+   * Removes a condemned layer; what is already gone succeeds.
+   * @param options - `isPatient`: one that cannot be removed now {@link waiting waits}
+   */
+  async delete(
+    id: number,
+    { isPatient = false }: { readonly isPatient?: boolean } = {},
+  ): Promise<void> {
     const row = this.#rows.get(id);
-    if (row?.state === 'removing') await this.#erase(row);
+    if (row?.state !== 'removing') return;
+    if (isPatient) await this.#waiting.attempt(row.driver, () => this.#erase(row));
+    else await this.#erase(row);
   }
 
   /** Frees the space of what was removed. May take long; nobody waits for it. */
@@ -199,14 +209,20 @@ export class LayerStore {
     await this.#driver.purge?.(options);
   }
 
+  /** Removed layers that could not be taken away when it was last tried; the next who opens the store tries again. */
+  get waiting(): readonly WaitingRemovals[] {
+    return this.#waiting.all;
+  }
+
   /**
    * Undoes what dead processes were building, and finishes what they were removing. What lives is
-   * not touched.
+   * not touched, and what cannot be removed now {@link waiting waits}.
    */
   async recover(): Promise<void> {
+    this.#waiting = new Waiting();
     for (const row of this.#rows.unsettled())
       if (row.state === 'removing' || (isLost(row) && this.#isDead(row) && this.#rows.condemn(row)))
-        await this.#erase(row);
+        await this.#waiting.attempt(row.driver, () => this.#erase(row));
   }
 
   /** In a transaction. `undefined`: somebody else is at it. */
@@ -254,9 +270,13 @@ export class LayerStore {
     const gone = { id: String(row.id), kind: 'committed', parents: [] } as const;
     if (row.driver === this.#driver.name) await this.#driver.remove(gone);
     else {
-      // What a migration left. Of a driver that only a later version knows, that one removes it.
+      // What a migration left.
       await using other = await driverOf(this.#db, row);
-      if (other === undefined) return;
+      if (other === undefined)
+        throw new MicaError(
+          'FAILED_PRECONDITION',
+          `this version of Mica does not have storage driver ${row.driver}; one that has it removes layer ${row.id}`,
+        );
       await other.remove(gone);
       await other.purge?.();
     }

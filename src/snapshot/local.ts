@@ -9,6 +9,7 @@ import { isUsable, layerDirectory, LayerRows } from './layer-rows.ts';
 import { staysMountedFrom } from './mounted.ts';
 import { forget, record, type Recorded } from './record.ts';
 import { type Labels, type SnapshotRow, SnapshotRows } from './snapshot-rows.ts';
+import { Waiting } from './waiting.ts';
 import type {
   CommitOptions,
   PrepareOptions,
@@ -161,7 +162,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     for (const row of this.#rows.unsettled()) {
       if (row.lease !== null && this.#leases.isAlive(row.lease)) continue;
       if (!this.#rows.claim(row, this.#mine())) continue;
-      await (row.state === 'committing' ? this.#seal(row) : this.#erase(row));
+      await (row.state === 'committing' ? this.#seal(row) : this.#erase(row, { isPatient: true }));
     }
     await this.#release();
   }
@@ -238,8 +239,14 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     return undefined;
   }
 
-  /** Its layer goes with it, unless others stand on that or are about to. */
-  async #erase(row: SnapshotRow, { durable } = DURABLE): Promise<void> {
+  /**
+   * Its layer goes with it, unless others stand on that or are about to.
+   * @param options - `isPatient`: one that cannot be removed now waits, as any that is being removed does
+   */
+  async #erase(
+    row: SnapshotRow,
+    { durable = true, isPatient = false }: { durable?: boolean; isPatient?: boolean } = {},
+  ): Promise<void> {
     const gone = this.#db.transaction(
       () => {
         if (this.#rows.childOf(row.id) !== undefined)
@@ -252,7 +259,9 @@ class DatabaseSnapshotter implements LocalSnapshotter {
       },
       { durable },
     );
-    if (gone) await this.#eraseLayer(row.layer);
+    if (gone && isPatient)
+      await new Waiting().attempt(this.#driver.name, () => this.#eraseLayer(row.layer));
+    else if (gone) await this.#eraseLayer(row.layer);
     await this.#release();
   }
 

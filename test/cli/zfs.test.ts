@@ -29,6 +29,40 @@ describe('a store on ZFS', () => {
   });
 
   test(
+    'what was removed while the pool is not there goes when it is back, and keeps nobody out meanwhile',
+    { skip },
+    async () => {
+      const { dataset } = JSON.parse(readFileSync(join(box.kit.root, 'zfs.json'), 'utf8')) as {
+        dataset: string;
+      };
+      const [pool = ''] = dataset.split('/');
+      const datasets = (): number =>
+        execFileSync('zfs', ['list', '-H', '-r', '-o', 'name', dataset], { encoding: 'utf8' })
+          .trim()
+          .split('\n').length;
+      const others = datasets();
+      await box.ok('create --name doomed box true');
+      const directory = dirname(fileOf(pool));
+      await takeAway(pool);
+      try {
+        const { stderr, code } = await box.mica('rm doomed');
+        assert.notEqual(code, 0, stderr);
+        assert.match(stderr, /pool .* is not there/);
+        await box.ok('tag box box:again');
+        assert.match(await box.ok('info'), /\n {2}1 of zfs to be removed: pool .* is not there/);
+        assert.match(await box.ok('df'), /a layer of zfs being removed, or waiting for it/);
+        const checked = await box.mica('check');
+        assert.match(checked.stdout, /removal zfs: a removed layer waits .*pool .* is not there/);
+      } finally {
+        execFileSync('zpool', ['import', '-d', directory, '-o', 'cachefile=none', pool]);
+      }
+      assert.ok(!(await box.ok('info')).includes('to be removed'));
+      assert.equal(datasets(), others);
+      await box.clear();
+    },
+  );
+
+  test(
     'df and info say that the pool is not there, and count again when it is',
     { skip },
     async () => {

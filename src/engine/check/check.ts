@@ -91,7 +91,7 @@ export async function check(context: Context, options: CheckOptions = {}): Promi
       step,
     })),
   ];
-  findings.push(...(await strays(store)));
+  findings.push(...(await strays(store)), ...waitingIn(store));
   const problems = options.repair
     ? await repair(context, findings, options)
     : findings.map(({ kind, subject, message }) => ({ kind, subject, message, repaired: false }));
@@ -274,6 +274,14 @@ function checkDropped(db: Store['db'], digest: Digest): string | undefined {
     ? undefined
     : `the blob ${digest} was dropped, and can neither be made again nor fetched`;
 }
+
+/** Every opening tries again: there is nothing to be repaired but what they lie in. */
+const waitingIn = ({ layers }: Store): Finding[] =>
+  layers.waiting.map(({ driver, reason, layers: count }) => ({
+    kind: 'removal',
+    subject: driver,
+    message: `${count === 1 ? 'a removed layer waits' : `${count} removed layers wait`} until it can be reached: ${reason}`,
+  }));
 
 /** Files that no row knows, both ways of looking at it. */
 async function strays({ content, db }: Store): Promise<Finding[]> {

@@ -166,9 +166,9 @@ function digestOf(source: StepSource): Digest[] {
   return [source.kind === 'registry' ? source.target.digest : source.file.digest];
 }
 
-/** Removes what is condemned. Killed meanwhile, the next open goes on. */
+/** Removes what is condemned, as far as it can be reached. The next open goes on. */
 async function discard({ layers }: Store, ids: readonly number[]): Promise<void> {
-  for (const id of ids) await layers.delete(id);
+  for (const id of ids) await layers.delete(id, { isPatient: true });
   await layers.purge();
 }
 

@@ -1,8 +1,8 @@
 import type { Database } from '../../db/database.ts';
-import { MicaError } from '../../errors.ts';
 import type { Driver } from '../../snapshot/driver.ts';
 import { driverOf } from '../../snapshot/drivers/index.ts';
 import { layerDirectory, type LayerRow } from '../../snapshot/layer-rows.ts';
+import { isOutOfReach } from '../../snapshot/waiting.ts';
 import { errnoOf } from '../../sys/errno.ts';
 import { directorySize } from './disk.ts';
 
@@ -10,9 +10,6 @@ export interface Unmeasured {
   readonly reason: string;
   readonly layers: number;
 }
-
-/** What they lie on is not there now: a pool that is not imported, a daemon that does not run. */
-const OUT_OF_REACH: ReadonlySet<string> = new Set(['UNAVAILABLE', 'FAILED_PRECONDITION']);
 
 /** What layers take on the disk, each without what it shares with those below it. */
 export class LayerSizes implements AsyncDisposable {
@@ -31,16 +28,17 @@ export class LayerSizes implements AsyncDisposable {
 
   /** In bytes; 0 when it is gone. */
   async of({ id, driver, form }: Pick<LayerRow, 'id' | 'driver' | 'form'>): Promise<number> {
-    const key = `${driver} ${form}`;
-    if (!this.#drivers.has(key)) this.#drivers.set(key, await driverOf(this.#db, { driver, form }));
-    const opened = this.#drivers.get(key);
-    // Of a later version.
-    if (opened === undefined) return directorySize(layerDirectory(this.#db, id));
     try {
+      const key = `${driver} ${form}`;
+      if (!this.#drivers.has(key))
+        this.#drivers.set(key, await driverOf(this.#db, { driver, form }));
+      const opened = this.#drivers.get(key);
+      // Of a later version.
+      if (opened === undefined) return directorySize(layerDirectory(this.#db, id));
       return (await opened.usage({ id: String(id), kind: 'committed', parents: [] })).size;
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return 0;
-      if (!(error instanceof MicaError && OUT_OF_REACH.has(error.code))) throw error;
+      if (!isOutOfReach(error)) throw error;
       this.#unmeasured.set(error.message, (this.#unmeasured.get(error.message) ?? 0) + 1);
       return directorySize(layerDirectory(this.#db, id));
     }

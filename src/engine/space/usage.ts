@@ -54,8 +54,16 @@ export interface StoreUsage {
   readonly reclaimableLater: number;
   /** What a change of the storage driver has made that has not ended: among the layers that no image uses. */
   readonly migration?: { readonly driver: string; readonly bytes: number };
+  /** Layers that are being removed, or wait until what they lie in can be reached: part of `metadata`. */
+  readonly removals?: readonly Removals[];
   /** Layers and containers that are counted without their files, which are out of reach, and why. */
   readonly unmeasured?: readonly Unmeasured[];
+}
+
+export interface Removals {
+  readonly driver: string;
+  readonly layers: number;
+  readonly bytes: number;
 }
 
 export interface ImageUsage {
@@ -90,7 +98,12 @@ export async function usage(context: Context): Promise<StoreUsage> {
   if (db.exists) {
     const { sizes, unmeasured } = await sizesOf(db);
     const all = withMigration(db, ledger(await inventory(db, sizes)));
-    return unmeasured.length > 0 ? { ...all, unmeasured } : all;
+    const removals = removalsIn(db, sizes);
+    return {
+      ...all,
+      ...(removals.length > 0 && { removals }),
+      ...(unmeasured.length > 0 && { unmeasured }),
+    };
   }
   return ledger({ images: [], blobs: [], layers: [], partials: [], containers: [], metadata: 0 });
 }
@@ -104,6 +117,15 @@ function withMigration(db: Database, all: Ledger): StoreUsage {
     .filter(({ directory }) => made.has(directory))
     .reduce((sum, layer) => sum + layer.bytes, 0);
   return { ...all, migration: { driver: migration.driver, bytes } };
+}
+
+function removalsIn(db: Database, sizes: ReadonlyMap<number, number>): Removals[] {
+  const going = new LayerRows(db).all().filter(({ state }) => state === 'removing');
+  return [...Map.groupBy(going, ({ driver }) => driver)].map(([driver, rows]) => ({
+    driver,
+    layers: rows.length,
+    bytes: rows.reduce((sum, { id }) => sum + (sizes.get(id) ?? 0), 0),
+  }));
 }
 
 async function inventory(db: Database, sizes: ReadonlyMap<number, number>): Promise<Inventory> {
@@ -122,8 +144,8 @@ async function inventory(db: Database, sizes: ReadonlyMap<number, number>): Prom
   for await (const { digest, size, active } of content.partials())
     partials.push({ digest, bytes: size, active });
   const layers: InventoryLayer[] = [];
-  for (const { id, diff_id } of new LayerRows(db).all())
-    if (diff_id !== null)
+  for (const { id, diff_id, state } of new LayerRows(db).all())
+    if (diff_id !== null && state !== 'removing')
       layers.push({
         diffId: diff_id,
         directory: layerDirectory(db, id),

@@ -298,6 +298,13 @@ describe('btrfs', () => {
     assert.deepEqual(readdirSync(beside), []);
   });
 
+  test('a layer is not gone because its file system is not mounted', { skip }, async () => {
+    await assert.rejects(btrfs('/proc').remove({ id: 'x', kind: 'committed', parents: [] }), {
+      code: 'UNAVAILABLE',
+      message: /does not lie on btrfs now; mount/,
+    });
+  });
+
   test('it is refused off btrfs, with advice', { skip }, () =>
     assert.match(btrfsRefusal('/proc') ?? '', /not on a btrfs file system; choose a --root/),
   );

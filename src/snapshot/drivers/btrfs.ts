@@ -1,10 +1,11 @@
-import { lstatSync, readdirSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { MicaError } from '../../errors.ts';
 import { removeTree } from '../../fs/remove.ts';
 import { enableQuota, limitExclusive, quotaMode } from '../../sys/btrfs/quota.ts';
 import {
   createSubvolume,
+  isOnBtrfs,
   isSubvolume,
   setReadonly,
   snapshotSubvolume,
@@ -41,6 +42,7 @@ export function btrfs(root: string, { minSpace = 0 }: BtrfsOptions = {}): Driver
     kind === 'view' && parent !== undefined ? parent : id;
 
   function remove(id: string): void {
+    refuseMissing(root, dirs.of(id));
     destroyed.push(...destroyTree(dirs.fs(id)));
     removeTree(dirs.of(id));
   }
@@ -152,6 +154,15 @@ function refuseLess({ maxSize }: CreateOptions, minSpace: number): void {
       'INVALID_ARGUMENT',
       `a writable layer of ${maxSize} bytes: btrfs.min_space is ${minSpace}`,
     );
+}
+
+/** Where the file system is not mounted, what is not there is not gone. */
+function refuseMissing(root: string, layer: string): void {
+  if (existsSync(layer) || isOnBtrfs(root)) return;
+  throw new MicaError(
+    'UNAVAILABLE',
+    `remove ${layer}: ${root} does not lie on btrfs now; mount the file system that has the layers of the store`,
+  );
 }
 
 /** Who copies a store with its files makes directories of its subvolumes. */

@@ -63,6 +63,10 @@ function render(facts: EngineInfo): string {
     ['Rootless', facts.rootless ? 'yes' : 'no'],
     ['Images', String(facts.images)],
     ['Layers', String(facts.layers)],
+    ...facts.waiting.map(({ driver, layers, reason }): [string, string] => [
+      `  ${layers} of ${driver} to be removed`,
+      reason,
+    ]),
     ['Features', ''],
     ...Object.entries(facts.features).map(([name, value]): [string, string] => [
       `  ${name}`,

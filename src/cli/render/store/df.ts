@@ -16,7 +16,8 @@ const IMAGES: readonly Column[] = [
 
 /** Every byte of the store, attributed; `verbose`: blob by blob and layer by layer, too. */
 export function renderUsage(usage: StoreUsage, verbose: boolean): string {
-  const { images, partials, containers, metadata, migration, total, unmeasured = [] } = usage;
+  const { images, partials, containers, migration, total, removals = [], unmeasured = [] } = usage;
+  const metadata = removals.reduce((rest, { bytes }) => rest - bytes, usage.metadata);
   const names = new Map(images.map((image) => [image.id, imageName(image)]));
   const rows = images.map((image) => [
     imageName(image),
@@ -41,6 +42,10 @@ export function renderUsage(usage: StoreUsage, verbose: boolean): string {
   parts.push(
     ...containers.map(({ name, bytes }) => [size(bytes), `container ${name}`]),
     [size(metadata), 'all else: database, locks, layers being unpacked'],
+    ...removals.map(({ driver, layers, bytes }) => [
+      size(bytes),
+      `${layers === 1 ? 'a layer' : `${layers} layers`} of ${escape(driver)} being removed, or waiting for it (mica info says for what)`,
+    ]),
     ...unmeasured.map(({ layers, reason }) => [
       '?',
       `${layers === 1 ? 'a layer' : `${layers} layers`} out of reach: ${escape(reason)}`,

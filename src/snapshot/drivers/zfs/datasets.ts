@@ -17,6 +17,7 @@ export interface DatasetOptions {
  */
 export class Datasets {
   readonly #options: DatasetOptions;
+  #isPoolThere = false;
 
   constructor(options: DatasetOptions) {
     this.#options = options;
@@ -86,6 +87,7 @@ export class Datasets {
   /**
    * @param letGo - ends our own use of it, before each attempt
    * @returns whether it is gone; what others use, or has clones still, is not
+   * @throws UNAVAILABLE: the pool is not there, and has it perhaps
    */
   async destroy(id: string, letGo?: () => Promise<void>): Promise<boolean> {
     try {
@@ -93,6 +95,7 @@ export class Datasets {
     } catch (error) {
       if (errnoOf(error) === 'EBUSY' || errnoOf(error) === 'ENOTEMPTY') return false;
       if (errnoOf(error) !== 'ENOENT') throw error;
+      await this.#requirePool();
     }
     return true;
   }
@@ -174,10 +177,13 @@ export class Datasets {
     }
   }
 
+  /** Asked until it was seen once. */
   async #requirePool(): Promise<void> {
+    if (this.#isPoolThere) return;
     const [pool = ''] = this.#options.home.split('/');
     try {
       await zfs('list', '-H', '-o', 'name', pool);
+      this.#isPoolThere = true;
     } catch (error) {
       if (errnoOf(error) !== 'ENOENT') throw error;
       throw new MicaError(
