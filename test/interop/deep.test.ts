@@ -43,3 +43,30 @@ test(
     assert.deepEqual(readdirSync(join(engine.root, 'run', 'layers')), []);
   },
 );
+
+test(
+  'of an image deeper than overlay2 stacks a pull says that it cannot be mounted; one to mount fetches nothing',
+  { skip: needs('root', 'overlay') },
+  async () => {
+    await using origin = await openOrigin();
+    await origin.image('deep', layers);
+    const reference = `${new URL(origin.url).host}/deep:latest`;
+    await using engine = await openTemporaryEngine({ driver: 'overlay2' });
+    await assert.rejects(engine.pull(reference, { toMount: true }), {
+      code: 'NOT_IMPLEMENTED',
+      message: /the image has 600 layers, and storage driver overlay2 stacks 500; .*mica squash/,
+    });
+    assert.deepEqual(readdirSync(join(engine.root, 'layers')), []);
+    const warnings: string[] = [];
+    await engine.pull(reference, {
+      onProgress: (event) => event.type === 'warning' && warnings.push(event.message),
+    });
+    assert.equal(warnings.length, 1);
+    assert.match(warnings[0]!, /can be neither mounted nor run; `mica squash NAME -t NEW`/);
+    // It serves for all else, and for what was advised.
+    await using tree = await engine.tree(reference);
+    assert.equal(tree.readdir('d').length, 1 + 600 - 199);
+    await engine.squash(reference, { names: ['squashed'] });
+    await engine.unmount((await engine.mount('squashed')).target);
+  },
+);

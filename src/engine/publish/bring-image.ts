@@ -4,6 +4,7 @@ import type { Context } from '../context.ts';
 import type { PullEvent } from '../pull/pull.ts';
 import type { StoredImage } from '../stored-image.ts';
 import { bringLayers } from './bring-layers.ts';
+import { depthBeyond, refusalOf, warningOf } from './depth.ts';
 import { holdImage, type Publication, publishImage } from './publish-image.ts';
 
 /** An image that a source has, and what is to become of it. */
@@ -27,6 +28,7 @@ export interface BroughtImage {
  * Brings an image into the store: fetches the layers that are not here, unpacks them while they
  * come, and publishes. Nothing of it is visible before all of it is durable; what arrived before an
  * error or a crash is not fetched again.
+ * @throws NOT_IMPLEMENTED before anything is fetched: it is to be mounted, and is too deep for the store's driver
  */
 export async function bringImage(
   context: Context,
@@ -36,6 +38,9 @@ export async function bringImage(
   const emit = onProgress ?? (() => {});
   const { image, source } = brought;
   const store = await context.store();
+  const tooDeep = depthBeyond(store.choice.driver, image.config.rootfs.diff_ids);
+  if (tooDeep !== undefined && brought.toMount === true) throw refusalOf(tooDeep);
+  if (tooDeep !== undefined) emit({ type: 'warning', message: warningOf(tooDeep) });
   using lease = store.leases.open(brought.purpose);
   holdImage(lease, brought);
   let bytesFetched = 0;
