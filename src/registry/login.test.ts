@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { test } from 'node:test';
+import { killAtEveryStep } from '../testing/crash.ts';
 import { serve, type Served } from '../testing/serve.ts';
 import { fileCredentials } from './credentials.ts';
 import { login, logout } from './login.ts';
@@ -139,3 +140,42 @@ test('a helper that is configured keeps the secret, the file does not', async ()
   assert.equal(await logout(server.host, { file: at.file }), true);
   assert.equal(await readFile(join(at.directory, 'erase'), 'utf8'), server.host);
 });
+
+test('of several logins and logouts at once none is lost', async () => {
+  await using servers = new AsyncDisposableStack();
+  const hosts: string[] = [];
+  for (let i = 0; i < 6; i++) hosts.push(servers.use(await registry('open')).host);
+  await using at = await bench({ auths: { gone: { auth: 'eDp5' } } });
+  await Promise.all([
+    logout('gone', { file: at.file }),
+    ...hosts.map((host) => login(host, USER, { file: at.file })),
+  ]);
+  const { auths } = await at.read();
+  assert.deepEqual(Object.keys(auths as object).sort(), hosts.toSorted());
+  assert.deepEqual(await readdir(at.directory), ['config.json']);
+});
+
+test('a login that is killed leaves the old file or the new one, and the next leaves no more than that', async () => {
+  await using server = await registry('open');
+  const loginUrl = new URL('./login.ts', import.meta.url).href;
+  await killAtEveryStep({
+    program: async (root) => {
+      await mkdir(root);
+      await writeFile(join(root, 'config.json'), OLD);
+      return `
+        const { login } = await import('${loginUrl}');
+        beginCounting();
+        await login('${server.host}', { username: 'user', secret: 'right' }, { file: '${root}/config.json' });
+      `;
+    },
+    check: async (root) => {
+      const file = join(root, 'config.json');
+      const { auths } = JSON.parse(await readFile(file, 'utf8')) as { auths: object };
+      assert.equal(Object.keys(auths)[0], 'other');
+      await login(server.host, USER, { file });
+      assert.deepEqual(await readdir(root), ['config.json']);
+    },
+  });
+});
+
+const OLD = JSON.stringify({ auths: { other: { auth: 'eDp5' } } });

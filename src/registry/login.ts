@@ -1,8 +1,9 @@
-import { mkdir, readFile, realpath } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, readdir, readFile, realpath, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { isCode, MicaError } from '../errors.ts';
 import { writeAtomic } from '../io/atomic.ts';
 import type { Abortable } from '../io/bytes.ts';
+import { holdWhenFree } from '../sys/alive.ts';
 import { findKey, keyOf, readAuthFile } from './auth/config-file.ts';
 import { helperErase, helperStore } from './auth/helper.ts';
 import type { Credential, RegistryOptions } from './options.ts';
@@ -101,11 +102,16 @@ async function verify(
   }
 }
 
-/** Changes `auths` and nothing else, atomically, readable by nobody else. */
+/**
+ * Changes `auths` and nothing else, atomically, readable by nobody else. Several at once take turns.
+ * (Docker's own login takes none: it knows no lock of this file.)
+ */
 async function edit(file: string, change: (auths: Record<string, unknown>) => void): Promise<void> {
   await mkdir(dirname(file), { recursive: true, mode: 0o700 });
   // A configuration that is a link, as dotfile managers make them, stays one.
   const path = await realpath(file).catch(() => file);
+  using _ = await holdWhenFree(`${path}.mica-lock`);
+  await removeUnfinished(path);
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return '';
     throw error;
@@ -117,4 +123,11 @@ async function edit(file: string, change: (auths: Record<string, unknown>) => vo
   change(auths);
   const content = JSON.stringify({ ...config, auths }, undefined, '\t');
   writeAtomic(path, `${content}\n`, { mode: 0o600 });
+}
+
+/** Under the lock: what a killed login was about to put in place, a secret in it. */
+async function removeUnfinished(path: string): Promise<void> {
+  const ours = new RegExp(`^${RegExp.escape(basename(path))}\\.\\d+-[0-9a-f]{12}\\.new$`);
+  for (const name of await readdir(dirname(path)))
+    if (ours.test(name)) await rm(join(dirname(path), name), { force: true });
 }
