@@ -190,8 +190,8 @@ async function openSocket(port: number, text: string): Promise<Socket> {
   return socket;
 }
 
-test('a connection on which nothing moves is cut', { timeout: 10_000 }, async () => {
-  await using registry = await openTemporaryRegistry({ writable, idleTimeout: 200 });
+test('a connection on which nothing moves is cut', { timeout: 60_000 }, async () => {
+  await using registry = await openTemporaryRegistry({ writable, idleTimeout: 1000 });
   const path = await writer(registry.url).startUpload('a');
   const socket = await openSocket(
     registry.port,
@@ -203,17 +203,17 @@ test('a connection on which nothing moves is cut', { timeout: 10_000 }, async ()
 
 test(
   'a client is not cut off while a blob is brought back for it',
-  { timeout: 10_000 },
+  { timeout: 60_000 },
   async () => {
     await using directory = await mkdtempDisposable(join(tmpdir(), 'mica-slow-'));
     const [root, aside] = [join(directory.path, 'store'), join(directory.path, 'aside')];
     let path = '';
     const restore = async (): Promise<void> => {
-      await sleep(700);
+      await sleep(2500);
       await rename(aside, path);
     };
     await using backend = await storeBackend(root, { writable: true, restore });
-    await using registry = await serveRegistry({ backend, writable, idleTimeout: 200 });
+    await using registry = await serveRegistry({ backend, writable, idleTimeout: 1000 });
     const { descriptor } = await writer(registry.url).pushBlob('a', blob);
     ({ path } = (await backend.blob('a', descriptor.digest))!);
     await rename(path, aside);
@@ -222,7 +222,7 @@ test(
   },
 );
 
-test('a client that trickles its headers is cut off', { timeout: 10_000 }, async () => {
+test('a client that trickles its headers is cut off', { timeout: 60_000 }, async () => {
   await using registry = await openTemporaryRegistry({ idleTimeout: 400 });
   const socket = await openSocket(registry.port, 'GET /v2/ HTTP/1.1\r\nHost: localhost\r\n');
   const closed = once(socket, 'close');

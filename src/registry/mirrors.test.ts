@@ -10,10 +10,7 @@ import { openRegistry } from './registry.ts';
 
 const BLOB = Buffer.alloc(300_000, 'm');
 const target: Descriptor = { mediaType: OCI_LAYER, digest: sha256(BLOB), size: BLOB.byteLength };
-const QUICK: RegistryOptions = {
-  retry: { attempts: 2, delay: 5 },
-  timeouts: { connect: 500, idle: 500 },
-};
+const QUICK: RegistryOptions = { retry: { attempts: 2, delay: 5 } };
 
 /** Has one tag and one blob. */
 const registry: Answer = ({ url, headers }, response) => {

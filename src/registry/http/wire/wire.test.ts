@@ -16,10 +16,13 @@ const wireTo = (url: string, options: Partial<WireOptions> = {}): Wire =>
   new Wire({
     origin: new URL(url),
     tls: { ca: selfSigned().cert },
-    timeouts: { connect: 2000, idle: 500 },
+    timeouts: { connect: 30_000, idle: 30_000 },
     connections: 4,
     ...options,
   });
+
+/** For servers that are not going to send anything more. */
+const IMPATIENT: Partial<WireOptions> = { timeouts: { connect: 30_000, idle: 1000 } };
 
 const get = (url: string, extra: Partial<HttpRequest> = {}): HttpRequest => ({
   method: 'GET',
@@ -81,11 +84,11 @@ test('a reader who takes his time holds the sender back, and is not taken for a 
     };
     more();
   });
-  using wire = wireTo(server.url);
+  using wire = wireTo(server.url, IMPATIENT);
   const response = await wire.get(get(server.url));
   await response.body.next();
   const { promise, resolve } = Promise.withResolvers<void>();
-  setTimeout(resolve, 1200);
+  setTimeout(resolve, 2500);
   await promise;
   assert.ok(sent < 32 * MIB, `${sent} bytes were taken in`);
   let length = 0;
@@ -93,26 +96,35 @@ test('a reader who takes his time holds the sender back, and is not taken for a 
   assert.ok(length > 60 * MIB);
 });
 
-/** Sends half of a body at once and the other half a moment later, whatever this thread does meanwhile. */
+/**
+ * Sends half of a body at once and the other half a moment later, whatever this thread does meanwhile;
+ * then it sets what both share.
+ */
 const IN_HALVES = `
-  const { parentPort } = require('node:worker_threads');
+  const { parentPort, workerData } = require('node:worker_threads');
+  const sent = () => {
+    Atomics.store(workerData, 0, 1);
+    Atomics.notify(workerData, 0);
+  };
   const server = require('node:net').createServer((socket) => socket.once('data', () => {
     socket.write('HTTP/1.1 200 OK\\r\\ncontent-length: 8\\r\\n\\r\\nhalf');
-    setTimeout(() => socket.write('done'), 50);
+    setTimeout(() => socket.write('done', sent), 50);
   }));
   server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));`;
 
 test('a process that had no turn for longer than the idle time reads what came meanwhile', async () => {
-  await using server = new Worker(IN_HALVES, { eval: true });
+  const sent = new Int32Array(new SharedArrayBuffer(4));
+  await using server = new Worker(IN_HALVES, { eval: true, workerData: sent });
   const [port] = (await once(server, 'message')) as [number];
   const url = `http://127.0.0.1:${port}`;
-  using wire = wireTo(url, { timeouts: { connect: 2000, idle: 200 } });
+  using wire = wireTo(url, { timeouts: { connect: 30_000, idle: 1000 } });
   const response = await wire.get(get(url));
   let text = '';
   for await (const chunk of response.body) {
     text += String(chunk);
     // As on a machine that does something else.
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 500);
+    Atomics.wait(sent, 0, 0);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1500);
   }
   assert.equal(text, 'halfdone');
 });
@@ -162,7 +174,7 @@ const HOSTILE: readonly (readonly [string, (socket: Socket) => void])[] = [
 for (const [what, answer] of HOSTILE)
   test(`a server that ${what} is UNAVAILABLE, in time`, async () => {
     const url = await raw(answer);
-    using wire = wireTo(url);
+    using wire = wireTo(url, IMPATIENT);
     await assert.rejects(body(wire, get(url)), { code: 'UNAVAILABLE' });
   });
 
