@@ -107,7 +107,7 @@ test('a mount namespace made later sees the same mounts, and its pages', { skip 
   }),
 );
 
-/** Shows a view again and again, each time another one, and reads what is in it. */
+/** Shows a view again and again, each time another one, and reads what is in it; `victim` until it is killed. */
 const program = (root: string, name: string): string => `
   const url = (path) => new URL(path, ${JSON.stringify(import.meta.url)}).href;
   const { openDatabase } = await import(url('../db/open.ts'));
@@ -120,7 +120,7 @@ const program = (root: string, name: string): string => `
   using db = await openDatabase(root);
   const driver = erofsOf(root + '/layers', db);
   await using snapshots = await openSnapshotter(db, new Leases(db), driver);
-  for (let round = 0; round < 40; round++) {
+  for (let round = 0; round < 40 || ${name === 'victim'}; round++) {
     const key = ${JSON.stringify(name)} + round;
     const mounts = await snapshots.view(key, 'top');
     {
@@ -144,7 +144,7 @@ test(
           stdio: [...stdio],
         });
       };
-      const [victim, ...others] = ['a', 'b', 'c'].map(run);
+      const [victim, ...others] = ['victim', 'b', 'c'].map(run);
       const ends = [victim!, ...others].map((child) => once(child, 'exit'));
       await once(victim!.stdout!, 'data');
       victim!.kill('SIGKILL');

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { isCode } from '../errors.ts';
 import { needs } from '../testing/need.ts';
 import {
@@ -54,7 +55,7 @@ test('a device serves what its table says, is listed, and goes', { skip }, () =>
 );
 
 test('one that is in use goes with its last user, unless it is wanted again', { skip }, () =>
-  withDevice((name) => {
+  withDevice(async (name) => {
     const { minor } = activateDevice(name, TABLE);
     const use = (): number => openSync(`/dev/dm-${minor}`, 'r');
     let fd = use();
@@ -70,7 +71,7 @@ test('one that is in use goes with its last user, unless it is wanted again', { 
     fd = use();
     removeDevice(name, { deferred: true });
     closeSync(fd);
-    for (let n = 0; findDevice(name) !== undefined && n < 1_000_000; n++);
+    for (let n = 0; findDevice(name) !== undefined && n < 6000; n++) await setTimeout(10);
     assert.equal(findDevice(name), undefined);
   }),
 );

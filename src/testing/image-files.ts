@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import type { Driver, Snapshot } from '../snapshot/driver.ts';
 import { Directories } from '../snapshot/drivers/directories.ts';
 import { shownBy, TreeMounts } from '../snapshot/drivers/tree-mounts.ts';
+import { attachLoop, type LoopDevice } from '../sys/loop.ts';
 import type { SharedMount } from '../sys/mount-data.ts';
+import { readMountinfo } from '../sys/mountinfo.ts';
 
 /** Of a tree, in bytes. */
 const SIZE = 4 << 20;
@@ -18,6 +20,19 @@ export function imageFiles(layers: string): Driver {
   const dirs = new Directories(layers);
   const trees = new TreeMounts(layers);
   const image = (id: string): string => join(dirs.of(id), 'tree.img');
+  /** Of files: held, or one that only a copy of a mount keeps in another namespace would go with that. */
+  const devices = new Map<string, LoopDevice>();
+
+  const attach = (path: string): string => {
+    const device = devices.get(path) ?? attachLoop(path, { writable: true });
+    devices.set(path, device);
+    return device.path;
+  };
+  /** The device goes with its last mount. */
+  const detach = (path: string): void => {
+    devices.get(path)?.[Symbol.dispose]();
+    devices.delete(path);
+  };
 
   const tree = async (snapshot: Snapshot, access: 'ro' | 'rw'): Promise<SharedMount> => {
     const id = shownBy(snapshot);
@@ -26,6 +41,9 @@ export function imageFiles(layers: string): Driver {
     return { type: 'ext4', source: attach(image(id)), options, target: trees.point(id), uuid };
   };
   const drop = async (id: string): Promise<void> => {
+    const point = trees.point(id);
+    // A copy of the mount in another namespace would keep what is not written yet.
+    if (readMountinfo().some(({ target }) => target === point)) execFileSync('sync', ['-f', point]);
     await trees.drop(id);
     detach(image(id));
   };
@@ -65,7 +83,9 @@ export function imageFiles(layers: string): Driver {
     },
     usage: ({ id }, options) => dirs.usage(id, options),
     inspect: async ({ id }) => ({ Image: image(id) }),
-    async [Symbol.asyncDispose]() {},
+    async [Symbol.asyncDispose]() {
+      for (const path of devices.keys()) detach(path);
+    },
   };
 }
 
@@ -82,21 +102,6 @@ function format(path: string): void {
     path,
   ]);
   execFileSync('debugfs', ['-w', '-R', 'rmdir lost+found', path], { stdio: 'ignore' });
-}
-
-/** The device of a file, while somebody needs it. */
-const devices = (path: string): string[] =>
-  execFileSync('losetup', ['-n', '-O', 'NAME', '-j', path], { encoding: 'utf8' })
-    .split('\n')
-    .filter(Boolean);
-
-const attach = (path: string): string =>
-  devices(path)[0] ?? execFileSync('losetup', ['-f', '--show', path], { encoding: 'utf8' }).trim();
-
-/** Goes with its last mount. */
-function detach(path: string): void {
-  if (!existsSync(path)) return;
-  for (const device of devices(path)) execFileSync('losetup', ['-d', device]);
 }
 
 function copy(from: string, to: string): void {
