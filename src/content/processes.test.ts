@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { test } from 'node:test';
-import { setTimeout } from 'node:timers/promises';
 import { openDatabase } from '../db/open.ts';
 import { sha256 } from '../oci/digest.ts';
 import { blob, read, reopenable } from '../testing/content.ts';
@@ -20,8 +19,8 @@ const skip = needs('linux');
 const BLOBS = [0, 1, 2, 3].map((n) => String.fromCharCode(97 + n).repeat(200_000 + n));
 
 /**
- * Pushes blobs as a download would, a little at a time, and prints how many bytes its source gave.
- * Says `ready` when each blob becomes ready.
+ * Pushes blobs as a download would, a little at a time, and prints a dot for each piece that it was
+ * asked for, and how many bytes its source gave.
  */
 const program = (root: string, order: readonly number[], pause: number): string => `
   const url = (path) => new URL(path, ${JSON.stringify(import.meta.url)}).href;
@@ -40,6 +39,7 @@ const program = (root: string, order: readonly number[], pause: number): string 
     const target = { mediaType: 'x', digest: sha256(bytes), size: bytes.length };
     await store.push(target, async function* (offset) {
       for (let at = offset; at < bytes.length; at += 20_000) {
+        process.stdout.write('.');
         const chunk = bytes.subarray(at, at + 20_000);
         given += chunk.length;
         yield chunk;
@@ -68,7 +68,7 @@ test('several processes that want overlapping blobs fetch each once', { skip }, 
     orders.map(async (order) => {
       const child = start(program(dir.path, order, 3));
       const [said] = await Promise.all([text(child.stdout), once(child, 'exit')]);
-      return Number(said.split('\n')[1]);
+      return Number(said.split('\n')[1]!.replaceAll('.', ''));
     }),
   );
   const total = BLOBS.reduce((sum, { length }) => sum + length, 0);
@@ -91,11 +91,17 @@ test(
   async () => {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'mica-processes-'));
     let fetched = 0;
-    for (let round = 0; round < 5; round++) {
-      const root = join(dir.path, String(round));
+    for (const pieces of [0, 4, 8, 16, 30]) {
+      const root = join(dir.path, String(pieces));
       const child = start(program(root, [0, 1, 2, 3], 1));
-      await once(child.stdout, 'data');
-      await setTimeout(round * 7);
+      const reached = Promise.withResolvers<void>();
+      let said = '';
+      child.stdout.on('data', (chunk) => {
+        said += String(chunk);
+        if (said.split('.').length > pieces) reached.resolve();
+      });
+      child.once('exit', () => reached.resolve());
+      await reached.promise;
       child.kill('SIGKILL');
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
 

@@ -125,6 +125,8 @@ test('a worker with nothing to do is ended', { skip: linux }, async () => {
   await using quick = await prepare(TAR);
   const available = new Available();
   const unpacking = unpacker.unpack(slow.job, { available });
+  // It has its name when it runs.
+  while (threads() < 1) await setTimeout(1);
   await unpacker.unpack(quick.job);
   assert.equal(threads(), 2);
   while (threads() > 1) await setTimeout(5);

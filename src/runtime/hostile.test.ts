@@ -129,10 +129,10 @@ test(
 test('a child that keeps the output open does not keep an exec from ending', { skip }, async () => {
   await using box = await makeContainer({ options: { command: ['sleep', '100'] } });
   using _ = await box.start();
-  const exec = await box.exec({ command: ['sh', '-c', 'sleep 50 & echo done; exit 2'] });
+  const exec = await box.exec({ command: ['sh', '-c', 'sleep 1000 & echo done; exit 2'] });
   const began = performance.now();
   assert.deepEqual(await collect(exec), { stdout: 'done\n', stderr: '', exitCode: 2 });
-  assert.ok(performance.now() - began < 10_000);
+  assert.ok(performance.now() - began < 300_000);
 });
 
 test('what was asked for at the end happens after the end is written', { skip }, async () => {

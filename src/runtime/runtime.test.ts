@@ -142,7 +142,8 @@ for (const runtime of ['crun', 'runc'] as const)
       assert.equal(value.data.toString(), 'ready\n');
       const began = performance.now();
       assert.equal((await stop(box.directory, { grace: 300 }))?.exitCode, 137);
-      assert.ok(performance.now() - began >= 300);
+      // A timer may be early by a part of a millisecond.
+      assert.ok(performance.now() - began > 298);
     });
 
     test('a paused container does nothing, goes on, and can be killed', { skip }, async () => {
