@@ -7,6 +7,7 @@ import { isTag } from '../oci/reference.ts';
 import { RegistryError } from './error.ts';
 import type { HttpResponse } from './http/exchange.ts';
 import { shown } from './http/failure.ts';
+import { nextTarget } from './link.ts';
 import { getManifest } from './resolve.ts';
 import type { Route, RouteRequest } from './route.ts';
 
@@ -103,8 +104,7 @@ async function* pages(route: Route, request: RouteRequest): AsyncGenerator<HttpR
 }
 
 function nextLink(response: HttpResponse): URL | undefined {
-  const links = response.header('link') ?? '';
-  const [, target] = /<([^>]*)>\s*;[^,]*\brel="?next"?/i.exec(links) ?? [];
+  const target = nextTarget(response.header('link') ?? '');
   if (target === undefined) return undefined;
   const url = URL.parse(target, response.url.href);
   if (url?.origin === response.url.origin) return url;
