@@ -60,13 +60,17 @@ export async function pushBlob(
   const push = new BlobPush(route, target, source, options.signal);
   const retries = new Retries({ ...options, target });
   let upload: Upload | undefined;
+  let furthest = 0;
   for (;;)
     try {
       upload ??= await push.start();
       for (let at: Upload = upload; ; upload = at) {
         const more = await push.send(at).catch(uncertain);
         if (!more) return;
-        if (more.offset > at.offset) retries.progress();
+        if (more.offset <= at.offset) throw stuck(at);
+        // Going over the same ground again is none, or it might never end.
+        if (more.offset > furthest) retries.progress();
+        furthest = Math.max(furthest, more.offset);
         at = more;
       }
     } catch (error) {
@@ -75,6 +79,14 @@ export async function pushBlob(
       upload = upload && (await push.status(upload).catch(() => undefined));
     }
 }
+
+const stuck = ({ location, offset }: Upload): MicaError =>
+  asTransient(
+    new MicaError(
+      'UNAVAILABLE',
+      `PATCH ${shown(location)}: the registry took nothing of what was sent after ${offset} bytes`,
+    ),
+  );
 
 /**
  * An upload that is not there any more (it expired, the registry was restarted), or that has more

@@ -153,6 +153,28 @@ test('an upload that is cut off goes on where the registry says, in pieces', asy
   assert.match(seen[3]!, new RegExp(`-${blob.size - 1}$`));
 });
 
+test('a registry that takes nothing of the pieces is not sent them for ever', async () => {
+  let patches = 0;
+  await using server = await serve(async (request, response) => {
+    const { method, url } = request;
+    const headers = { location: '/v2/a/b/blobs/uploads/1', range: '0-999' };
+    if (method === 'HEAD') response.writeHead(404).end();
+    else if (method === 'PUT') response.destroy();
+    else if (method === 'PATCH' && ++patches > 50) response.writeHead(400).end();
+    else {
+      await request.toArray();
+      response.writeHead(url === '/v2/' ? 200 : method === 'GET' ? 204 : 202, headers).end();
+    }
+  });
+  await using registry = openRegistry(OPTIONS);
+  const repository = registry.repository(parseReference(`${server.host}/a/b`));
+  await assert.rejects(repository.push(blob, content(BLOB)), {
+    code: 'UNAVAILABLE',
+    message: /took nothing of what was sent/,
+  });
+  assert.ok(patches <= 3, `${patches} pieces`);
+});
+
 test('an upload that the registry has forgotten begins again', async () => {
   let puts = 0;
   await using server = await serve(async (request, response) => {
