@@ -62,7 +62,8 @@ export function addFeatures(db: DatabaseSync): void {
     }
     db.exec('commit');
   } catch (error) {
-    db.exec('rollback');
+    // A commit that finds no room has ended it already.
+    if (db.isTransaction) db.exec('rollback');
     throw error;
   }
 }
