@@ -101,6 +101,10 @@ export function listImages(db: Database, ids?: readonly Digest[]): ImageRecord[]
 export const findImage = (db: Database, id: Digest): ImageRecord | undefined =>
   listImages(db, [id])[0];
 
+/** ID of the image that has a manifest of this digest. */
+export const imageOfManifest = (db: Database, digest: string): Digest | undefined =>
+  db.get<{ image: Digest }>('select image from manifest where digest = ?', digest)?.image;
+
 /** IDs that begin with `prefix` (hex digits, after an optional `sha256:`); at most `limit`. */
 export function findImageIds(db: Database, prefix: string, limit = 2): Digest[] {
   const start = prefix.includes(':') ? prefix : `sha256:${prefix}`;

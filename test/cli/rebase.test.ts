@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
@@ -154,6 +155,34 @@ test('annotations name the base, and a rebased image says what its base is now',
   // Back again: the annotations say on what it is.
   await kit.ok('rebase new --new-base REG/base1 -t back');
   assert.equal(await kit.ok('cat back:/usr/lib/libc.so'), 'libc 1');
+});
+
+interface Annotated {
+  readonly digest: string;
+  readonly annotations: Readonly<Record<string, string>>;
+}
+
+/** Of an image of the store, from its layout. */
+async function manifestOf({ root }: Kit, name: string): Promise<Annotated> {
+  const read = async (path: string): Promise<unknown> =>
+    JSON.parse(await readFile(join(root, 'content', path), 'utf8'));
+  const { manifests } = (await read('index.json')) as { manifests: Annotated[] };
+  const named = ({ annotations }: Annotated): boolean =>
+    annotations['org.opencontainers.image.ref.name'] === name;
+  const { digest } = manifests.find(named)!;
+  return (await read(`blobs/${digest.replace(':', '/')}`)) as Annotated;
+}
+
+test('a rebased image follows the name that its new base was given by', async () => {
+  await using kit = await openBases();
+  // A name of ours: no registry has ever told a digest of it.
+  await kit.ok('tag REG/base1 base');
+  await kit.ok('rebase REG/app --old-base REG/base1 --new-base base -t first');
+  await kit.ok('tag REG/base2 base');
+  await kit.ok('rebase first -t second');
+  assert.equal(await kit.ok('cat second:/usr/lib/libc.so'), 'libc 2');
+  const { annotations } = await manifestOf(kit, 'docker.io/library/second:latest');
+  assert.equal(annotations['org.opencontainers.image.base.name'], 'docker.io/library/base:latest');
 });
 
 test('umoci unpacks a rebased image', { skip: needs('linux', 'skopeo', 'umoci') }, async () => {

@@ -7,7 +7,6 @@ import { mutate } from '../../image/mutate.ts';
 import { type RebasedConfig, rebaseConfig } from '../../image/rebase-config.ts';
 import type { Abortable } from '../../io/bytes.ts';
 import type { History } from '../../oci/config.ts';
-import { BASE_DIGEST, BASE_NAME } from '../../oci/annotations.ts';
 import { matchPlatform } from '../../oci/choose-platform.ts';
 import { compressionOf, formatOf } from '../../oci/media-type.ts';
 import { formatPlatform } from '../../oci/platform.ts';
@@ -16,7 +15,7 @@ import { openUnion, type UnionLayer } from '../../union/union.ts';
 import type { Context, Store } from '../context.ts';
 import type { StoredImage } from '../stored-image.ts';
 import { unionLayersOf } from '../tree.ts';
-import { findBases } from './bases.ts';
+import { annotationsOf, findBases } from './bases.ts';
 import type { RebaseOptions, RebaseResult } from './derive.ts';
 import { derive, loadStored, type Original } from './derived.ts';
 
@@ -54,7 +53,7 @@ interface Rebasing extends Loaded {
 
 async function rebasingOf(original: Original, options: RebaseOptions): Promise<Rebasing> {
   const { store, lease, stored, image } = original;
-  const names = findBases(image, options);
+  const names = findBases(store.db, image, options);
   const oldBase = await loadStored(store, lease, names.oldBase);
   const newBase = await loadStored(store, lease, names.newBase);
   const below = oldBase.image.layers;
@@ -143,11 +142,7 @@ function composed(
     config: { ...image.config, config, history: [...fittedHistory(newBase.image.config), ...own] },
     layers,
     format: isZstd ? 'oci' : formatOf(image.descriptor.mediaType),
-    annotations: {
-      ...image.manifest.annotations,
-      [BASE_NAME]: newBase.stored.references[0] ?? newBase.name,
-      [BASE_DIGEST]: newBase.image.descriptor.digest,
-    },
+    annotations: annotationsOf(image.manifest, newBase),
   });
 }
 
