@@ -52,7 +52,7 @@ export function testRepository(suite: RepositorySuite): void {
   const check: Check = (title, run, point) => {
     const lacking = point && suite.lacks?.[point];
     const suffix = lacking ? ` (not here: ${lacking})` : '';
-    test(title + suffix, { skip: suite.skip ?? false, timeout: 30_000 }, async () => {
+    test(title + suffix, { skip: suite.skip ?? false, timeout: 120_000 }, async () => {
       const result = run(new Client(await (registry ??= suite.open())));
       await (lacking ? assert.rejects(result, 'declared as lacking, but it works') : result);
     });
