@@ -98,7 +98,7 @@ const CASES: readonly Case[] = [
   },
   {
     what: 'a number of processes is not exceeded',
-    script: 'exec 2>&1; for i in 1 2 3 4 5 6 7 8 9; do sleep 1 & done',
+    script: 'exec 2>&1; for i in 1 2 3 4 5 6 7 8 9; do sleep 1000 & done',
     options: { resources: { pidsLimit: 5 } },
     expected: "sh: can't fork: Resource temporarily unavailable",
   },

@@ -19,6 +19,8 @@ try {
   });
   using first = await box.start({ stdin: 'once' });
   const exec = await collect(await box.exec({ command: ['sh', '-c', 'tty; exit 4'], tty: true }));
+  // Its first process may not have come to \`read\` yet.
+  while (processesOf(first.pid).length > 1) await new Promise((resolve) => setTimeout(resolve, 5));
   console.log('exec', exec.stdout.trim(), exec.exitCode, processesOf(first.pid).length);
   first.endInput();
   const ran = await collect(first);

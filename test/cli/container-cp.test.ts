@@ -26,7 +26,7 @@ describe('cp of containers', { skip }, () => {
     here = join(box.kit.directory, 'here');
     mkdirSync(here);
     const script =
-      'mkdir /out; echo x > /out/file; ln -s file /out/link; ln /out/file /out/hard; sleep 100';
+      'mkdir /out; echo x > /out/file; ln -s file /out/link; ln /out/file /out/hard; sleep 1000';
     await box.ok(['run', '-d', '--name', 'up', 'box', ...sh(script)]);
     await box.ok('create --name down box');
     while ((await box.mica('exec up test -e /out/hard')).code !== 0);

@@ -18,6 +18,7 @@ describe('verbs on containers', { skip }, () => {
   test('a running container is entered, looked at, paused, renamed and stopped', async () => {
     const obeys = sh('trap "exit 3" TERM; touch /up; while :; do sleep 0.05; done');
     await box.ok(['run', '-d', '--name', 'web', '-e', 'A=1', 'box', ...obeys]);
+    while ((await box.mica('exec web test -e /up')).code !== 0);
     const script = 'id -u; pwd; echo $A $B; exit 4';
     const ran = await box.mica([
       'exec',
@@ -202,7 +203,7 @@ describe('verbs on containers', { skip }, () => {
   });
 
   test('system prune removes containers that do not run, as docker does, and image prune none', async () => {
-    await box.ok('run -d --name stays box sleep 100');
+    await box.ok('run -d --name stays box sleep 1000');
     await box.ok('create --name goes --label a=1 --label b box');
     await box.ok('image prune -f');
     await box.ok('system prune -f --filter label=a=2');
@@ -241,7 +242,7 @@ describe('verbs on containers', { skip }, () => {
   });
 
   test('prune removes what does not run', async () => {
-    await box.ok('run -d --name stays box sleep 100');
+    await box.ok('run -d --name stays box sleep 1000');
     await box.ok('create --name goes box');
     assert.match(
       await box.ok('system prune --dry-run'),

@@ -167,7 +167,7 @@ describe('containers', { skip }, () => {
   });
 
   test('what runs is not removed, nor its image, without force; -d --rm goes by itself', async () => {
-    await box.ok('run -d --rm --name long box sleep 100');
+    await box.ok('run -d --rm --name long box sleep 1000');
     assert.equal(await box.ok(['ps', '--format', '{{.Names}} {{.State}}']), 'long running\n');
     assert.equal((await box.mica('rm long')).code, 6);
     assert.equal((await box.mica('rmi box')).code, 0);

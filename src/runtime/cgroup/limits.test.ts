@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { makeContainer } from '../../testing/container.ts';
 import { needs } from '../../testing/need.ts';
 import { waitForExit } from '../attach.ts';
@@ -77,7 +78,7 @@ for (const runtime of ['crun', 'runc'] as const) {
   test(
     `${runtime}: below a group with processes of its own it runs, and a limit that cannot be kept is refused`,
     { skip: skip || needs('cgroup2') },
-    () => {
+    async () => {
       const group = join(TOP, `mica-nest-${process.pid}`);
       mkdirSync(group);
       try {
@@ -90,10 +91,22 @@ for (const runtime of ['crun', 'runc'] as const) {
           'FAILED_PRECONDITION',
         ]);
       } finally {
-        for (const path of [join(group, 'mica'), group]) if (existsSync(path)) rmdirSync(path);
+        for (const path of [join(group, 'mica'), group]) await removeGroup(path);
       }
     },
   );
+}
+
+/** Waits for monitors in it, which have done all that they had to and are just ending. */
+async function removeGroup(path: string): Promise<void> {
+  for (let tries = 0; existsSync(path); tries++)
+    try {
+      rmdirSync(path);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      if (code !== 'EBUSY' || tries === 1000) throw error;
+      await setTimeout(10);
+    }
 }
 
 /** Runs a program of this project within `group`. @returns what it says */
