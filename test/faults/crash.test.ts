@@ -50,6 +50,8 @@ interface Crash {
   readonly bytes: number;
   /** Time that the process has to do something with them, in milliseconds. */
   readonly later: number;
+  /** They are in the store by then. */
+  readonly isWritten?: boolean;
 }
 
 /** Starts a pull, and sends the signal when the proxy has come so far. */
@@ -67,9 +69,15 @@ async function crash(root: string, image: Pushed, point: Crash): Promise<Exit> {
   const { child, exit } = spawnPull(root, driver, `${proxy.host}/${image.name}`);
   const early = exit.then(({ output }) => assert.fail(`it ended early: ${output}`));
   await Promise.race([reached.promise, early]);
+  if (point.isWritten === true) await written(root, paths.layer, point.bytes);
   await sleep(point.later);
   child.kill(point.signal);
   return exit;
+}
+
+/** What was sent is on its way until the other process has had its turn. */
+async function written(root: string, digest: Digest, bytes: number): Promise<void> {
+  while (partialOf({ root }, digest) !== bytes) await sleep(5);
 }
 
 /** The second pull: takes what is here, fetches the rest, leaves nothing of the first. */
@@ -148,7 +156,7 @@ test('a pull that is interrupted exits with 130, and keeps what it has fetched',
   const root = join(directory.path, 'store');
   const image = await newImage(await origin);
   const bytes = NOISE / 2;
-  const point = { signal: 'SIGINT', during: 'layer', bytes, later: 150 } as const;
+  const point = { signal: 'SIGINT', during: 'layer', bytes, later: 0, isWritten: true } as const;
   const { code, output } = await crash(root, image, point);
   assert.equal(code, 130, output);
   assert.equal(partialOf({ root }, image.image.layers[1]!.digest), bytes);
@@ -178,6 +186,7 @@ test('a pull that waits for another goes on with its bytes when that one is kill
     },
   });
   await waiting.promise;
+  await written(root, digest, bytes);
   first.child.kill('SIGKILL');
   await first.exit;
   await second;

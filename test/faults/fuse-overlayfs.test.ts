@@ -17,14 +17,21 @@ function servers(root: string): ProcessIdentity[] {
   for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name)))
     try {
       if (!readFileSync(`/proc/${pid}/cmdline`, 'latin1').startsWith('fuse-overlayfs')) continue;
-      const open = readdirSync(`/proc/${pid}/fd`).map((fd) =>
-        readlinkSync(`/proc/${pid}/fd/${fd}`),
-      );
+      const open = readdirSync(`/proc/${pid}/fd`).map((fd) => targetOf(`/proc/${pid}/fd/${fd}`));
       if (open.some((path) => path.startsWith(root))) found.push(identify(Number(pid))!);
     } catch {
       // It has just ended.
     }
   return found;
+}
+
+/** Nothing of what was just closed. */
+function targetOf(fd: string): string {
+  try {
+    return readlinkSync(fd);
+  } catch {
+    return '';
+  }
 }
 
 async function untilEnded(all: readonly ProcessIdentity[]): Promise<void> {

@@ -365,6 +365,8 @@ test('of two that settle at once one leaves it to the other, and all is done', (
     await using one = await open('recreate');
     await using two = await open('recreate');
     await one.pull(`${proxy.host}/twice`);
+    // Opened before: else one could be done before the other begins.
+    await two.driver();
     const results = await Promise.all([one.settleBlobs(), two.settleBlobs()]);
     assert.equal(results.filter(({ busy }) => busy).length, 1);
     assert.ok(!image.layers.some(has));
@@ -437,8 +439,8 @@ test('a pull on the command line ends before the search for recipes, which goes 
     });
     assert.deepEqual(await once(child, 'exit'), [0, null]);
     assert.ok(image.layers.some(has));
-    const deadline = Date.now() + 60_000;
-    while (image.layers.some(has) && Date.now() < deadline) await sleep(50);
+    // It is as nice as can be: on a busy machine it waits for everybody else.
+    for (let tries = 0; image.layers.some(has) && tries < 6000; tries++) await sleep(50);
     assert.ok(!image.layers.some(has));
     await using engine = await open('recreate');
     // Waits for the other process to end.
