@@ -4,12 +4,14 @@ import { existsSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSy
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { test } from 'node:test';
 import type { Database } from '../db/database.ts';
 import { putImage } from '../db/images.ts';
 import { openDatabase } from '../db/open.ts';
 import { deleteReference, putReference } from '../db/references.ts';
 import { isCode } from '../errors.ts';
+import type { Reopenable } from '../io/bytes.ts';
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from '../oci/media-type.ts';
 import { testContentStore } from '../testing/content-store.ts';
 import { blob, read, reopenable, testSink } from '../testing/content.ts';
@@ -225,4 +227,21 @@ test('a store can be read when nothing in it may be written', () =>
     await using reader = await openContentStore(db);
     assert.deepEqual(await read(reader.fetch(target)), bytes);
     assert.equal(existsSync(join(context.root, 'content', 'index.json')), false);
+  }));
+
+test('a database that breaks when a blob has come is told, and its download is left alone', () =>
+  within(async ({ store, root }) => {
+    const [target, bytes] = blob('x'.repeat(1000));
+    const breaking: Reopenable = async function* (offset) {
+      yield* reopenable(bytes)(offset);
+      using raw = new DatabaseSync(join(root, 'mica.db'), { defensive: false });
+      raw.exec(`pragma writable_schema = on;
+        update sqlite_schema set sql = 'nonsense' where name = 'blob';
+        pragma schema_version = 999`);
+    };
+    await assert.rejects(
+      store.push(target, breaking),
+      (error) => isCode(error, 'DATA_LOSS') && /mica\.db.*malformed/.test(error.message),
+    );
+    assert.equal(readFileSync(store.path(target.digest)).length, target.size);
   }));

@@ -22,6 +22,8 @@ export async function fill(ingest: Ingest, content: Reopenable, options: Abortab
     if (!resumed) throw error;
     await attempt(ingest, content, options);
   }
+  // Whatever fails from here on is not about its bytes.
+  ingest.complete();
 }
 
 async function attempt(ingest: Ingest, content: Reopenable, options: Abortable): Promise<void> {
@@ -35,7 +37,6 @@ async function attempt(ingest: Ingest, content: Reopenable, options: Abortable):
       ingest.write(chunk);
     }
   verifier.end();
-  ingest.complete();
 }
 
 /** Writes `content` to a new file, and tells what it is. */

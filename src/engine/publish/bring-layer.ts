@@ -32,6 +32,13 @@ export async function bringLayer(task: LayerTask): Promise<UnpackResult> {
       task.emit({ type: 'bytes', target: task.target, bytes, resumed: 0, shared: true }),
   });
   if (ingest === undefined) return unpackBlob(task);
+  const result = await fillAndUnpack(task, ingest);
+  // Whatever fails from here on is not about its bytes.
+  ingest.complete();
+  return result;
+}
+
+async function fillAndUnpack(task: LayerTask, ingest: Ingest): Promise<UnpackResult> {
   const resumed = ingest.offset;
   const attempt = task.target.size <= SMALL_BLOB ? downloadThenUnpack : downloadAndUnpack;
   try {
@@ -63,12 +70,10 @@ async function downloadThenUnpack(task: LayerTask, ingest: Ingest): Promise<Unpa
   const { target, signal, emit, unpacker } = task;
   await download(task, ingest, signal);
   emit({ type: 'downloaded', target });
-  const result = await unpacker.unpack(jobOf(task, ingest.path), {
+  return unpacker.unpack(jobOf(task, ingest.path), {
     signal,
     onProgress: (bytes) => emit({ type: 'extracting', target, bytes }),
   });
-  ingest.complete();
-  return result;
 }
 
 async function downloadAndUnpack(task: LayerTask, ingest: Ingest): Promise<UnpackResult> {
@@ -98,9 +103,7 @@ async function downloadAndUnpack(task: LayerTask, ingest: Ingest): Promise<Unpac
     await unpacking.catch(() => undefined);
     throw reason;
   }
-  const result = await unpacking;
-  ingest.complete();
-  return result;
+  return unpacking;
 }
 
 async function download(
