@@ -19,6 +19,7 @@ import { describeDirectory } from '../../src/testing/describe.ts';
 import { within } from '../../src/testing/mounted.ts';
 import { needs } from '../../src/testing/need.ts';
 import { dir, file, type Tree, tree } from '../../src/testing/tree.ts';
+import { windowsTar } from '../../src/testing/windows-layer.ts';
 import { blobOf, newImage, type Pushed } from '../support/attempt.ts';
 import { assertOnly, contentOf } from '../support/migrated.ts';
 import { openOrigin } from '../support/origin.ts';
@@ -419,5 +420,37 @@ test(
     await using migrated = await openEngine({ root });
     assert.deepEqual(await contentOf(migrated), before);
     await assertOnly(migrated, 'vfs');
+  },
+);
+
+test(
+  'a disk that fills up while the archive of a Windows layer is made again is told in the same words',
+  { skip: needs('loop') },
+  async () => {
+    const there = await origin;
+    const platform = { os: 'windows', architecture: 'amd64' };
+    const layer = windowsTar([
+      { path: 'Files/big.bin', content: Buffer.alloc(12 * MB, 'no hole') },
+    ]);
+    await there.push('migrate/windows', await there.fixture.image([layer], { platform }));
+    await using disk = await openSmallDisk(20 * MB, 80 * MB);
+    const root = join(disk.path, 'store');
+    await using engine = await openEngine({ root, driver: 'windowsfilter' });
+    await engine.pull(`${await hostOf()}/migrate/windows`, { platform });
+    await engine.setLayerBlobs('refetch');
+    await engine.settleBlobs();
+    const before = await contentOf(engine);
+    await assert.rejects(
+      engine.migrate({ driver: 'tar' }),
+      (error: MicaError) =>
+        error.code === 'RESOURCE_EXHAUSTED' &&
+        /about \d+ MB more are needed.*make room/.test(error.message),
+    );
+    assert.deepEqual(await contentOf(engine), before);
+    await disk.makeRoom();
+    await engine.migrate({ driver: 'tar' });
+    await using migrated = await openEngine({ root });
+    assert.deepEqual(await contentOf(migrated), before);
+    await assertOnly(migrated, 'tar');
   },
 );

@@ -3,6 +3,7 @@ import { MicaError } from '../../errors.ts';
 import type { Abortable } from '../../io/bytes.ts';
 import { each } from '../../io/each.ts';
 import type { LayerRecord } from '../../snapshot/layer-rows.ts';
+import { fromNode } from '../../sys/errno.ts';
 import type { Context, Store } from '../context.ts';
 import { Durable } from './durable.ts';
 import type { MigrateEvent } from './migration.ts';
@@ -74,9 +75,10 @@ async function makeLayer(making: Working, step: Step, signal: AbortSignal): Prom
       making.durable.add(opened.id);
       if (source.kind === 'registry') making.durable.addBlob(source.target.digest);
       return making.emit({ type: 'made', key: step.key, source: source.kind });
-    } catch (error) {
+    } catch (thrown) {
       await layers.abandon(opened.id);
       signal.throwIfAborted();
+      const error = fromNode(thrown);
       if (!(error instanceof MicaError) || error.code === 'RESOURCE_EXHAUSTED') throw error;
       failure = error;
     }
