@@ -5,11 +5,14 @@ import { MicaError } from '../errors.ts';
 import type { Bytes } from '../io/bytes.ts';
 import { algorithmOf, type Digest, hexOf, isDigest } from '../oci/digest.ts';
 import { fromNode } from '../sys/errno.ts';
+import { syncDirectory } from '../sys/sync.ts';
 import type { FetchOptions } from './content.ts';
 
 /** The file that says that a directory is an OCI image layout, and what it says. */
 export const LAYOUT_FILE = 'oci-layout';
 export const LAYOUT_VERSION = '{"imageLayoutVersion":"1.0.0"}';
+
+const ALGORITHMS: readonly string[] = ['sha256', 'sha512'];
 
 /** Where an OCI image layout keeps what. */
 export class BlobFiles {
@@ -31,6 +34,14 @@ export class BlobFiles {
     } catch (error) {
       throw fromNode(error);
     }
+  }
+
+  /** Makes durable which blobs there are, so that something may name them. */
+  syncNames(): void {
+    const blobs = join(this.directory, 'blobs');
+    for (const name of namesIn(blobs))
+      if (ALGORITHMS.includes(name)) syncDirectory(join(blobs, name));
+    syncDirectory(blobs);
   }
 
   /** In bytes; `undefined` when there is no such file. */
@@ -59,7 +70,7 @@ export class BlobFiles {
 
   /** Digests of all files, known to anybody or not. */
   list(): Digest[] {
-    return ['sha256', 'sha512'].flatMap((algorithm) =>
+    return ALGORITHMS.flatMap((algorithm) =>
       namesIn(join(this.directory, 'blobs', algorithm))
         .map((name) => `${algorithm}:${name}`)
         .filter(isDigest),

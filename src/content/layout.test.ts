@@ -9,6 +9,7 @@ import { isCode } from '../errors.ts';
 import { REF_NAME } from '../oci/annotations.ts';
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from '../oci/media-type.ts';
 import { blob, read, reopenable, testSink, testTags } from '../testing/content.ts';
+import { watchDurability } from '../testing/durability.ts';
 import { needs } from '../testing/need.ts';
 import { copy } from './copy.ts';
 import { openLayout } from './layout.ts';
@@ -157,3 +158,35 @@ test('creating a layout where there is one keeps it', async () => {
   assert.equal((await again.resolve('a')).digest, target.digest);
   assert.match(readFileSync(join(dir.path, 'oci-layout'), 'utf8'), /1\.0\.0/);
 });
+
+test(
+  'blobs, their names and the directories are on the disk before the index lists an image',
+  { skip: needs('linux') },
+  async () => {
+    await using dir = await scratch();
+    const path = join(dir.path, 'new', 'layout');
+    const { from, root } = sample();
+    await using watched = await watchDurability();
+    const layout = openLayout(path, { create: true });
+    const made = watched.steps.length;
+    for (const above of [dir.path, join(dir.path, 'new')])
+      assert.ok(watched.steps.includes(`sync ${above}`), above);
+    await copy(from, layout, root);
+    await layout.tag('one', root);
+    const steps = watched.steps.slice(made);
+    const blobs = join(path, 'blobs', 'sha256');
+    const placed = steps.filter((step) => step.startsWith('rename') && step.includes(blobs));
+    assert.equal(placed.length, 3);
+    for (const step of placed) {
+      const [, temporary] = step.split(' ');
+      assert.ok(steps.indexOf(`sync ${temporary}`) < steps.indexOf(step), step);
+      assert.ok(steps.includes(`sync ${temporary}`), step);
+    }
+    const listed = steps.findIndex((step) => step.endsWith(join(path, 'index.json')));
+    for (const directory of [blobs, join(path, 'blobs')]) {
+      const synced = steps.lastIndexOf(`sync ${directory}`);
+      assert.ok(synced > steps.indexOf(placed.at(-1)!) && synced < listed, directory);
+    }
+    assert.equal(steps.at(-1), `sync ${path}`);
+  },
+);

@@ -10,7 +10,7 @@ import {
   rmSync,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { isCode, MicaError } from '../errors.ts';
 import { writeAtomic } from '../io/atomic.ts';
 import type { Abortable, Bytes, Reopenable } from '../io/bytes.ts';
@@ -20,6 +20,7 @@ import { type Index, parseIndex } from '../oci/manifest.ts';
 import { OCI_INDEX } from '../oci/media-type.ts';
 import { holdWhenFree } from '../sys/alive.ts';
 import { fromNode } from '../sys/errno.ts';
+import { syncDirectory } from '../sys/sync.ts';
 import { BlobFiles, LAYOUT_FILE, LAYOUT_VERSION } from './blob-files.ts';
 import { type Collection, resolveIn } from './collection.ts';
 import type { FetchOptions, Sink, Tags } from './content.ts';
@@ -30,7 +31,7 @@ import { DOCUMENT_LIMIT, verified } from './verify.ts';
  * @see https://github.com/opencontainers/image-spec/blob/v1.1.1/image-layout.md
  */
 export interface Layout extends Collection, Sink, Tags {
-  /** Lists an image that has no name, unless it is listed already. */
+  /** Lists an image that has no name, unless it is listed already. As with {@link Tags.tag}, all that it needs is on the disk before. */
   add(target: Descriptor, options?: Abortable): Promise<void>;
 }
 
@@ -47,7 +48,8 @@ export function openLayout(directory: string, { create = false }: OpenLayoutOpti
   const marker = join(directory, LAYOUT_FILE);
   try {
     if (create && !existsSync(marker)) {
-      mkdirSync(join(directory, 'blobs', 'sha256'), { recursive: true });
+      const first = mkdirSync(join(directory, 'blobs', 'sha256'), { recursive: true });
+      if (first !== undefined) syncAbove(directory, first);
       writeIndex(directory, []);
       writeAtomic(marker, LAYOUT_VERSION);
     }
@@ -56,6 +58,15 @@ export function openLayout(directory: string, { create = false }: OpenLayoutOpti
     throw fromNode(error);
   }
   return new DirectoryLayout(directory);
+}
+
+/** Makes the names of new directories durable: of `first`, and of those below it that lead to `directory`. */
+function syncAbove(directory: string, first: string): void {
+  const above = dirname(resolve(first));
+  for (let at = dirname(resolve(directory)); at.length >= above.length; at = dirname(at)) {
+    syncDirectory(at);
+    if (at === dirname(at)) return;
+  }
 }
 
 class DirectoryLayout implements Layout {
@@ -120,6 +131,8 @@ class DirectoryLayout implements Layout {
     if (!(await this.has(target)))
       throw new MicaError('NOT_FOUND', `${target.digest} is not in ${this.name}, and gets no name`);
     const all = this.list();
+    // What is in the files is on the disk already.
+    this.#files.syncNames();
     if (name === undefined) {
       if (!all.some(({ digest }) => digest === target.digest))
         writeIndex(this.name, [...all, target]);

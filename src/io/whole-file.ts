@@ -1,14 +1,16 @@
 import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { fromNode } from '../sys/errno.ts';
+import { syncDirectory } from '../sys/sync.ts';
 
 /**
- * A file being written, which appears at its place when it is whole: what is there already stays as
- * it was until then, and for good if {@link finish} is never called. A pipe or a device gets the bytes themselves.
+ * A file being written, which appears at its place when it is whole and on the disk: what is there already
+ * stays as it was until then, and for good if {@link finish} is never called. A pipe or a device gets the bytes themselves.
  */
 export interface WholeFile extends AsyncDisposable {
   write(chunk: Uint8Array): Promise<void>;
-  /** Only after this is it at its place. */
+  /** Only after this is it at its place, where a loss of power leaves it. */
   finish(): Promise<void>;
 }
 
@@ -34,12 +36,15 @@ function wholeFile(file: FileHandle, path: string, to: string): WholeFile {
     },
     async finish() {
       try {
+        if (!isWhole) await file.sync();
         await file.close();
-        if (!isWhole) await rename(path, to);
+        if (isWhole) return;
+        await rename(path, to);
+        isWhole = true;
+        syncDirectory(dirname(to));
       } catch (error) {
         throw fromNode(error);
       }
-      isWhole = true;
     },
     async [Symbol.asyncDispose]() {
       await file.close();
