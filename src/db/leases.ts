@@ -36,6 +36,8 @@ export class Leases {
 
   /** @param purpose - for people: `pull docker.io/library/redis:latest` */
   open(purpose: string): Lease {
+    // Nothing is collected by who can only read.
+    if (this.#db.readonly) return { id: '', hold: () => {}, [Symbol.dispose]: () => {} };
     const id = randomBytes(12).toString('hex');
     const lock = this.#lock(id);
     try {

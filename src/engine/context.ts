@@ -8,7 +8,9 @@ import type { RetryEvent } from '../registry/options.ts';
 import type { DriverChoice } from '../snapshot/drivers/index.ts';
 import type { LayerStore } from '../snapshot/layers.ts';
 import type { LocalSnapshotter } from '../snapshot/local.ts';
+import { errnoOf } from '../sys/errno.ts';
 import type { EngineConfig } from './config.ts';
+import type { OpenStoreOptions } from './store.ts';
 
 /** A store open for writing: recovered, its driver chosen. */
 export interface Store {
@@ -30,6 +32,7 @@ export class Context implements AsyncDisposable {
   #ofStore = new AsyncDisposableStack();
   #reading: Promise<Database> | undefined;
   #store: Promise<Store> | undefined;
+  #readable: Promise<Store> | undefined;
   #registry: Promise<Registry> | undefined;
   #unpacker: Promise<Unpacker> | undefined;
   /** Who hears of requests that are tried again. */
@@ -50,7 +53,15 @@ export class Context implements AsyncDisposable {
   /** @param asItIs with the driver that it has, whichever is configured, and with layers of others */
   store({ asItIs = false }: { readonly asItIs?: boolean } = {}): Promise<Store> {
     const config = asItIs ? { ...this.config, driver: undefined } : this.config;
-    return (this.#store ??= this.#openStore(config, asItIs));
+    return (this.#store ??= this.#openStore(config, { tolerant: asItIs }));
+  }
+
+  /** The store for who writes nothing into it: also one on a file system that is read-only. */
+  readableStore(): Promise<Store> {
+    return this.store().catch((error: unknown) => {
+      if (errnoOf(error) !== 'EROFS') throw error;
+      return (this.#readable ??= this.#openStore(this.config, { readonly: true }));
+    });
   }
 
   /** Closes the store, so that the next call opens it as it has become. */
@@ -58,6 +69,7 @@ export class Context implements AsyncDisposable {
     const stack = this.#ofStore;
     this.#ofStore = new AsyncDisposableStack();
     this.#store = undefined;
+    this.#readable = undefined;
     // Perhaps opened when there was no store yet.
     this.#reading = undefined;
     await stack.disposeAsync();
@@ -80,10 +92,10 @@ export class Context implements AsyncDisposable {
   }
 
   /** Where it fails, nothing stays open, and the next call tries again. */
-  async #openStore(config: EngineConfig, tolerant: boolean): Promise<Store> {
+  async #openStore(config: EngineConfig, options: OpenStoreOptions): Promise<Store> {
     const { openStore } = await import('./store.ts');
     try {
-      return await openStore(config, this.#ofStore, () => this.registry(), { tolerant });
+      return await openStore(config, this.#ofStore, () => this.registry(), options);
     } catch (error) {
       await this.renew();
       throw error;

@@ -37,7 +37,7 @@ export interface EngineInfo {
 
 /** @see Engine.info */
 export async function info(context: Context): Promise<EngineInfo> {
-  const { db, choice, layers } = await context.store();
+  const { db, choice, layers } = await context.readableStore();
   const { kernel, fileSystems, maxUserNamespaces } = features();
   return {
     version: VERSION,
@@ -45,7 +45,8 @@ export async function info(context: Context): Promise<EngineInfo> {
     driver: choice.driver.name,
     driverReason: choice.reason,
     driverStatus: (await choice.driver.status?.()) ?? {},
-    rejected: await betterDrivers(db, choice.driver.name),
+    // They are tried in the store.
+    rejected: db.readonly ? [] : await betterDrivers(db, choice.driver.name),
     onRequest: driversOnRequest().filter((name) => name !== choice.driver.name),
     platform: hostPlatform(),
     kernel: kernel || `${release()} (${process.platform})`,

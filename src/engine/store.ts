@@ -11,29 +11,35 @@ import type { Registry } from '../registry/registry.ts';
 import { originSource } from './blobs/origins.ts';
 import type { Store } from './context.ts';
 
+export interface OpenStoreOptions {
+  /** Layers of another driver are what the caller is about to remove. */
+  readonly tolerant?: boolean;
+  /** Nothing is written, and nothing locked. */
+  readonly readonly?: boolean;
+}
+
 /**
  * Opens a store for writing, making it where there is none, and finishes or undoes what dead
  * processes left. Everything opened belongs to `owner`.
  * @param registry - opened when a dropped blob has to be fetched again
- * @param options - `tolerant`: layers of another driver are what the caller is about to remove
  */
 export async function openStore(
   config: EngineConfig,
   owner: AsyncDisposableStack,
   registry: () => Promise<Registry>,
-  { tolerant = false }: { readonly tolerant?: boolean } = {},
+  { tolerant = false, readonly = false }: OpenStoreOptions = {},
 ): Promise<Store> {
-  const db = owner.use(await openDatabase(config.root));
+  const db = owner.use(await openDatabase(config.root, { readonly }));
   const leases = new Leases(db);
   const { driver: wanted, driverOptions } = config;
   const choice = await chooseDriver(db, { wanted, options: driverOptions, pack });
   const driver = owner.use(choice.driver);
   const layers = await openLayerStore(db, leases, driver);
   const snapshots = owner.use(await openSnapshotter(db, leases, driver));
-  if (!tolerant) refuseForeignLayers(db);
+  if (!tolerant && !readonly) refuseForeignLayers(db);
   const origin = originSource(db, registry);
   const content = owner.use(await openContentStore(db, { origin }));
-  leases.sweep();
+  if (!readonly) leases.sweep();
   return { db, leases, content, layers, snapshots, choice };
 }
 

@@ -52,7 +52,7 @@ export type Finding = Omit<CheckProblem, 'repaired'> & {
  * @see Engine.check
  */
 export async function check(context: Context, options: CheckOptions = {}): Promise<CheckReport> {
-  const store = await context.store();
+  const store = await (options.repair ? context.store() : context.readableStore());
   const listing = {
     blobs: () => Array.fromAsync(store.content.list()),
     layers: () =>

@@ -6,8 +6,13 @@ import type { Context } from '../context.ts';
 type Runtime = ReturnType<ContainerStore['runtime']>;
 
 /** The store as containers see it. */
-export async function containerStore(context: Context): Promise<ContainerStore> {
-  const { db, leases, snapshots, choice } = await context.store();
+export async function containerStore(
+  context: Context,
+  { toRead = false }: { readonly toRead?: boolean } = {},
+): Promise<ContainerStore> {
+  const { db, leases, snapshots, choice } = await (toRead
+    ? context.readableStore()
+    : context.store());
   const { runtime: wanted, searchPath, runtimeState } = context.config;
   let known: Runtime | undefined;
   const find = (): Runtime => {

@@ -16,7 +16,7 @@ import { containerStore } from './store.ts';
 
 /** @see Containers.changes */
 export async function changes(context: Context, name: string): Promise<readonly ListedChange[]> {
-  const store = await containerStore(context);
+  const store = await containerStore(context, { toRead: true });
   const container = containerOf(getContainer(store.db, name));
   const { config } = imageOfContainer(store.db, container);
   const volumes = volumesOf(container.settings, config.config ?? {});
@@ -26,13 +26,13 @@ export async function changes(context: Context, name: string): Promise<readonly 
 
 /** @see Containers.usage */
 export async function usage(context: Context, name: string): Promise<Usage> {
-  const { db, snapshots } = await context.store();
+  const { db, snapshots } = await context.readableStore();
   return await snapshots.usage(snapshotKeyOf(getContainer(db, name).id));
 }
 
 /** @see Containers.graphDriver */
 export async function graphDriver(context: Context, name: string): Promise<GraphDriver> {
-  const { db, snapshots } = await context.store();
+  const { db, snapshots } = await context.readableStore();
   return await snapshots.inspect(snapshotKeyOf(getContainer(db, name).id));
 }
 

@@ -63,7 +63,7 @@ async function ofStore(
   owner: AsyncDisposableStack,
   all: boolean,
 ): Promise<Origin> {
-  const { db, content, leases } = await context.store();
+  const { db, content, leases } = await context.readableStore();
   const image = storedImage(db, findByName(db, name));
   const lease = owner.use(leases.open(`copy ${name}`));
   const { manifest, manifestDescriptor } = image;

@@ -46,7 +46,7 @@ async function pushReference(
 ): Promise<PushResult> {
   const { signal } = options;
   const emit = options.onProgress ?? (() => {});
-  const { db, content, leases } = await context.store();
+  const { db, content, leases } = await context.readableStore();
   const image = imageFor(db, reference, options.platform);
   const { manifest, manifestDescriptor: target } = image;
   using lease = leases.open(`push ${formatReference(reference)}`);
@@ -71,7 +71,7 @@ async function pushReference(
     onProgress: (event) => sent.tell(event),
   });
   const pointer = { image: image.id, manifest: target.digest, target };
-  db.transaction(() => putRepoDigest(db, repositoryOf(reference), pointer));
+  if (!db.readonly) db.transaction(() => putRepoDigest(db, repositoryOf(reference), pointer));
   return { reference: formatReference(reference), target, bytesSent: sent.bytes };
 }
 

@@ -29,7 +29,7 @@ export async function save(
   options: SaveOptions = {},
 ): Promise<void> {
   const { format = 'docker-archive', signal } = options;
-  const store = await context.store();
+  const store = await context.readableStore();
   const { db } = store;
   const images = once(names.map((name) => find(db, name, options)));
   const there = new Set(
