@@ -29,8 +29,9 @@ const stream = run({
   files: files.map((file) => join(home, file)).sort(),
   concurrency: 2,
   execArgv: ['--import', import.meta.resolve('./seed.ts')],
-  // Of one file: something that hangs is a failure with a name, not a run without an end.
-  timeout: 900_000,
+  // Of one file: something that hangs is a failure with a name, not a run without an end. The longest take
+  // minutes, and several times that where others work, too.
+  timeout: 3_600_000,
 });
 stream.on('test:pass', ({ skip, todo, details }) => {
   if (details.type === 'suite') return;
