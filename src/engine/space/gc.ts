@@ -51,7 +51,7 @@ export async function gc(context: Context, options: GcOptions = {}): Promise<GcR
   const store = await context.store();
   await forgetEnded(store);
   if (!options.dryRun) await sweep(await containerStore(context));
-  const result = await collect(store, { ...options, images: [], partialsOlderThan: PARTIALS });
+  const result = await collect(store, { ...options, partialsOlderThan: PARTIALS });
   if (options.dryRun) return result;
   // What came back for a while goes again.
   const { dropped, bytes } = await settleBlobs(context, { ...options, prove: false });
@@ -64,7 +64,7 @@ export async function prune(context: Context, options: PruneOptions = {}): Promi
   await forgetEnded(store);
   const { partialsOlderThan = PARTIALS } = options;
   const stepsBefore = options.all === true ? ALWAYS : new Date(Date.now() - STEPS);
-  const images = unwanted(store, options);
+  const images = (): Digest[] => unwanted(store, options);
   return collect(store, { ...options, images, partialsOlderThan, stepsBefore });
 }
 
@@ -74,7 +74,7 @@ export async function collectBuilds(
   usedBefore: Date = new Date(Date.now() - STEPS),
   options: GcOptions = {},
 ): Promise<GcResult> {
-  const collecting = { images: [], partialsOlderThan: PARTIALS, stepsBefore: usedBefore };
+  const collecting = { partialsOlderThan: PARTIALS, stepsBefore: usedBefore };
   return collect(await context.store(), { ...options, ...collecting });
 }
 
@@ -98,7 +98,8 @@ function unwanted(
 }
 
 interface Collecting extends GcOptions {
-  readonly images: readonly Digest[];
+  /** Those that go. Asked in the transaction: until then others may name or use one. Default: none. */
+  readonly images?: () => readonly Digest[];
   readonly partialsOlderThan: number;
   /** Steps of builds that were not used since go, too. */
   readonly stepsBefore?: Date;
@@ -157,8 +158,9 @@ interface Condemned {
 /** In a transaction. */
 function condemn(
   { db, leases, content, layers, snapshots }: Store,
-  { images, stepsBefore }: Collecting,
+  { images: choose = () => [], stepsBefore }: Collecting,
 ): Condemned {
+  const images = choose();
   for (const id of images) {
     const record = listImages(db, [id])[0];
     if (record === undefined) continue;
