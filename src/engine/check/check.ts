@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, existsSync, readdirSync } from 'node:fs';
+import { createReadStream, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { listImages } from '../../db/images.ts';
 import { MicaError } from '../../errors.ts';
@@ -15,6 +15,7 @@ import { storedLayer } from '../../union/stored.ts';
 import { openUnion } from '../../union/union.ts';
 import { errnoOf } from '../../sys/errno.ts';
 import type { Context, Store } from '../context.ts';
+import { strays } from './strays.ts';
 import { RecipeRows } from '../../content/recipe/recipe-rows.ts';
 import { repositories } from '../blobs/origins.ts';
 import { layerTar } from '../../windows/layer-tar.ts';
@@ -282,27 +283,3 @@ const waitingIn = ({ layers }: Store): Finding[] =>
     subject: driver,
     message: `${count === 1 ? 'a removed layer waits' : `${count} removed layers wait`} until it can be reached: ${reason}`,
   }));
-
-/** Files that no row knows, both ways of looking at it. */
-async function strays({ content, db }: Store): Promise<Finding[]> {
-  const findings: Finding[] = [];
-  for await (const { digest } of content.orphans())
-    findings.push({
-      kind: 'orphan',
-      subject: content.path(digest),
-      message: 'no image and no row of the database knows this blob',
-      digest,
-    });
-  const directory = join(db.root, 'layers');
-  // Before the rows: a layer has its row before its directory.
-  const names = existsSync(directory) ? readdirSync(directory) : [];
-  const known = new Set(listLayers(db).map(({ id }) => String(id)));
-  for (const name of names)
-    if (/^\d+$/.test(name) && !known.has(name))
-      findings.push({
-        kind: 'orphan',
-        subject: join(directory, name),
-        message: 'no row of the database knows this layer',
-      });
-  return findings;
-}
