@@ -67,7 +67,7 @@ function have(program: string): boolean {
 
 function runs(file: string, ...args: string[]): boolean {
   try {
-    execFileSync(file, args, { stdio: 'ignore', timeout: 20_000 });
+    execFileSync(file, args, { stdio: 'ignore', timeout: 200_000 });
     return true;
   } catch {
     return false;

@@ -113,10 +113,10 @@ test('a value that doubles with every line ends in an error, not in all memory',
 
 test('patterns that could match in very many ways take no time', () => {
   const value = 'a'.repeat(8000);
-  const start = performance.now();
+  const start = process.cpuUsage();
   expand(`\${v%%${'*a'.repeat(100)}b}`, () => value);
   expand(`\${v//${'*a'.repeat(100)}b/x}`, () => value.slice(0, 800));
   expand(`\${v//a${'*a'.repeat(15)}b/x}`, () => value.slice(0, 2000));
-  assert.ok(performance.now() - start < 10_000);
+  assert.ok(process.cpuUsage(start).user < 10_000_000);
   assert.throws(() => expand('${v//*a*b}', () => 'a'.repeat(9000)), { code: 'INVALID_ARGUMENT' });
 });

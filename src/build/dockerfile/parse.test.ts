@@ -186,7 +186,7 @@ for (const text of [
   });
 
 test('ten megabytes are read in time proportional to them, and more is refused', () => {
-  const start = performance.now();
+  const start = process.cpuUsage();
   const long = (line: string): string => line.repeat(Math.floor((10 << 20) / line.length));
   for (const text of [
     `FROM a\nRUN x ${long('\\\n y')}\n`,
@@ -197,7 +197,7 @@ test('ten megabytes are read in time proportional to them, and more is refused',
     `FROM a\nENV ${long('A="b c" ')}`,
   ])
     parse(text);
-  assert.ok(performance.now() - start < 30_000);
+  assert.ok(process.cpuUsage(start).user < 30_000_000);
   assert.throws(() => parse(`FROM a\n${'#'.repeat(17 << 20)}`), { code: 'RESOURCE_EXHAUSTED' });
   assert.throws(() => parse(`FROM a\n${long('ENV A=b\n')}`), { code: 'INVALID_ARGUMENT' });
 });

@@ -93,12 +93,12 @@ test('a malformed line is named', () => {
 });
 
 test('patterns that could match in very many ways take no time', () => {
-  const start = performance.now();
+  const start = process.cpuUsage();
   const ignore = ignoring(
     ['**/a'.repeat(200) + '/b', '*a'.repeat(200) + 'b', '[a-z]*'.repeat(100) + '!'],
     'test',
   );
   for (let at = 0; at < 20; at++)
     assert.ok(!ignore.excludes(`${'a/'.repeat(100)}${'a'.repeat(100)}${at}`));
-  assert.ok(performance.now() - start < 10_000);
+  assert.ok(process.cpuUsage(start).user < 10_000_000);
 });
