@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { closeSync, writeSync } from 'node:fs';
 import { Socket } from 'node:net';
 import { test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
 import { pipe } from '../../sys/pipe.ts';
 import { needs } from '../../testing/need.ts';
-import { drain } from './drain.ts';
+import { drain, endOf } from './drain.ts';
 
 test(
   'output is read to its end by who comes late, though others keep the pipe',
@@ -32,4 +33,27 @@ test(
 test('who ends all pipes is not waited for', async () => {
   const drained = drain(Promise.resolve(), () => Infinity).then(() => 'drained');
   assert.equal(await Promise.race([drained, setImmediate('one turn of the loop')]), 'drained');
+});
+
+const PIPE = { skip: needs('linux'), timeout: 10_000 };
+
+test('a pipe whose end came before anybody read has ended', PIPE, async () => {
+  const { read, write } = pipe();
+  const source = new Socket({ fd: read, readable: true, writable: false });
+  closeSync(write);
+  await once(source, 'close');
+  await endOf(source);
+});
+
+test('a pipe that was written to ends when all of it was read', PIPE, async () => {
+  const { read, write } = pipe();
+  const source = new Socket({ fd: read, readable: true, writable: false });
+  writeSync(write, 'all of it');
+  closeSync(write);
+  // Its end is known by now, and is behind what was not read.
+  await once(source, 'readable');
+  let text = '';
+  source.on('data', (data) => (text += String(data)));
+  await endOf(source);
+  assert.equal(text, 'all of it');
 });

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 
 /** Output that was written before the end is there at once; whoever inherited the pipe may hold it for ever. In milliseconds. */
@@ -19,4 +20,15 @@ export async function drain(ended: Promise<unknown>, last: () => number): Promis
     await setImmediate();
     if (isQuiet()) return;
   }
+}
+
+/**
+ * Resolves when all of a source was read, or it has failed, as a terminal does at its end. A pipe
+ * that nothing was written to has its end without being read: that may be over by now.
+ */
+export function endOf(source: Readable): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  for (const event of ['end', 'error', 'close']) source.on(event, () => resolve());
+  if (source.readableEnded || source.destroyed) resolve();
+  return promise;
 }

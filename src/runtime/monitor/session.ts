@@ -3,7 +3,7 @@ import { STREAM } from '../frame.ts';
 import type { Stdio } from '../order.ts';
 import type { Start } from '../runtime.ts';
 import { Clients } from './clients.ts';
-import { drain } from './drain.ts';
+import { drain, endOf } from './drain.ts';
 import { adopt, type Adopted } from './reaper.ts';
 import { type Ends, startWithStdio } from './stdio.ts';
 
@@ -48,12 +48,7 @@ export class Session {
         onOutput(name, data);
         this.clients.output(STREAM[name], data);
       });
-      const { promise, resolve } = Promise.withResolvers<void>();
-      // A terminal ends with an error, EIO.
-      source.on('error', () => resolve());
-      source.on('close', () => resolve());
-      source.on('end', () => resolve());
-      return promise;
+      return endOf(source);
     });
     const ending = await this.#child!.ending;
     this.#ended = true;
