@@ -24,7 +24,8 @@ const CORE =
   /node_modules\/(?:commander|valibot)\/|src\/(?:errors|(?:oci|db)\/.*|sys\/(?:errno|byte-string)|engine\/(?:open|context|config|images|version)|cli\/(?:run|program|failure|output|cli|exit-code|verbs|signals|provide-image|settle|small-nursery)|cli\/render\/(?:escape|json|name|quantity))\.ts$/;
 
 /** What is done before anything else is loaded; by itself, since it would be in a chunk with whoever uses it, too. */
-const START = /src\/(?:cli\/command-words|code\/directory|runtime\/spawn-monitor)\.ts$/;
+const START =
+  /src\/(?:cli\/command-words|code\/directory|errors|runtime\/spawn-monitor|sys\/(?:binding|byte-string|children|errno|library|pipe|process|spawn|syscalls))\.ts$/;
 
 /** Opened together: thirty small files would take longer than what they do. Nothing in here may need `tree`, which takes 3 ms. */
 const CONTAINER =

@@ -1,4 +1,5 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import type { Socket } from 'node:net';
 import type { Readable } from 'node:stream';
 import type { Builder } from '../build/builder.ts';
 import type { EngineConfig, EngineOptions } from '../engine/config.ts';
@@ -13,8 +14,8 @@ export interface Streams {
   readonly stderr: OutputStream;
   /** What starts this program; absent: it cannot be started again. */
   readonly program?: readonly string[];
-  /** A monitor's process for what the command is going to run. */
-  readonly monitor?: ChildProcess | undefined;
+  /** The socket to a monitor for what the command is going to run. */
+  readonly monitor?: Socket | undefined;
 }
 
 /** Options of `mica` itself. */
@@ -54,7 +55,7 @@ export class Cli implements AsyncDisposable {
   }
 
   /** Started already, where that was possible; it ends with the command unless it was given an order. */
-  get monitor(): ChildProcess | undefined {
+  get monitor(): Socket | undefined {
     return this.#streams.monitor;
   }
 
@@ -120,6 +121,6 @@ export class Cli implements AsyncDisposable {
     await engine?.[Symbol.asyncDispose]();
     const builder = await this.#builder?.catch(() => undefined);
     await builder?.[Symbol.asyncDispose]();
-    this.monitor?.stdio[3]?.destroy();
+    this.monitor?.destroy();
   }
 }

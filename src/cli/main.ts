@@ -14,7 +14,7 @@ async function main(): Promise<number> {
   const { stdout, execPath, execArgv, argv } = process;
   const args = argv.slice(2);
   // First of all, since it loads for as long as all the rest takes. Without root the command moves to a user namespace first.
-  const monitor = process.geteuid?.() === 0 && runsProcess(args) ? spawnMonitor() : undefined;
+  const monitor = process.geteuid?.() === 0 && runsProcess(args) ? earlyMonitor() : undefined;
   // Loaded after the first line, and therefore from that cache.
   const [{ abortOnSignals }, { run }] = await Promise.all([
     import('./signals.ts'),
@@ -33,6 +33,15 @@ async function main(): Promise<number> {
     },
   };
   return await run(args, streams, abortOnSignals());
+}
+
+/** @returns `undefined` where none can be started: the command will find out why, and say so */
+function earlyMonitor(): ReturnType<typeof spawnMonitor> | undefined {
+  try {
+    return spawnMonitor();
+  } catch {
+    return undefined;
+  }
 }
 
 /** Of a process that ends before its work has: nothing is left that could go on with it. */

@@ -1,4 +1,3 @@
-import type { ChildProcess } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { MicaError } from '../errors.ts';
 import { type Attachment, attachmentOf, errorOf, Incoming, parseControl } from './attachment.ts';
@@ -23,9 +22,8 @@ export interface Started extends Attachment {
   readonly pid: number;
 }
 
-/** @param child - from {@link spawnMonitor}, in the caller's hands until now */
-export function startMonitor(child: ChildProcess = spawnMonitor()): MonitorProcess {
-  const socket = child.stdio[3] as unknown as Socket;
+/** @param socket - from {@link spawnMonitor}, in the caller's hands until now */
+export function startMonitor(socket: Socket = spawnMonitor()): MonitorProcess {
   const incoming = new Incoming(socket);
   let ordered = false;
   const give = async (order: Order): Promise<FromMonitor> => {

@@ -17,6 +17,8 @@ import { runContainer } from './monitor/run.ts';
 /** The descriptor of the socket to who started us. */
 const LINK = 3;
 
+// Not where we were started: that may be unmounted, or removed.
+process.chdir('/');
 // A container ends by its own signals, whoever starts or ends the terminal or the session we came from.
 for (const signal of ['SIGHUP', 'SIGINT', 'SIGTERM'] as const) process.on(signal, () => undefined);
 // Whoever started us may have left more open than it meant to, and a container must get none of it.

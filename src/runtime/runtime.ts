@@ -1,9 +1,10 @@
-import { spawn } from 'node:child_process';
-import { existsSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
-import { fromNode } from '../sys/errno.ts';
+import { endingOf } from '../sys/children.ts';
 import { withCovered } from '../sys/mount-namespace.ts';
 import { makeOwnDirectory } from '../sys/own-directory.ts';
+import { spawnProgram } from '../sys/spawn.ts';
 import { removeCgroups } from './cgroup/cgroup.ts';
 import { startError } from './failure.ts';
 import type { RuntimeChoice } from './find.ts';
@@ -130,10 +131,12 @@ async function call(
     'json',
     ...args,
   ];
-  const start = (): ReturnType<typeof spawn> =>
-    spawn(choice.program, parameters, {
-      cwd: '/',
-      stdio: stdio ? [...stdio] : 'ignore',
+  const nothing = openSync('/dev/null', 'r+');
+  const start = (): number =>
+    spawnProgram({
+      path: choice.program,
+      args: parameters,
+      fds: stdio ?? [nothing, nothing, nothing],
       // Nothing of ours: NOTIFY_SOCKET, LISTEN_FDS and others change what a runtime does.
       env: { PATH: choice.searchPath },
     });
@@ -141,6 +144,7 @@ async function call(
     const status = await exitOf(choice.refusesHybrid ? withoutUnified(start) : start());
     if (status !== '') throw startError(what, readLog(log), `${choice.program} ${status}`);
   } finally {
+    closeSync(nothing);
     rmSync(log, { force: true });
   }
 }
@@ -148,15 +152,11 @@ async function call(
 const withoutUnified = <T>(task: () => T): T => withCovered('/sys/fs/cgroup/unified', task);
 
 /** @returns `''` for success */
-async function exitOf(child: ReturnType<typeof spawn>): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  child.once('error', (error) => reject(fromNode(error)));
-  child.once('exit', (code, signal) => {
-    resolve(
-      code === 0 ? '' : code === null ? `was ended by ${signal}` : `ended with status ${code}`,
-    );
-  });
-  return await promise;
+async function exitOf(pid: number): Promise<string> {
+  const ending = await endingOf(pid);
+  if ('code' in ending) return ending.code === 0 ? '' : `ended with status ${ending.code}`;
+  const [name] = Object.entries(constants.signals).find(([, at]) => at === ending.signal) ?? [];
+  return `was ended by ${name ?? `signal ${ending.signal}`}`;
 }
 
 let temporaries = 0;

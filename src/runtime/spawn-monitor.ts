@@ -1,4 +1,7 @@
-import type { ChildProcess } from 'node:child_process';
+import type { Socket } from 'node:net';
+import { endingOf } from '../sys/children.ts';
+import { socketPair } from '../sys/pipe.ts';
+import { spawnProgram } from '../sys/spawn.ts';
 
 /** Runs from source and built: its neighbour has the same ending. */
 const MONITOR = new URL(
@@ -14,28 +17,37 @@ const FLAGS = [
   '--disable-warning=ExperimentalWarning',
 ];
 
-/** The process of a monitor, and in `stdio[3]` the socket to it. When that is closed before an order came, it ends. */
-export function spawnMonitor(): ChildProcess {
-  // Not imported, so that nothing of ours is loaded before this runs.
-  const { spawn } = process.getBuiltinModule('node:child_process');
+/** Starts the process of a monitor. @returns the socket to it; when that is closed before an order came, it ends */
+export function spawnMonitor(): Socket {
+  // Not imported, so that nothing is loaded before this runs.
+  const { closeSync, openSync } = process.getBuiltinModule('node:fs');
   const { getCompileCacheDir } = process.getBuiltinModule('node:module');
+  const net = process.getBuiltinModule('node:net');
   const path = process.getBuiltinModule('node:path');
   const { fileURLToPath } = process.getBuiltinModule('node:url');
   const cache = getCompileCacheDir();
-  const child = spawn(process.execPath, [...FLAGS, fileURLToPath(MONITOR)], {
-    // Of a session of its own: it outlives the terminal.
-    detached: true,
-    cwd: '/',
-    env: {
-      UV_THREADPOOL_SIZE: '1',
-      ...(cache !== undefined && { NODE_COMPILE_CACHE: path.dirname(cache) }),
-    },
-    stdio: ['ignore', 'ignore', 'ignore', 'pipe'],
-  });
-  child.unref();
-  // Told by the socket, which then ends.
-  child.once('error', () => undefined);
-  const socket = child.stdio[3]!;
+  const nothing = openSync('/dev/null', 'r+');
+  const [ours, theirs] = socketPair();
+  try {
+    const pid = spawnProgram({
+      path: process.execPath,
+      args: [...FLAGS, fileURLToPath(MONITOR)],
+      env: {
+        UV_THREADPOOL_SIZE: '1',
+        ...(cache !== undefined && { NODE_COMPILE_CACHE: path.dirname(cache) }),
+      },
+      fds: [nothing, nothing, nothing, theirs],
+      ownSession: true,
+    });
+    endingOf(pid).catch(() => undefined);
+  } catch (error) {
+    closeSync(ours);
+    throw error;
+  } finally {
+    closeSync(nothing);
+    closeSync(theirs);
+  }
+  const socket = new net.Socket({ fd: ours, readable: true, writable: true });
   socket.on('error', () => socket.destroy());
-  return child;
+  return socket;
 }

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { setTimeout } from 'node:timers/promises';
 import { MicaError } from '../../errors.ts';
+import { endingOf } from '../../sys/children.ts';
 import { type Ending, reap } from '../../sys/process.ts';
 
 /** A child that Node does not know of. */
@@ -14,22 +15,14 @@ export interface Adopted {
  * @throws INTERNAL when it ended in the hands of another
  */
 export async function adopt(pid: number): Promise<Adopted> {
-  const { promise, resolve } = Promise.withResolvers<Ending>();
-  const look = (): boolean => {
+  for (;;) {
     const found = reap(pid);
-    if (typeof found === 'object') resolve(found);
-    return found !== undefined;
-  };
-  while (!look()) {
+    if (found === 'running') return { ending: endingOf(pid) };
+    if (found !== undefined) return { ending: Promise.resolve(found) };
     if (!existsSync(`/proc/${pid}`))
       throw new MicaError('INTERNAL', `process ${pid} ended as the child of another`);
     await setTimeout(1);
   }
-  process.on('SIGCHLD', look);
-  // It may have ended before that.
-  look();
-  void promise.then(() => process.off('SIGCHLD', look));
-  return { ending: promise };
 }
 
 export const exitCodeOf = (ending: Ending): number =>
