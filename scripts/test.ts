@@ -2,25 +2,37 @@
  * Runs the tests and tells, beside what failed, what was skipped and which need of the machine is to blame.
  *
  *     npm test [-- FILE …]           the files, or everything
+ *     npm test -- --only TEXT FILE …   tests alone that have the text in their name or their suites'
  *
  * Random cases are the same in every run, see `seed.ts`.
  *
  * In CI (`CI=true`) a skip fails the run unless `MICA_UNMET_NEEDS` (needs separated by spaces, found
  * by `.ci/run` with its own probes) names every need of its reason.
+ *
+ * `MICA_LATER="NEED FILE …"`: tests of these files that are skipped for want of the one need are run elsewhere.
+ * They are counted by themselves.
  */
 import { glob } from 'node:fs/promises';
 import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { parseArgs } from 'node:util';
 
 const home = join(import.meta.dirname, '..');
-const chosen = process.argv.slice(2);
+const { values, positionals: chosen } = parseArgs({
+  options: { only: { type: 'string' } },
+  allowPositionals: true,
+});
 const files =
   chosen.length > 0
     ? chosen
     : await Array.fromAsync(glob('{src,test}/**/*.test.ts', { cwd: home }));
 
-let [passed, failed] = [0, 0];
+const [need, ...laterFiles] = (process.env['MICA_LATER'] ?? '').split(' ');
+const isLater = (file: string | undefined, reason: string): boolean =>
+  reason === `needs ${need}` && laterFiles.includes(relative(home, file ?? ''));
+
+let [passed, failed, later] = [0, 0, 0];
 const skips = new Map<string, number>();
 const failures: string[] = [];
 
@@ -29,16 +41,20 @@ const stream = run({
   files: files.map((file) => join(home, file)).sort(),
   concurrency: 2,
   execArgv: ['--import', import.meta.resolve('./seed.ts')],
+  ...(values.only !== undefined && {
+    testNamePatterns: [new RegExp(RegExp.escape(values.only), 'i')],
+  }),
   // Of one file: something that hangs is a failure with a name, not a run without an end. The longest take
   // minutes, and several times that where others work, too.
   timeout: 3_600_000,
 });
-stream.on('test:pass', ({ skip, todo, details }) => {
+stream.on('test:pass', ({ skip, todo, details, file }) => {
   if (details.type === 'suite') return;
   if (skip === undefined && todo === undefined) passed++;
   else {
     const reason = String(skip || todo || 'no reason given');
-    skips.set(reason, (skips.get(reason) ?? 0) + 1);
+    if (isLater(file, reason)) later++;
+    else skips.set(reason, (skips.get(reason) ?? 0) + 1);
   }
 });
 stream.on('test:fail', ({ name, file, details }) => {
@@ -52,6 +68,7 @@ const skipped = [...skips.values()].reduce((sum, count) => sum + count, 0);
 for (const failure of failures) console.log(`failed: ${failure}`);
 for (const [reason, count] of [...skips].sort(([a], [b]) => a.localeCompare(b)))
   console.log(`skipped ${count}: ${reason}`);
+if (later > 0) console.log(`run by another step ${later}: needs ${need}`);
 
 const unmet = new Set((process.env['MICA_UNMET_NEEDS'] ?? '').split(/\s+/).filter(Boolean));
 const excused = (reason: string): boolean =>
@@ -59,7 +76,7 @@ const excused = (reason: string): boolean =>
   reason
     .slice(6)
     .split(', ')
-    .some((need) => unmet.has(need));
+    .some((one) => unmet.has(one));
 const wrong =
   process.env['CI'] === 'true' ? [...skips.keys()].filter((reason) => !excused(reason)) : [];
 for (const reason of wrong)

@@ -26,7 +26,7 @@ export type Need =
   | 'mkfs.xfs'
   | 'dmsetup'
   | 'thin_check'
-  /** ZFS in the kernel; or zfs-fuse with `MICA_TEST_ZFS_FUSE=1`: a machine has one, and it hangs at times (`test/zfs-fuse`). */
+  /** ZFS in the kernel; or zfs-fuse with `MICA_TEST_ZFS_FUSE=1`: a machine has one, and it hangs at times (`npm run test:zfs-fuse`). */
   | 'zfs'
   /** The EROFS kernel driver, which serves no user namespace. */
   | 'erofs'

@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { holdWhenFree } from '../../sys/alive.ts';
@@ -13,9 +13,7 @@ import { NR } from '../../sys/syscalls.ts';
 const run = promisify(execFile);
 
 /** How long the daemon may take to answer, in milliseconds. */
-const START = 10_000;
-/** It hangs at times, and whoever uses it does so then, out of reach of signals. In seconds. */
-const LIFE = '280';
+const START = 60_000;
 
 let users = 0;
 let running: Promise<AsyncDisposable> | undefined;
@@ -43,12 +41,11 @@ async function start(): Promise<AsyncDisposable> {
   await using undo = new AsyncDisposableStack();
   undo.use(await holdWhenFree(join(tmpdir(), 'mica-zfs-fuse.lock')));
   ignoreSync();
-  // It ends with this process, however that ends, and at the latest when its time is up.
-  const die = 'setpriv --pdeathsig KILL';
-  const limit = `timeout --foreground --signal KILL ${LIFE}`;
-  const program = 'zfs-fuse --no-daemon --enable-xattr --no-kstat-mount';
-  const [first, ...words] = `${die} ${limit} ${die} ${program}`.split(' ');
-  const daemon = spawn(first!, words, { stdio: 'ignore' });
+  // It ends with this process, however that ends.
+  const keeper = join(import.meta.dirname, `zfs-keeper${extname(import.meta.filename)}`);
+  const daemon = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, keeper], {
+    stdio: 'ignore',
+  });
   // A test that is over must not wait for it.
   daemon.unref();
   undo.defer(() => stop(daemon));

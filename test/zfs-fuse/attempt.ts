@@ -1,0 +1,119 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
+import { abortZfsFuse, zfsFuseMounts } from '../../src/testing/drivers/zfs-fuse-mounts.ts';
+
+/** How long nothing need be heard of tests before zfs-fuse is asked whether it answers, in milliseconds. */
+const QUIET = 60_000;
+/** And before they are taken for hanging themselves. */
+const SILENT = 300_000;
+/** How long zfs-fuse may take to answer, and what was killed to end. */
+const PATIENCE = 30_000;
+
+export interface Attempt {
+  /** `hung`: zfs-fuse did, or ended by itself, and no test had failed before. */
+  readonly outcome: 'passed' | 'failed' | 'hung';
+  /** What the tests wrote. */
+  readonly log: string;
+  /** How often zfs-fuse slept, and was woken. */
+  readonly woken: number;
+}
+
+/**
+ * Runs a command with a zfs-fuse of its own, in namespaces that end with everything in them.
+ * @param scratch - a directory that does not exist, and does not afterwards
+ */
+export async function attempt(scratch: string, command: readonly string[]): Promise<Attempt> {
+  const [log, report, tmp] = ['log', 'report', 'tmp'].map((name) => join(scratch, name));
+  mkdirSync(tmp!, { recursive: true });
+  closeSync(openSync(report!, 'w'));
+  const fd = openSync(log!, 'w');
+  const env = { MICA_TEST_ZFS_FUSE: '1', MICA_TEST_ZFS_FUSE_REPORT: report, TMPDIR: tmp };
+  const words = [...NAMESPACES, join(import.meta.dirname, 'inside'), ...command];
+  const child = spawn('setpriv', words, {
+    stdio: ['ignore', fd, fd],
+    env: { ...process.env, ...env },
+  });
+  const told = (): Told => ({
+    size: fstatSync(fd).size,
+    failed: readFileSync(log!, 'utf8').includes('✖'),
+    hung: /^(?:hung|died)/m.test(readFileSync(report!, 'latin1')),
+  });
+  const ended = once(child, 'exit').then(([code]) => (code as number | null) ?? 1);
+  const outcome = await watch(child.pid!, ended, told);
+  const woken = readFileSync(report!, 'latin1').match(/^woken/gm)?.length ?? 0;
+  const result = { outcome, log: readFileSync(log!, 'utf8'), woken };
+  closeSync(fd);
+  rmSync(scratch, { recursive: true });
+  return result;
+}
+
+const NAMESPACES =
+  '--pdeathsig KILL unshare --mount --pid --fork --kill-child=KILL --mount-proc --propagation private'.split(
+    ' ',
+  );
+
+interface Told {
+  readonly size: number;
+  readonly failed: boolean;
+  readonly hung: boolean;
+}
+
+async function watch(
+  pid: number,
+  ended: Promise<number>,
+  told: () => Told,
+): Promise<Attempt['outcome']> {
+  let last: Told = { size: 0, failed: false, hung: false };
+  let heard = performance.now();
+  let [failed, asked] = [false, false];
+  for (;;) {
+    const code = await within(500, ended);
+    const now = told();
+    // What fails in the moment in which zfs-fuse hangs fails for that.
+    failed ||= last.failed && !now.hung;
+    if (code === 0) return 'passed';
+    if (code !== undefined) return now.hung && !failed ? 'hung' : 'failed';
+    if (now.size !== last.size) [heard, asked] = [performance.now(), false];
+    last = now;
+    const quiet = performance.now() - heard;
+    const hung = now.hung || (quiet > QUIET && !asked && !(await answers(pid)));
+    asked = quiet > QUIET;
+    if (!hung && quiet < SILENT) continue;
+    await end(pid, ended);
+    return hung && !failed ? 'hung' : 'failed';
+  }
+}
+
+/** Whether zfs-fuse has an answer, be it an error, for whoever asks. @param pid - of `unshare` */
+async function answers(pid: number): Promise<boolean> {
+  const init = initOf(pid);
+  if (init === undefined) return true;
+  const questions = zfsFuseMounts(init).map(({ target }) => ['stat', '-f', '--', target]);
+  const inside = ['--target', String(init), '--mount', '--pid'];
+  const all = [['zfs', 'list', '-H'], ...questions].map(async (question) =>
+    once(spawn('nsenter', [...inside, ...question], { stdio: 'ignore' }), 'exit'),
+  );
+  return (await within(PATIENCE, Promise.all(all))) !== undefined;
+}
+
+async function end(pid: number, ended: Promise<number>): Promise<void> {
+  const init = initOf(pid);
+  if (init !== undefined) {
+    abortZfsFuse(init);
+    process.kill(init, 'SIGKILL');
+  }
+  if ((await within(PATIENCE, ended)) === undefined) process.kill(pid, 'SIGKILL');
+}
+
+/** The first process of the namespaces that `unshare` made. */
+function initOf(pid: number): number | undefined {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1');
+  return children === '' ? undefined : Number.parseInt(children, 10);
+}
+
+/** What `promise` gives, when it does so in time. */
+const within = <T>(ms: number, promise: Promise<T>): Promise<T | undefined> =>
+  Promise.race([promise, setTimeout(ms, undefined, { ref: true })]);
