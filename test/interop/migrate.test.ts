@@ -68,6 +68,8 @@ function withinLimits(layers: readonly Tree[], ...names: string[]): readonly Tre
       uid: Math.min(member.uid, owner),
       gid: Math.min(member.gid, owner),
       mtime: Math.min(member.mtime, time),
+      // Where times end early they have whole seconds.
+      mtimeNs: time === Infinity ? member.mtimeNs : 0,
     })),
   );
 }

@@ -27,7 +27,8 @@ const withoutPlaces = ({ layers, ...image }: StoredImage): object => ({
 
 async function treeOf(engine: Engine, id: string): Promise<string> {
   await using tree = await engine.tree(id);
-  return describeTree(tree);
+  // Not before it is read may it be closed.
+  return await describeTree(tree);
 }
 
 /** The tree of each image as the kernel shows it, by image ID. */

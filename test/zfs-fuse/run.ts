@@ -22,6 +22,7 @@ const LANES: readonly (readonly (readonly string[])[])[] = [
     ['src/snapshot/drivers/zfs.test.ts'],
     ['test/cli/zfs.test.ts'],
     [...OF_ZFS, 'test/cli/commit-drivers.test.ts'],
+    [...OF_ZFS, 'test/interop/migrate.test.ts'],
   ],
 ];
 const ATTEMPTS = 3;
