@@ -58,6 +58,9 @@ export type Need =
 /** Programs are killed at every step, or at every n-th where a machine is too slow for all. */
 export const crashStride: number = Number(process.env['MICA_CRASH_STRIDE'] ?? 1);
 
+/** A file that is told what becomes of zfs-fuse. */
+export const zfsFuseReport: string = process.env['MICA_TEST_ZFS_FUSE_REPORT'] ?? '/dev/null';
+
 /** Where programs are looked for. */
 export const searchPath: string = process.env['PATH'] ?? '';
 

@@ -2,13 +2,14 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { extname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { holdWhenFree } from '../../sys/alive.ts';
 import { addressOf, syscall } from '../../sys/binding.ts';
 import { checked } from '../../sys/errno.ts';
 import { NR } from '../../sys/syscalls.ts';
+import { zfsFuseReport } from '../need.ts';
 
 const run = promisify(execFile);
 
@@ -42,10 +43,10 @@ async function start(): Promise<AsyncDisposable> {
   undo.use(await holdWhenFree(join(tmpdir(), 'mica-zfs-fuse.lock')));
   ignoreSync();
   // It ends with this process, however that ends.
-  const keeper = join(import.meta.dirname, `zfs-keeper${extname(import.meta.filename)}`);
-  const daemon = spawn('setpriv', ['--pdeathsig', 'KILL', process.execPath, keeper], {
-    stdio: 'ignore',
-  });
+  const program = import.meta.url.endsWith('.ts') ? './zfs-keeper.ts' : './zfs-keeper.js';
+  const keeper = join(import.meta.dirname, program);
+  const words = ['--pdeathsig', 'KILL', process.execPath, keeper, zfsFuseReport];
+  const daemon = spawn('setpriv', words, { stdio: 'ignore' });
   // A test that is over must not wait for it.
   daemon.unref();
   undo.defer(() => stop(daemon));

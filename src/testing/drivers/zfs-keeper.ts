@@ -3,7 +3,7 @@
  * file system (`docs/drivers/zfs.md`). It is asked for something by each then. A process of its own, since
  * who uses a daemon that hangs cannot do anything. SIGTERM ends both.
  *
- * What happened is appended to the file that `MICA_TEST_ZFS_FUSE_REPORT` names, a line each: `woken`, `hung`
+ * What happened is appended to the file that its argument names, a line each: `woken`, `hung`
  * (it was not to be woken, and has been killed), `died` (by itself).
  */
 import { spawn } from 'node:child_process';
@@ -13,8 +13,8 @@ import { abortZfsFuse, sleepingReader, zfsFuseMounts } from './zfs-fuse-mounts.t
 /** In milliseconds. */
 const [PERIOD, PATIENCE] = [250, 8_000];
 
-const { MICA_TEST_ZFS_FUSE_REPORT: report } = process.env;
-const tell = (what: string): void => void (report && appendFileSync(report, `${what}\n`));
+const report = process.argv[2]!;
+const tell = (what: string): void => appendFileSync(report, `${what}\n`);
 
 const [program, ...words] =
   'setpriv --pdeathsig KILL zfs-fuse --no-daemon --enable-xattr --no-kstat-mount'.split(' ');
