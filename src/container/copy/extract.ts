@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { fchmodSync, fchownSync, ftruncateSync, writeSync } from 'node:fs';
 import { isCode, MicaError } from '../../errors.ts';
 import { Root } from '../../fs/root.ts';
@@ -15,6 +16,7 @@ import {
   O_RDONLY,
   O_WRONLY,
   openat,
+  renameat,
   symlinkat,
   unlinkat,
   utimensat,
@@ -105,10 +107,11 @@ class Extraction {
       if (type === 'directory') this.#directory(parent, name, member, names);
       else {
         const linked = type === 'link' ? this.#linkedNames(member) : [];
-        clear(parent, name, member.name);
+        refuseDirectory(parent, name, member.name);
+        if (type === 'link')
+          return this.#within(linked, (from, first) => replaceByLink(from, first, parent, name));
+        if (findat(parent, name) !== undefined) unlinkat(parent, name);
         if (type === 'symlink') symlinkat(member.linkName, parent, name);
-        else if (type === 'link')
-          this.#within(linked, (from, first) => linkat(from, first, parent, name));
         else return await writeFile(parent, name, member, (fd) => this.#attributes(fd, member));
       }
       if (type === 'symlink') this.#linkAttributes(parent, name, member);
@@ -215,12 +218,23 @@ const throughLink = (names: readonly string[]): MicaError =>
     `member ${JSON.stringify(printable(names.join('/')))} leads through a symbolic link, and none is followed; copy to where the link leads`,
   );
 
-function clear(parent: number, name: string, path: string): void {
+function refuseDirectory(parent: number, name: string, path: string): void {
   const found = findat(parent, name);
-  if (found === undefined) return;
-  if ((found.mode & S_IFMT) === S_IFDIR)
+  if (found !== undefined && (found.mode & S_IFMT) === S_IFDIR)
     throw new MicaError('ALREADY_EXISTS', `${path} is in the way: it is a directory`);
-  unlinkat(parent, name);
+}
+
+/** What is in the way goes only when there is a link in its place: there may be none to be had. */
+function replaceByLink(from: number, first: string, parent: number, name: string): void {
+  if (findat(parent, name) === undefined) return linkat(from, first, parent, name);
+  const temporary = `.mica-link-${randomBytes(6).toString('hex')}`;
+  linkat(from, first, parent, temporary);
+  try {
+    renameat(parent, temporary, parent, name);
+  } finally {
+    // Where both names had been one file's already, rename(2) leaves both.
+    if (findat(parent, temporary) !== undefined) unlinkat(parent, temporary);
+  }
 }
 
 async function writeFile(
