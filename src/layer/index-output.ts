@@ -5,7 +5,7 @@ import { type IndexOptions, type WrittenIndex, writeIndex } from '../erofs/write
 import { MicaError } from '../errors.ts';
 import { hexOf } from '../oci/digest.ts';
 import { fromNode } from '../sys/errno.ts';
-import { writeAll } from './tar-output.ts';
+import { writeAll } from '../io/write-all.ts';
 import type { UnpackJob } from './unpack-job.ts';
 
 /** Characters that a device's tag has room for. */

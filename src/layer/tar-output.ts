@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync } from 'node:fs';
+import { writeAll } from '../io/write-all.ts';
 import type { Digest } from '../oci/digest.ts';
-import { fromNode } from '../sys/errno.ts';
 
 /** Where a layer's uncompressed tar goes: hashed, kept as a file if there is one, and read. */
 export class TarOutput implements Disposable {
@@ -40,14 +40,5 @@ export class TarOutput implements Disposable {
 
   [Symbol.dispose](): void {
     if (this.#file !== undefined) closeSync(this.#file.fd);
-  }
-}
-
-/** Writes all of `bytes` at the position of `fd`, which is the file `path`. */
-export function writeAll(fd: number, bytes: Uint8Array, path: string): void {
-  try {
-    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at);
-  } catch (error) {
-    throw fromNode(error, path);
   }
 }

@@ -1,5 +1,6 @@
-import { closeSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, openSync, rmSync } from 'node:fs';
 import { deflateRawSync } from 'node:zlib';
+import { writeAll } from '../io/write-all.ts';
 import { fromNode } from '../sys/errno.ts';
 
 /**
@@ -23,6 +24,7 @@ interface Run {
 
 /** Watches an archive go by, and writes down what is not in the layer's files. */
 export class KeptHeaders implements Disposable {
+  readonly #path: string;
   readonly #fd: number;
   readonly #runs: Run[] = [];
   #steps: Buffer[] = [];
@@ -30,9 +32,14 @@ export class KeptHeaders implements Disposable {
   #position = 0;
 
   constructor(path: string) {
-    rmSync(path, { force: true });
-    this.#fd = openSync(path, 'wx', 0o600);
-    writeSync(this.#fd, MAGIC);
+    this.#path = path;
+    try {
+      rmSync(path, { force: true });
+      this.#fd = openSync(path, 'wx', 0o600);
+    } catch (error) {
+      throw fromNode(error);
+    }
+    writeAll(this.#fd, MAGIC, path);
   }
 
   /** In the archive, `size` bytes from `start` on are the data of the file or stream `name`. Before they come. */
@@ -100,11 +107,6 @@ export class KeptHeaders implements Disposable {
     head.writeUInt32LE(packed.length);
     this.#steps = [];
     this.#size = 0;
-    try {
-      for (const part of [head, packed])
-        for (let at = 0; at < part.length;) at += writeSync(this.#fd, part, at);
-    } catch (error) {
-      throw fromNode(error);
-    }
+    for (const part of [head, packed]) writeAll(this.#fd, part, this.#path);
   }
 }

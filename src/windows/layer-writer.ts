@@ -1,15 +1,8 @@
-import {
-  closeSync,
-  copyFileSync,
-  futimesSync,
-  linkSync,
-  mkdirSync,
-  openSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, copyFileSync, futimesSync, linkSync, mkdirSync, openSync } from 'node:fs';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { removeTree } from '../fs/remove.ts';
+import { writeAll } from '../io/write-all.ts';
 import { hasKernel } from '../sys/binding.ts';
 import { errnoOf, fromNode } from '../sys/errno.ts';
 import { futimens } from '../sys/file.ts';
@@ -48,6 +41,8 @@ export class LayerWriter implements EntryHandler, Disposable {
   #fd: number | undefined;
   #mtime = { seconds: 0, nanoseconds: 0 };
   #name = '';
+  /** Where the file is. */
+  #place = '';
   #waiting: Buffer[] = [];
   #size = 0;
 
@@ -143,6 +138,7 @@ export class LayerWriter implements EntryHandler, Disposable {
     if (isDirectory) mkdirSync(placeOf(this.#transport, path), { mode: 0o755 });
     const place = placeOf(this.#transport, isDirectory ? path + DIRECTORY_SUFFIX : path);
     this.#fd = openSync(place, 'wx', 0o600);
+    this.#place = place.toString();
     this.#mtime = { seconds: entry.mtime, nanoseconds: entry.mtimeNs };
     this.#name = path;
     if (!isFramed(path)) return;
@@ -186,11 +182,7 @@ export class LayerWriter implements EntryHandler, Disposable {
   }
 
   #writeAll(bytes: Uint8Array): void {
-    try {
-      for (let at = 0; at < bytes.length;) at += writeSync(this.#fd!, bytes, at);
-    } catch (error) {
-      throw fromNode(error);
-    }
+    writeAll(this.#fd!, bytes, this.#place);
   }
 
   #close(): void {

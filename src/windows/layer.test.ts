@@ -1,13 +1,17 @@
 import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable, readFile, readdir, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { sha256 } from '../oci/digest.ts';
 import { readTar } from '../tar/read-tar.ts';
 import { TarReader } from '../tar/read.ts';
+import { saidOfLimit, underFileLimit } from '../testing/file-limit.ts';
 import { windowsTar, type WindowsMember } from '../testing/windows-layer.ts';
 import { exportLayer } from './export-layer.ts';
 import { encodeGoMember } from './go-tar.ts';
+import { LAYER_FILES } from './layer-files.ts';
 import { LayerRules } from './layer-rules.ts';
 import { LayerWriter } from './layer-writer.ts';
 import { layerTar } from './layer-tar.ts';
@@ -404,3 +408,33 @@ test('names of a layer take a bounded part of the memory, however few they are',
   accept(`Files/${'a'.repeat(60)}`);
   assert.throws(() => accept(`Files/${'b'.repeat(60)}`), { code: 'RESOURCE_EXHAUSTED' });
 });
+
+test('a file of a layer, or its kept headers, that becomes larger than files may be is named', () =>
+  within(async (directory) => {
+    const [large, many] = [join(directory, 'large.tar'), join(directory, 'many.tar')];
+    writeFileSync(large, windowsTar([{ path: 'Files/large', content: 'x'.repeat(200_000) }]));
+    const names = Array.from({ length: 1500 }, (_, at) => sha256(String(at)).slice(7));
+    writeFileSync(many, windowsTar(names.map((name) => ({ path: `Files/${name}`, content: '' }))));
+    const url = (path: string): string => JSON.stringify(import.meta.resolve(path));
+    for (const [tar, file] of [
+      [large, join(LAYER_FILES.transport, 'Files', 'large')],
+      [many, LAYER_FILES.headers],
+    ] as const) {
+      const layer = join(directory, file.replaceAll('/', '-'));
+      mkdirSync(layer);
+      const said = underFileLimit(`
+        import { readFileSync } from 'node:fs';
+        import { LayerWriter } from ${url('./layer-writer.ts')};
+        import { TarReader } from ${url('../tar/read.ts')};
+        const writer = new LayerWriter(${JSON.stringify(layer)}, { parents: [] });
+        const reader = new TarReader(writer);
+        try {
+          writer.keeping(reader).write(readFileSync(${JSON.stringify(tar)}));
+          reader.end();
+          writer.finish();
+        } catch (error) {
+          told(error);
+        }`);
+      assert.ok(said.startsWith(saidOfLimit(join(layer, file))), said);
+    }
+  }));

@@ -6,7 +6,7 @@ import type { Abortable, Bytes } from '../../io/bytes.ts';
 import { Changeset } from '../../layer/changeset/changeset.ts';
 import { nothingBelow } from '../../layer/changeset/lower.ts';
 import { noSink } from '../../layer/changeset/sink.ts';
-import { writeAll } from '../../layer/tar-output.ts';
+import { writeAll } from '../../io/write-all.ts';
 import { WHITEOUT_PREFIX } from '../../oci/whiteout.ts';
 import { fromNode } from '../../sys/errno.ts';
 import type { Entry, EntryHandler } from '../../tar/entry.ts';

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { closeSync, openSync } from 'node:fs';
 import { MicaError } from '../../errors.ts';
 import type { Abortable } from '../../io/bytes.ts';
-import { writeAll } from '../../layer/tar-output.ts';
+import { writeAll } from '../../io/write-all.ts';
 import { systemOptions } from '../../registry/credentials.ts';
 import { openSession } from '../../registry/registry.ts';
 import { fromNode } from '../../sys/errno.ts';

@@ -7,10 +7,10 @@ import {
   openSync,
   rmSync,
   symlinkSync,
-  writeSync,
 } from 'node:fs';
 import { MicaError } from '../../errors.ts';
 import type { Abortable } from '../../io/bytes.ts';
+import { writeAll } from '../../io/write-all.ts';
 import type { TreeStat, UnionTree } from '../../union/tree.ts';
 import { escapeName } from '../render/escape.ts';
 import { archiveAttributes, linkAttributes, ordinaryAttributes } from './attributes.ts';
@@ -90,7 +90,7 @@ class Copy {
     let whole = false;
     try {
       for await (const chunk of this.#tree.createReadStream(from, this.#options))
-        writeAll(fd, chunk);
+        writeAll(fd, chunk, to.toString());
       this.#attributes(fd, to, stat);
       whole = true;
     } finally {
@@ -104,10 +104,6 @@ class Copy {
     if (this.#options.archive) archiveAttributes(fd, to, stat);
     else ordinaryAttributes(fd, stat);
   }
-}
-
-function writeAll(fd: number, chunk: Uint8Array): void {
-  for (let at = 0; at < chunk.length;) at += writeSync(fd, chunk, at);
 }
 
 const SLASH = 0x2f;

@@ -22,7 +22,7 @@ import {
   utimensat,
 } from '../../sys/at.ts';
 import { printable } from '../../sys/byte-string.ts';
-import { errnoOf } from '../../sys/errno.ts';
+import { errnoOf, fromNode } from '../../sys/errno.ts';
 import { findat } from '../../sys/stat.ts';
 import type { Entry } from '../../tar/entry.ts';
 import { type Member, readTar } from '../../tar/read-tar.ts';
@@ -251,7 +251,7 @@ async function writeFile(
     for await (const chunk of content)
       for (let at = 0; at < chunk.length && run !== undefined;) {
         const length = Math.min(chunk.length - at, run.length - done);
-        const written = writeSync(fd, chunk, at, length, run.offset + done);
+        const written = writeAt(fd, chunk.subarray(at, at + length), run.offset + done, name);
         at += written;
         done += written;
         if (done === run.length) [run, done] = [runs.next().value, 0];
@@ -260,5 +260,13 @@ async function writeFile(
     whole(fd);
   } finally {
     close(fd);
+  }
+}
+
+function writeAt(fd: number, bytes: Uint8Array, offset: number, name: string): number {
+  try {
+    return writeSync(fd, bytes, 0, bytes.length, offset);
+  } catch (error) {
+    throw fromNode(error, Buffer.from(name, 'latin1').toString());
   }
 }

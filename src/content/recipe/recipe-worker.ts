@@ -1,7 +1,9 @@
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import { parentPort } from 'node:worker_threads';
 import { sendError } from '../../io/sent-error.ts';
+import { writeAll } from '../../io/write-all.ts';
+import { fromNode } from '../../sys/errno.ts';
 import { findRecipe } from './find-recipe.ts';
 import { followRecipe } from './follow-recipe.ts';
 import type { RecipeAnswer, RecipeJob } from './recipe-thread.ts';
@@ -22,9 +24,9 @@ async function run(job: RecipeJob): Promise<RecipeAnswer> {
     stepBack();
     return { found: await findRecipe(job) };
   }
-  const fd = openSync(job.into, 'w', 0o644);
+  const fd = open(job.into);
   try {
-    await followRecipe(job, (bytes) => writeAll(fd, bytes));
+    await followRecipe(job, (bytes) => writeAll(fd, bytes, job.into));
   } finally {
     closeSync(fd);
   }
@@ -40,6 +42,10 @@ function stepBack(): void {
   }
 }
 
-function writeAll(fd: number, bytes: Uint8Array): void {
-  for (let done = 0; done < bytes.length;) done += writeSync(fd, bytes, done);
+function open(path: string): number {
+  try {
+    return openSync(path, 'w', 0o644);
+  } catch (error) {
+    throw fromNode(error);
+  }
 }

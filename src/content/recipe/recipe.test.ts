@@ -8,6 +8,7 @@ import { test } from 'node:test';
 import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
 import { isCode } from '../../errors.ts';
 import { sha256 } from '../../oci/digest.ts';
+import { saidOfLimit, underFileLimit } from '../../testing/file-limit.ts';
 import { needs } from '../../testing/need.ts';
 import { prose } from '../../testing/prose.ts';
 import { findRecipe, type Finding, type Found } from './find-recipe.ts';
@@ -129,3 +130,20 @@ test('a search stops at once when it is told to', async () => {
     });
   });
 });
+
+test('a blob that is made again and becomes larger than files may be is named', () =>
+  within(gzipSync(TAR), async (finding, directory) => {
+    const { recipe, data } = proven(await findRecipe(finding));
+    const into = join(directory, 'into');
+    const following = { target: finding.target, tar: finding.tar, recipe };
+    const script = join(directory, 'script');
+    writeFileSync(script, data);
+    const said = underFileLimit(`
+      import { readFileSync } from 'node:fs';
+      import { RecipeThread } from ${JSON.stringify(import.meta.resolve('./recipe-thread.ts'))};
+      await using thread = new RecipeThread();
+      const following = ${JSON.stringify(following)};
+      const data = readFileSync(${JSON.stringify(script)});
+      await thread.follow({ ...following, data }, ${JSON.stringify(into)}).catch(told);`);
+    assert.ok(said.startsWith(saidOfLimit(into)), said);
+  }));

@@ -1,18 +1,10 @@
 import { createHash, randomBytes } from 'node:crypto';
-import {
-  closeSync,
-  openSync,
-  readdirSync,
-  readSync,
-  renameSync,
-  rmSync,
-  statSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, openSync, readdirSync, readSync, renameSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { mergeIndexes } from '../../../erofs/merge.ts';
 import { openIndex } from '../../../erofs/read.ts';
 import { writeIndex } from '../../../erofs/write.ts';
+import { writeAll } from '../../../io/write-all.ts';
 import type { Digest } from '../../../oci/digest.ts';
 import { errnoOf, fromNode } from '../../../sys/errno.ts';
 
@@ -93,9 +85,7 @@ function writeMerged(path: string, { indexes, identity }: Merging): Digest {
   );
   const fd = openSync(path, 'wx', 0o600);
   opened.defer(() => closeSync(fd));
-  const sink = (chunk: Uint8Array): void => {
-    for (let done = 0; done < chunk.length;) done += writeSync(fd, chunk, done);
-  };
+  const sink = (chunk: Uint8Array): void => writeAll(fd, chunk, path);
   return writeIndex(root, sink, { devices, read, identity }).digest;
 }
 

@@ -20,6 +20,7 @@ import type { Mount } from '../../../sys/mount-data.ts';
 import { performMounts } from '../../../sys/mount.ts';
 import { readMountinfo } from '../../../sys/mountinfo.ts';
 import { ErofsLayers } from '../../../testing/erofs-layers.ts';
+import { saidOfLimit, underFileLimit } from '../../../testing/file-limit.ts';
 import { within } from '../../../testing/mounted.ts';
 import { needs } from '../../../testing/need.ts';
 import * as t from '../../../testing/tree.ts';
@@ -276,4 +277,24 @@ merging('a stack of 600 layers is one mount, to look at and to write on', async 
     writeFileSync(join(root, 'new'), ''),
   );
   assert.ok(existsSync(join(store.layer('999'), 'fs', 'new')));
+});
+
+merging('a merged index that becomes larger than files may be is named', async (store) => {
+  const names = Array.from({ length: 1000 }, (_, n) => [`${n}-${'x'.repeat(40)}`, t.file('')]);
+  const parents = await store.unpack(Object.fromEntries(names), { other: t.file('') });
+  const [directory] = parents.map((id) => store.layer(id));
+  const indexes = parents.map((id) => join(store.layer(id), 'index.erofs')).toReversed();
+  const module = import.meta.resolve('./merged-index.ts');
+  const said = underFileLimit(`
+    import { makeMerged } from ${JSON.stringify(module)};
+    const merging = { indexes: ${JSON.stringify(indexes)}, identity: 'x' };
+    try {
+      makeMerged(${JSON.stringify(directory)}, '0123456789abcdef', merging);
+    } catch (error) {
+      told(error);
+    }`);
+  const path = /write (\S*): file/.exec(said)?.[1] ?? '';
+  assert.ok(path.startsWith(join(directory!, 'merged-0123456789abcdef-')), said);
+  assert.ok(said.startsWith(saidOfLimit(path)), said);
+  assert.deepEqual(readdirSync(directory!).sort(), ['index.erofs', 'layer.tar']);
 });
