@@ -17,16 +17,20 @@ export async function attempt<Result>(
   { signal, onProgress }: Reporting,
   run: () => Promise<Result>,
 ): Promise<Result> {
-  const listen = (event: RetryEvent): void => onProgress?.({ type: 'retry', ...event });
-  context.onRetry.add(listen);
+  using _ = tellRetries(context, onProgress);
   try {
     return await run();
   } catch (error) {
     if (signal?.aborted || !(error instanceof MicaError)) throw error;
     throw new MicaError(error.code, `${what}: ${withoutName(error, what)}`, { cause: error });
-  } finally {
-    context.onRetry.delete(listen);
   }
+}
+
+/** Requests to registries that are tried again are told until this is disposed. */
+export function tellRetries(context: Context, onProgress: Reporting['onProgress']): Disposable {
+  const listen = (event: RetryEvent): void => onProgress?.({ type: 'retry', ...event });
+  context.onRetry.add(listen);
+  return { [Symbol.dispose]: () => void context.onRetry.delete(listen) };
 }
 
 /** A registry names what was asked for, too: once is enough. */

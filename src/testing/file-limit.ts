@@ -12,7 +12,7 @@ export const underFileLimit = (program: string): string =>
       '-c',
       'ulimit -f 20 && exec "$0" --input-type=module -e "$1"',
       process.execPath,
-      `const told = (error) => console.log(error.code, error.message);\n${program}`,
+      `import { writeSync as say } from "node:fs";\nconst told = (error) => say(1, error.code + " " + error.message);\n${program}`,
     ],
     { encoding: 'utf8' },
   );

@@ -7,6 +7,7 @@ import { EXIT_CODE } from '../../src/cli/exit-code.ts';
 import { sha256 } from '../../src/oci/digest.ts';
 import { hostPlatform } from '../../src/oci/platform.ts';
 import { dockerArchive } from '../../src/testing/docker-archive.ts';
+import { respond } from '../../src/testing/faults.ts';
 import type { ImageFixture } from '../../src/testing/image-fixture.ts';
 import { serve } from '../../src/testing/serve.ts';
 import { file, tarOf, tree } from '../../src/testing/tree.ts';
@@ -77,6 +78,28 @@ test('blobs that the store has dropped are pushed and saved as they were', async
   assert.ok(bytes.includes(Buffer.from(kit.origin.fixture.blobs.get(blob!.digest)!)));
   assert.match(await kit.ok('push REG/new:1'), new RegExp(kit.app.descriptor.digest));
 });
+
+for (const [verb, stream] of [
+  ['save PROXY/app', 'stderr'],
+  ['blobs keep', 'stdout'],
+] as const)
+  test(`${verb} says that it asks a registry again for a blob that the store has dropped`, async () => {
+    await using kit = await openPulled();
+    let failures = 0;
+    await using proxy = await kit.origin.proxy({
+      path: /\/blobs\//,
+      when: () => failures > 0 && failures-- > 0,
+      fault: respond(503, { 'retry-after': '0' }),
+    });
+    await kit.ok(`rmi REG/app`);
+    await kit.ok('gc');
+    await kit.ok(`pull -q ${proxy.host}/app`);
+    await kit.ok('blobs refetch');
+    failures = 1;
+    const outcome = await kit.mica(verb.replace('PROXY', proxy.host).split(' '));
+    assert.equal(outcome.code, 0, outcome.stderr);
+    assert.match(outcome[stream], /^Retrying in \d+ s: .*503/m);
+  });
 
 test('every tag of a repository is pushed with --all-tags', async () => {
   await using kit = await openPulled();

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import type { Digest } from '../../oci/digest.ts';
 import { type HeldLock, holdWhenFree, tryLock } from '../../sys/alive.ts';
+import type { RetryEvent } from '../../registry/options.ts';
+import { tellRetries } from '../attempt.ts';
 import type { Context, Store } from '../context.ts';
 import { drop } from './drop.ts';
 import { policyOf } from './policy.ts';
@@ -23,7 +25,9 @@ export interface SettleOptions extends Abortable {
 export type SettleEvent =
   | { readonly type: 'proven'; readonly target: Descriptor; readonly milliseconds: number }
   | { readonly type: 'unproven' | 'failed'; readonly target: Descriptor; readonly reason: string }
-  | { readonly type: 'restored'; readonly target: Descriptor };
+  | { readonly type: 'restored'; readonly target: Descriptor }
+  /** A request to a registry is tried again. */
+  | ({ readonly type: 'retry' } & RetryEvent);
 
 export interface SettleResult {
   readonly policy: LayerBlobsPolicy;
@@ -66,11 +70,11 @@ export async function settleBlobs(
     failed: new Set(),
     bytes: 0,
   };
-  const { failed: _, ...nothing } = done;
   // Most stores keep everything: they are not even opened for writing.
   if (policyOf(context, await context.reading()) === 'keep' && !options.restore)
-    return { ...nothing, policy: 'keep', busy: false, failed: [], pending: [] };
+    return { ...done, policy: 'keep', busy: false, failed: [], pending: [] };
   const store = await context.store();
+  using _ = tellRetries(context, options.onProgress);
   for (;;) {
     using lock = await take(store, options);
     const policy = policyOf(context, store.db);

@@ -9,6 +9,7 @@ import { formatPlatform } from '../../oci/platform.ts';
 import { familiar, formatReference, parseReference, withDefaults } from '../../oci/reference.ts';
 import type { Context, Store } from '../context.ts';
 import type { StoredImage } from '../stored-image.ts';
+import { tellRetries } from '../attempt.ts';
 import { findByName, storedImage } from '../images.ts';
 import { type ArchiveTarget, openArchiveTarget } from './archive-target.ts';
 import { warnOfDocker } from './docker-in-layout.ts';
@@ -37,6 +38,8 @@ export async function save(
       storedImage(db, findByName(db, name)).manifest.layers.map(({ digest }) => digest),
     ),
   );
+  // What was dropped is fetched.
+  using _ = tellRetries(context, options.onProgress);
   using lease = store.leases.open(`save ${names.join(' ')}`);
   lease.hold('blob', blobsOf(images));
   if (format !== 'docker-archive')

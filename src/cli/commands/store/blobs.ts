@@ -8,6 +8,7 @@ import { PartialFailure } from '../../failure.ts';
 import { examples } from '../../program.ts';
 import { escape } from '../../render/escape.ts';
 import { json } from '../../render/json.ts';
+import { retrying } from '../../render/progress/text.ts';
 import { shortId } from '../../render/name.ts';
 import { count, size } from '../../render/quantity.ts';
 import { renderEachBlob, renderLayerBlobs } from '../../render/store/blobs.ts';
@@ -72,6 +73,7 @@ async function apply(cli: Cli, policy: LayerBlobsPolicy, options: Options): Prom
 }
 
 function lineOf(event: SettleEvent): string {
+  if (event.type === 'retry') return retrying(event);
   const name = `${shortId(event.target.digest)} ${size(event.target.size)}`;
   if (event.type === 'restored') return `${name}: is back`;
   if (event.type === 'proven')

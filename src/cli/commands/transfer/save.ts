@@ -5,7 +5,7 @@ import { parsePlatform } from '../../../oci/platform.ts';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';
 import { SAVE } from '../../render/progress/words.ts';
-import { announcement } from '../../render/progress/text.ts';
+import { announcement, retrying } from '../../render/progress/text.ts';
 import { terminalProgress } from '../../render/progress/terminal.ts';
 
 interface Options {
@@ -53,7 +53,7 @@ async function run(cli: Cli, images: string[], options: Options): Promise<void> 
       'an archive is not for a terminal: use --output, or redirect',
     );
   const engine = await cli.engine();
-  // Standard output may be the archive; a log of a save tells nobody anything but its warnings.
+  // Standard output may be the archive; a log of a save tells nobody anything but its warnings, and why it waits.
   const renderer = !quiet && cli.err.isTTY ? terminalProgress(cli.err.stream, SAVE) : undefined;
   const warnings: string[] = [];
   try {
@@ -64,6 +64,7 @@ async function run(cli: Cli, images: string[], options: Options): Promise<void> 
       signal: cli.signal,
       onProgress: (event) => {
         if (renderer) renderer.event(event);
+        else if (event.type === 'retry' && !quiet) cli.err.stream.write(`${retrying(event)}\n`);
         else if (event.type === 'warning') warnings.push(announcement(event)!);
       },
     });

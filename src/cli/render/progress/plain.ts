@@ -4,7 +4,7 @@ import { shortId } from '../name.ts';
 import { size } from '../quantity.ts';
 import type { Conclusion, Renderer } from './renderer.ts';
 import { type LayerState, TransferState } from './state.ts';
-import { announcement } from './text.ts';
+import { announcement, retrying } from './text.ts';
 import { PULL, type Words } from './words.ts';
 
 /** At most one line about bytes in this time, in milliseconds. */
@@ -48,7 +48,7 @@ function factOf(event: TransferEvent, words: Words, { phase }: LayerState): stri
     case 'mounted':
       return `Mounted from ${escape(event.from)}`;
     case 'retry':
-      return `Retrying in ${Math.ceil(event.delay / 1000)} s: ${escape(event.reason)}`;
+      return retrying(event);
     default:
       return undefined;
   }

@@ -1,6 +1,11 @@
 import type { TransferEvent } from '../../../engine/transfer/transfer.ts';
 import { parseReference, repositoryOf } from '../../../oci/reference.ts';
+import type { RetryEvent } from '../../../registry/options.ts';
 import { escape } from '../escape.ts';
+
+/** What is said of a request that is tried again. */
+export const retrying = ({ delay, reason }: RetryEvent): string =>
+  `Retrying in ${Math.ceil(delay / 1000)} s: ${escape(reason)}`;
 
 /** What is said once, whatever the terminal; `undefined`: nothing. */
 export function announcement(event: TransferEvent): string | undefined {
