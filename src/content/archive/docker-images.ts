@@ -26,6 +26,11 @@ export interface DockerImages {
   readonly contents: ReadonlyMap<Digest, Content>;
 }
 
+interface Config {
+  readonly descriptor: Descriptor;
+  readonly diffIds: readonly DiffId[];
+}
+
 interface Entry {
   readonly Config: string;
   readonly RepoTags?: readonly string[] | undefined;
@@ -59,6 +64,7 @@ export async function dockerImages(
   const reading = new Reading(file, members, options);
   const manifests: Descriptor[] = [];
   for (const entry of check(Entries, parseArray(list, kind), kind)) {
+    options.signal?.throwIfAborted();
     const manifest = await reading.image(entry);
     const names = entry.RepoTags ?? [];
     if (names.length === 0) manifests.push(manifest);
@@ -74,6 +80,8 @@ class Reading {
   readonly #options: Abortable;
   /** By place: images share layers, and hashing takes its time. */
   readonly #layers = new Map<ArchiveMember, Descriptor>();
+  /** By place: a list may name the same one thousands of times. */
+  readonly #configs = new Map<ArchiveMember, Config>();
 
   constructor(file: ArchiveFile, members: Members, options: Abortable) {
     this.#file = file;
@@ -83,18 +91,29 @@ class Reading {
 
   /** Makes the manifest of an image. */
   async image({ Config, Layers = [] }: Entry): Promise<Descriptor> {
-    const bytes = await document(this.#file, found(this.#members, Config), MAX_CONFIG_SIZE, Config);
-    const { diff_ids: diffIds } = parseImageConfig(bytes).rootfs;
+    const { descriptor: config, diffIds } = await this.#config(Config);
     if (diffIds.length !== Layers.length)
       throw new MicaError(
         'INVALID_ARGUMENT',
         `${DOCKER_LIST} has ${Layers.length} layers for ${Config}, which has ${diffIds.length}`,
       );
-    const config = this.#keep(DOCKER_CONFIG, bytes);
     const layers: Descriptor[] = [];
     for (const [at, path] of Layers.entries()) layers.push(await this.#layer(path, diffIds[at]!));
     const manifest = { schemaVersion: 2, mediaType: DOCKER_MANIFEST, config, layers };
-    return this.#keep(DOCKER_MANIFEST, Buffer.from(JSON.stringify(manifest)));
+    const bytes = Buffer.from(JSON.stringify(manifest));
+    return this.#keep(DOCKER_MANIFEST, bytes, bytes);
+  }
+
+  async #config(path: string): Promise<Config> {
+    const member = found(this.#members, path);
+    const known = this.#configs.get(member);
+    if (known !== undefined) return known;
+    const bytes = await document(this.#file, member, MAX_CONFIG_SIZE, path);
+    const { diff_ids: diffIds } = parseImageConfig(bytes).rootfs;
+    // Read again when it is asked for: thousands of them need not fit into memory.
+    const config = { descriptor: this.#keep(DOCKER_CONFIG, bytes, member), diffIds };
+    this.#configs.set(member, config);
+    return config;
   }
 
   async #layer(path: string, diffId: DiffId): Promise<Descriptor> {
@@ -118,9 +137,9 @@ class Reading {
     return `sha256:${hash.digest('hex')}`;
   }
 
-  #keep(mediaType: string, bytes: Uint8Array): Descriptor {
+  #keep(mediaType: string, bytes: Uint8Array, content: Content): Descriptor {
     const digest = sha256(bytes);
-    this.contents.set(digest, bytes);
+    this.contents.set(digest, content);
     return { mediaType, digest, size: bytes.byteLength };
   }
 }
