@@ -25,7 +25,7 @@ interface AclEntry {
 export function parseAcl(text: string): Buffer | undefined {
   const entries: AclEntry[] = [];
   for (const line of text.split(/[,\n]/)) {
-    const trimmed = line.replace(/#.*$/, '').trim();
+    const trimmed = line.split('#', 1)[0]!.trim();
     if (trimmed === '') continue;
     const entry = parseEntry(trimmed);
     if (entry === undefined) return undefined;

@@ -21,7 +21,7 @@ export function cleanName(name: string): string {
   while (start < end && name.charCodeAt(start) === 0x2f) start++;
   while (end > start && name.charCodeAt(end - 1) === 0x2f) end--;
   let path = name.slice(start, end);
-  if (NEEDS_WORK.test(path)) path = splitNames(path).reduce(step, '');
+  if (NEEDS_WORK.test(path)) path = walked(splitNames(path));
   if (path.length > MAX_PATH)
     throw new MicaError(
       'INVALID_ARGUMENT',
@@ -31,10 +31,13 @@ export function cleanName(name: string): string {
   return path;
 }
 
-/** Appends `name` to `path` as walking does, `..` included. */
-function step(path: string, name: string): string {
-  if (name === '..') return path.slice(0, Math.max(0, path.lastIndexOf('/')));
-  return path === '' ? name : `${path}/${name}`;
+/** Where walking along `names` leads, `..` included. */
+function walked(names: readonly string[]): string {
+  const left: string[] = [];
+  for (const name of names)
+    if (name === '..') left.pop();
+    else left.push(name);
+  return left.join('/');
 }
 
 /** The names in a path or link target, empty ones and `.` left out. */
