@@ -405,7 +405,7 @@ test('a process that settles may be killed at any time; the next one goes on', (
       await engine.pull(`${proxy.host}/killed`);
     }
     const kept: number[] = [];
-    for (let patience = 200; ; patience += 150) {
+    for (let patience = 200; ; patience += Math.max(150, patience / 4)) {
       const child = spawn(process.execPath, [MAIN, '--root', root, '__settle'], {
         stdio: 'inherit',
       });
