@@ -1,6 +1,14 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, fstatSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  closeSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { abortZfsFuse, zfsFuseMounts } from '../../src/testing/drivers/zfs-fuse-mounts.ts';
@@ -9,6 +17,8 @@ import { abortZfsFuse, zfsFuseMounts } from '../../src/testing/drivers/zfs-fuse-
 const QUIET = 60_000;
 /** And before they are taken for hanging themselves. */
 const SILENT = 300_000;
+/** A test that failed no longer ago failed since zfs-fuse hung or died, when that is told. */
+const BLAMED = 5_000;
 /** How long zfs-fuse may take to answer, and what was killed to end. */
 const PATIENCE = 30_000;
 
@@ -43,8 +53,10 @@ export async function attempt(scratch: string, command: readonly string[]): Prom
   });
   const ended = once(child, 'exit').then(([code]) => (code as number | null) ?? 1);
   const outcome = await watch(child.pid!, ended, told);
+  if (outcome === undefined)
+    appendFileSync(log!, `nothing heard for ${SILENT / 1000} s, and zfs-fuse answers\n`);
   const woken = readFileSync(report!, 'latin1').match(/^woken/gm)?.length ?? 0;
-  const result = { outcome, log: readFileSync(log!, 'utf8'), woken };
+  const result = { outcome: outcome ?? 'failed', log: readFileSync(log!, 'utf8'), woken };
   closeSync(fd);
   rmSync(scratch, { recursive: true });
   return result;
@@ -61,19 +73,20 @@ interface Told {
   readonly hung: boolean;
 }
 
+/** @returns `undefined` when nothing was heard for too long, though zfs-fuse answered */
 async function watch(
   pid: number,
   ended: Promise<number>,
   told: () => Told,
-): Promise<Attempt['outcome']> {
+): Promise<Attempt['outcome'] | undefined> {
   let last: Told = { size: 0, failed: false, hung: false };
-  let heard = performance.now();
+  let [heard, sound] = [performance.now(), performance.now()];
   let [failed, asked] = [false, false];
   for (;;) {
     const code = await within(500, ended);
     const now = told();
-    // What fails in the moment in which zfs-fuse hangs fails for that.
-    failed ||= last.failed && !now.hung;
+    if (!now.failed) sound = performance.now();
+    failed ||= !now.hung && performance.now() - sound > BLAMED;
     if (code === 0) return 'passed';
     if (code !== undefined) return now.hung && !failed ? 'hung' : 'failed';
     if (now.size !== last.size) [heard, asked] = [performance.now(), false];
@@ -83,7 +96,8 @@ async function watch(
     asked = quiet > QUIET;
     if (!hung && quiet < SILENT) continue;
     await end(pid, ended);
-    return hung && !failed ? 'hung' : 'failed';
+    if (failed) return 'failed';
+    return hung ? 'hung' : undefined;
   }
 }
 

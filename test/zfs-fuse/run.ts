@@ -46,7 +46,7 @@ async function run(args: readonly string[], scratch: string): Promise<Count> {
   process.stdout.write(last.log);
   const count = countOf(last.log);
   if (last.outcome === 'passed' && count !== undefined) return count;
-  if (count === undefined) console.log(`${file}: hung, though zfs-fuse answered, or was killed`);
+  if (count === undefined) console.log(`${file}: no summary`);
   return { ...(count ?? NONE), failed: count?.failed || 1 };
 }
 
