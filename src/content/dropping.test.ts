@@ -22,7 +22,10 @@ import {
 } from '../testing/layer-blob.ts';
 import { needs } from '../testing/need.ts';
 import { killAtEveryStep } from '../testing/crash.ts';
+import { BlobFiles } from './blob-files.ts';
+import { BlobRows } from './blob-rows.ts';
 import type { Source } from './content.ts';
+import { Dropping } from './dropping.ts';
 import { openContentStore } from './file-store.ts';
 import { RecipeRows } from './recipe/recipe-rows.ts';
 
@@ -174,6 +177,19 @@ test('two who want a dropped blob make it once', () =>
     await Promise.all([opened.store.restore(TARGET), other.restore(TARGET)]);
     assert.ok(readFileSync(opened.store.path(TARGET.digest)).equals(BLOB));
     assert.deepEqual(await Array.fromAsync(other.partials()), []);
+  }));
+
+test('who comes when another has just made a dropped blob finds it there', () =>
+  within(async (opened) => {
+    const { db, store, root } = opened;
+    await drop(opened);
+    await store.restore(TARGET);
+    const files = new BlobFiles(join(root, 'content'));
+    await using dropping = new Dropping(db, files, new BlobRows(db));
+    assert.equal(await dropping.make(TARGET, {}), undefined);
+    // Unless its file was lost since.
+    files.remove(TARGET.digest);
+    await assert.rejects(dropping.make(TARGET, {}), (error) => isCode(error, 'NOT_FOUND'));
   }));
 
 test('a store that is open for reading tells that the blob is there, and does not make it', () =>

@@ -79,8 +79,12 @@ export class Dropping implements AsyncDisposable {
    */
   async make(target: Descriptor, options: Abortable): Promise<MicaError | undefined> {
     const { digest } = target;
-    if (!this.isDropped(digest))
+    if (!this.isDropped(digest)) {
+      const row = this.#blobs.present(digest);
+      // Another process was faster: it has come since the caller looked.
+      if (row !== undefined && this.#files.size(digest) === row.size) return undefined;
       throw new MicaError('NOT_FOUND', `blob ${digest} is not in the store ${this.#db.root}`);
+    }
     if (this.#db.readonly)
       throw new MicaError(
         'FAILED_PRECONDITION',
