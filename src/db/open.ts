@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { existsSync, renameSync, rmSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { pathToFileURL } from 'node:url';
+import { hasKernel } from '../sys/binding.ts';
 import { fromNode } from '../sys/errno.ts';
 import { makeInPlace } from '../sys/in-place.ts';
 import { syncDirectory, syncFile } from '../sys/sync.ts';
@@ -105,6 +106,7 @@ function checked(db: DatabaseSync, path: string, readonly: boolean): DatabaseSyn
 async function create(path: string, lock: RootLock): Promise<void> {
   await lock.take('exclusive');
   if (existsSync(path)) return;
+  removeUnfinished(path);
   const temporary = `${path}.${randomBytes(6).toString('hex')}.new`;
   try {
     const db = new DatabaseSync(temporary);
@@ -118,4 +120,13 @@ async function create(path: string, lock: RootLock): Promise<void> {
     for (const suffix of ['', '-wal', '-shm']) rmSync(temporary + suffix, { force: true });
     throw fromNode(error);
   }
+}
+
+/** What a process has left that was killed while it made the database. Whoever has the lock is alone. */
+function removeUnfinished(path: string): void {
+  if (!hasKernel()) return;
+  const root = dirname(path);
+  for (const name of readdirSync(root))
+    if (name.startsWith(`${basename(path)}.`) && /\.new(?:-wal|-shm)?$/.test(name))
+      rmSync(join(root, name));
 }
