@@ -15,7 +15,8 @@ async function main(): Promise<number> {
   const args = argv.slice(2);
   // First of all, since it loads for as long as all the rest takes. Without root the command moves to a user namespace first.
   const monitor = process.geteuid?.() === 0 && runsProcess(args) ? earlyMonitor() : undefined;
-  // Loaded after the first line, and therefore from that cache.
+  cacheCompiledCode();
+  // Loaded after that line, and therefore from that cache.
   const [{ abortOnSignals }, { run }] = await Promise.all([
     import('./signals.ts'),
     import('./run.ts'),
@@ -48,7 +49,6 @@ function earlyMonitor(): ReturnType<typeof spawnMonitor> | undefined {
 const STALLED = 13;
 
 process.exitCode = STALLED;
-cacheCompiledCode();
 void main().then((code) => {
   process.exitCode = code;
 });

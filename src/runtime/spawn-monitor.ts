@@ -1,13 +1,12 @@
 import type { Socket } from 'node:net';
+import { compiledDirectory } from '../code/directory.ts';
 import { endingOf } from '../sys/children.ts';
 import { socketPair } from '../sys/pipe.ts';
 import { spawnProgram } from '../sys/spawn.ts';
 
-/** Runs from source and built: its neighbour has the same ending. */
-const MONITOR = new URL(
-  import.meta.url.endsWith('.ts') ? './monitor.ts' : './monitor.js',
-  import.meta.url,
-);
+const FROM_SOURCE = import.meta.url.endsWith('.ts');
+
+const MONITOR = new URL(FROM_SOURCE ? './monitor.ts' : './monitor.js', import.meta.url);
 
 /** What it holds is little; it shall not take more because the machine has more. */
 const FLAGS = [
@@ -21,11 +20,8 @@ const FLAGS = [
 export function spawnMonitor(): Socket {
   // Not imported, so that nothing is loaded before this runs.
   const { closeSync, openSync } = process.getBuiltinModule('node:fs');
-  const { getCompileCacheDir } = process.getBuiltinModule('node:module');
-  const net = process.getBuiltinModule('node:net');
-  const path = process.getBuiltinModule('node:path');
   const { fileURLToPath } = process.getBuiltinModule('node:url');
-  const cache = getCompileCacheDir();
+  const cache = compileCache();
   const nothing = openSync('/dev/null', 'r+');
   const [ours, theirs] = socketPair();
   try {
@@ -34,7 +30,7 @@ export function spawnMonitor(): Socket {
       args: [...FLAGS, fileURLToPath(MONITOR)],
       env: {
         UV_THREADPOOL_SIZE: '1',
-        ...(cache !== undefined && { NODE_COMPILE_CACHE: path.dirname(cache) }),
+        ...(cache !== undefined && { NODE_COMPILE_CACHE: cache }),
       },
       fds: [nothing, nothing, nothing, theirs],
       ownSession: true,
@@ -47,7 +43,17 @@ export function spawnMonitor(): Socket {
     closeSync(nothing);
     closeSync(theirs);
   }
-  const socket = new net.Socket({ fd: ours, readable: true, writable: true });
+  // It loads already.
+  const { Socket: Connection } = process.getBuiltinModule('node:net');
+  const socket = new Connection({ fd: ours, readable: true, writable: true });
   socket.on('error', () => socket.destroy());
   return socket;
+}
+
+/** Node's cache of this process, if it has one. Built, the monitor keeps its code itself, and does without. */
+function compileCache(): string | undefined {
+  const { getCompileCacheDir } = process.getBuiltinModule('node:module');
+  const own = getCompileCacheDir();
+  if (own !== undefined) return process.getBuiltinModule('node:path').dirname(own);
+  return FROM_SOURCE ? compiledDirectory() : undefined;
 }
