@@ -18,8 +18,8 @@ export function mountedFrom(directory: string, tree?: SharedMount): string[] {
   return [...new Set(found.map(({ target }) => target))];
 }
 
-/** How long a mount namespace that is being made may have a copy of our mount, in milliseconds. */
-const COPIED = 10_000;
+/** How long a mount namespace that is being made may have a copy of our mount, in seconds. */
+const COPIED = 10;
 
 export interface StaysOptions {
   readonly tree?: SharedMount | undefined;
@@ -36,12 +36,12 @@ export async function staysMountedFrom(
   directory: string,
   { tree, unused }: StaysOptions,
 ): Promise<string | undefined> {
-  for (const until = performance.now() + COPIED; ;) {
+  for (const until = process.uptime() + COPIED; ;) {
     const [here] = writableIn([readMountinfo()], directory, tree);
     if (here !== undefined) return here.target;
     const elsewhere = writableIn(mountTables([OWN]), directory, tree);
     const counted = unused === 'counts' ? elsewhere : usedOf(elsewhere);
-    if (counted.length === 0 || performance.now() > until) return counted[0]?.target;
+    if (counted.length === 0 || process.uptime() > until) return counted[0]?.target;
     await setTimeout(10);
   }
 }

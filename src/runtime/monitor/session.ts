@@ -41,10 +41,10 @@ export class Session {
 
   /** Hands output on until the process has ended and all of it was read. */
   async watch(onOutput: (stream: 'stdout' | 'stderr', data: Buffer) => void): Promise<Ending> {
-    let last = performance.now();
+    let last = process.uptime();
     const open = this.#ends!.sources.map(([name, source]) => {
       source.on('data', (data) => {
-        last = performance.now();
+        last = process.uptime();
         onOutput(name, data);
         this.clients.output(STREAM[name], data);
       });
