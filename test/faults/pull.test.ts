@@ -25,7 +25,7 @@ const origin = openOrigin();
 const options = { driver: 'tar', retry: { attempts: 4, delay: 10, maxDelay: 1500 } };
 const engine = openTemporaryEngine(options);
 /** Gives a stall up: where nothing stalls, a busy machine could look like that, and bytes be lost. */
-const hasty = openTemporaryEngine({ ...options, timeouts: { idle: 2000 } });
+const hasty = openTemporaryEngine({ ...options, timeouts: { idle: 3000 } });
 after(async () => {
   for (const one of [engine, hasty]) await (await one)[Symbol.asyncDispose]();
   await (await origin)[Symbol.asyncDispose]();
@@ -67,7 +67,7 @@ describe('a pull gets over', () => {
     'a connection that is reset before the first byte': ofLayer([faults.cut(0, true), 1]),
     'a connection that ends again and again': ofLayer([faults.cut(70_000), [1, 2, 3, 4, 5]]),
     'a stall in the middle of a blob': ofLayer([faults.stall(half), 1]),
-    'a stall before the answer': ofManifest(undefined, faults.delay(5000), 1),
+    'a stall before the answer': ofManifest(undefined, faults.delay(8000), 1),
     'an answer that ends too early without an error': ofLayer([faults.truncate(half), 1]),
     'a length that promises less than there is': ofLayer([faults.misstateLength(-1000), 1]),
     'blobs without a length': ofLayer([faults.chunked()]),

@@ -119,7 +119,7 @@ const SURVIVED: readonly (readonly [
 describe('a blob arrives, byte for byte, in spite of', () => {
   for (const [title, rules, twice] of SURVIVED)
     test(title, { timeout: 120_000 }, async () => {
-      await using bench = await openBench(rules, stalls(rules) ? 2000 : PATIENT);
+      await using bench = await openBench(rules, stalls(rules) ? PATIENT / 2 : PATIENT);
       assert.ok((await download(bench)).equals(bench.blob));
       assertBefell(bench, rules);
       if (twice) return;
