@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { needs } from '../testing/need.ts';
+import { noise } from '../testing/noise.ts';
 import { withoutProgramCompression } from './by-program.ts';
 import type { Bytes } from './bytes.ts';
 
-const MIXED = Buffer.concat([Buffer.alloc(3_000_000, 'layer'), randomBytes(300_000)]);
+const MIXED = Buffer.concat([Buffer.alloc(3_000_000, 'layer'), noise(300_000)]);
 
 async function* pieces(bytes: Uint8Array, size = 10_007): Bytes {
   for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { gunzipSync, gzipSync, zstdCompressSync } from 'node:zlib';
+import { noise } from '../testing/noise.ts';
 import type { Bytes } from './bytes.ts';
 import { compress, decompress } from './compress.ts';
 
-const MIXED = Buffer.concat([Buffer.alloc(1_000_000, 'layer'), randomBytes(300_000)]);
+const MIXED = Buffer.concat([Buffer.alloc(1_000_000, 'layer'), noise(300_000)]);
 const SHORT = MIXED.subarray(-3000);
 
 async function* pieces(bytes: Uint8Array, size = 10_007): Bytes {
@@ -94,7 +94,7 @@ test('a reader that stops early stops the source', async () => {
     let [running, made] = [true, 0];
     async function* endless(): Bytes {
       try {
-        for (; made < 2000; made++) yield gzipSync(randomBytes(100_000), { level: 0 });
+        for (; made < 2000; made++) yield gzipSync(noise(100_000), { level: 0 });
       } finally {
         running = false;
       }

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { needs } from '../testing/need.ts';
+import { noise } from '../testing/noise.ts';
 import { handleInflater } from './inflate-handle.ts';
 import { isalInflater } from './inflate-isal.ts';
 import { InflateStream } from './inflate-stream.ts';
@@ -10,7 +10,7 @@ import { threadInflater } from './inflate-thread.ts';
 import { zstdInflater } from './inflate-zstd.ts';
 import type { Piece } from './slabs.ts';
 
-const PLAIN = Buffer.concat([Buffer.alloc(3_000_000, 'layer'), randomBytes(900_000)]);
+const PLAIN = Buffer.concat([Buffer.alloc(3_000_000, 'layer'), noise(900_000)]);
 const GZIP = gzipSync(PLAIN);
 const ZSTD = zstdCompressSync(PLAIN);
 

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
-import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import fc from 'fast-check';
 import { type ErrorCode, isCode } from '../errors.ts';
 import { needs } from '../testing/need.ts';
+import { noise } from '../testing/noise.ts';
 import { handleInflater, handleWorks } from './inflate-handle.ts';
 import { isalInflater, isalProblem } from './inflate-isal.ts';
 import { threadInflater } from './inflate-thread.ts';
@@ -15,7 +15,7 @@ const PACK = {
   gzip: (bytes: Uint8Array) => gzipSync(bytes),
   zstd: (bytes: Uint8Array) => zstdCompressSync(bytes),
 };
-const BIG = Buffer.concat([Buffer.alloc(3_000_000, 'layer'), randomBytes(500_000)]);
+const BIG = Buffer.concat([Buffer.alloc(3_000_000, 'layer'), noise(500_000)]);
 /** RFC 8878 §3.1.2 */
 const SKIPPABLE = Buffer.from([0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3]);
 const WAYS = [
