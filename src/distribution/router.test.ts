@@ -100,7 +100,9 @@ test('a name of 255 characters is the longest', () => {
   assert.ok(!isName('a'.repeat(256)));
 });
 
-test('a name that almost matches takes no longer than one that does', { timeout: 2000 }, () => {
+test('a name that almost matches takes no longer than one that does', () => {
+  const start = process.cpuUsage();
   assert.ok(!isName(`${'a-'.repeat(120)}!`));
   assert.throws(() => routeOf(`/v2/${'/blobs/uploads'.repeat(1000)}`), Refusal);
+  assert.ok(process.cpuUsage(start).user < 2_000_000);
 });

@@ -10,7 +10,7 @@ import { endingOf } from './children.ts';
 import { pipe, socketPair } from './pipe.ts';
 import { type ProgramStart, spawnProgram } from './spawn.ts';
 
-const LINUX = { skip: needs('linux'), timeout: 20_000 };
+const LINUX = { skip: needs('linux'), timeout: 120_000 };
 
 /** What a shell's script says. */
 async function said(script: string, options: Partial<ProgramStart>): Promise<string> {
