@@ -63,6 +63,20 @@ test(
   },
 );
 
+test('who only asks whether a lock is held keeps nobody from taking it', { skip }, async () => {
+  await using dir = await scratch();
+  const path = join(dir.path, 'lock');
+  // As isHeld has it, by a process that has no turn just then.
+  const asking = spawn('flock', ['--shared', path, 'sh', '-c', 'echo asked; sleep 0.2'], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const ended = once(asking, 'exit');
+  await once(asking.stdout, 'data');
+  using taken = tryLock(path);
+  assert.equal(taken?.path, path);
+  await ended;
+});
+
 test('who waits for a lock gets it when it is given up', { skip }, async () => {
   await using dir = await scratch();
   const path = join(dir.path, 'lock');

@@ -6,6 +6,13 @@ import { errnoOf, fromNode } from './errno.ts';
 import { flock } from './lock.ts';
 import { holdLockByPid, isHeldByPid, tryLockByPid } from './pid-lock.ts';
 
+/**
+ * Who only asks whether a lock is held ({@link isHeld}) has it himself, shared with others who ask: for a
+ * moment, or until a busy machine gives him another turn. Nobody is taken for its holder by that. In milliseconds.
+ */
+const LOOK = 1000;
+const NEVER = new Int32Array(new SharedArrayBuffer(4));
+
 /** A lock file that this process holds: proof, for every process of the machine, that its work is alive. */
 export interface HeldLock extends Disposable {
   readonly path: string;
@@ -38,11 +45,14 @@ export function holdLock(path: string): HeldLock {
  */
 export function tryLock(path: string): HeldLock | undefined {
   if (!hasKernel()) return tryLockByPid(path);
-  for (;;) {
+  for (const until = performance.now() + LOOK; ;) {
     const fd = open(path, constants.O_RDWR | constants.O_CREAT);
     if (!flock(fd, 'exclusive')) {
+      const isOnlyLookedAt = flock(fd, 'shared');
       closeSync(fd);
-      return undefined;
+      if (!isOnlyLookedAt || performance.now() > until) return undefined;
+      Atomics.wait(NEVER, 0, 0, 1);
+      continue;
     }
     if (isStill(path, fd)) return held(path, fd);
     // Its holder removed the file between our open and our lock: that lock excludes nobody.
