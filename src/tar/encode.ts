@@ -1,20 +1,21 @@
 import { isUtf8 } from 'node:buffer';
 import { writeBytes } from '../sys/byte-string.ts';
 import type { Entry } from './entry.ts';
-import { BLOCK, checksumOf, paddingOf } from './header.ts';
+import { Block, BLOCK, paddingOf } from './header.ts';
 import { bad, writeOctal } from './number.ts';
 
 /** A member to write; its data come separately. */
 export type NewEntry = Omit<Entry, 'dataOffset' | 'dataSize'>;
 
-const TYPEFLAGS: Readonly<Record<Entry['type'], string>> = {
-  file: '0',
-  link: '1',
-  symlink: '2',
-  char: '3',
-  block: '4',
-  directory: '5',
-  fifo: '6',
+/** As character codes. */
+const TYPEFLAGS: Readonly<Record<Entry['type'], number>> = {
+  file: 0x30,
+  link: 0x31,
+  symlink: 0x32,
+  char: 0x33,
+  block: 0x34,
+  directory: 0x35,
+  fifo: 0x36,
 };
 
 /** Records of an extended header, by key. Byte strings. */
@@ -41,25 +42,46 @@ export function encodeSparse(entry: NewEntry, stored: number, map: Buffer): Buff
 }
 
 /** Where a header is made, before it is known what has to stand before it. */
-const HEADER = Buffer.alloc(BLOCK);
+const HEADER = new Block();
+/** That of an extended header, which says the same every time but for its name, its size and its sum. */
+const EXTENDED = new Block();
+/** What all headers have: ustar's magic and version, and no device. */
+const COMMON = Buffer.alloc(BLOCK);
+COMMON.write('ustar\u000000', 257, 'latin1');
+for (const offset of [329, 337]) writeOctal(COMMON, offset, 8, 0);
+EXTENDED.bytes.set(COMMON);
+EXTENDED.bytes[156] = 'x'.charCodeAt(0);
+for (const [offset, length, value] of [
+  [100, 8, 0o644],
+  [108, 8, 0],
+  [116, 8, 0],
+  [136, 12, 0],
+] as const)
+  writeOctal(EXTENDED.bytes, offset, length, value);
 
 function withRecords(entry: NewEntry, name: string, size: number, records: Records): Buffer {
-  encodeHeader(HEADER.fill(0), entry, { name, size, records });
-  if (records.size === 0) return Buffer.from(HEADER);
-  const texts = ['path', 'linkpath', 'GNU.sparse.name'].map((key) => records.get(key) ?? '');
+  encodeHeader(entry, { name, size, records });
+  if (records.size === 0) return Buffer.from(HEADER.bytes);
   // The standard wants to know what is not UTF-8; most readers do not care.
-  if (texts.some((text) => !isUtf8(Buffer.from(text, 'latin1'))))
-    records.set('hdrcharset', 'BINARY');
-  const sorted = [...records].toSorted(([a], [b]) => (a < b ? -1 : 1));
-  const body = sorted.map(([key, value]) => record(key, value)).join('');
+  if (TEXTS.some((key) => !isText(records.get(key)))) records.set('hdrcharset', 'BINARY');
+  const body = [...records]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => record(key, value))
+    .join('');
   const end = BLOCK + body.length + paddingOf(body.length);
   // One piece of memory for a member: their number is what writing an archive costs.
-  const member = Buffer.allocUnsafe(end + BLOCK).fill(0);
-  encodeExtended(member, name, body.length);
+  const member = Buffer.allocUnsafe(end + BLOCK);
+  encodeExtended(name, body.length);
+  member.set(EXTENDED.bytes);
   writeBytes(member, body, BLOCK);
-  HEADER.copy(member, end);
+  member.fill(0, BLOCK + body.length, end);
+  member.set(HEADER.bytes, end);
   return member;
 }
+
+const TEXTS = ['path', 'linkpath', 'GNU.sparse.name'];
+const isText = (value: string | undefined): boolean =>
+  value === undefined || isUtf8(Buffer.from(value, 'latin1'));
 
 interface HeaderValues {
   readonly name: string;
@@ -67,52 +89,70 @@ interface HeaderValues {
   readonly records: Records;
 }
 
-/** The header, and in `records` what of the member does not fit into it. @param block - of zeros */
-function encodeHeader(block: Buffer, entry: NewEntry, { name, size, records }: HeaderValues): void {
-  const { linkName, mode, uid, gid, mtime, mtimeNs } = entry;
+/** Makes the header, and in `records` what of the member does not fit into it. */
+function encodeHeader(entry: NewEntry, { name, size, records }: HeaderValues): void {
+  const { linkName, mode, uid, gid, mtime, mtimeNs, xattrs } = entry;
+  const block = HEADER.bytes;
+  block.set(COMMON);
   if (!writeName(block, checkedName(name))) records.set('path', name);
   if (linkName.length > 100) records.set('linkpath', checkedName(linkName));
   writeBytes(block, linkName.slice(0, 100), 157);
-  for (const [key, offset, length, value] of [
-    ['uid', 108, 8, uid],
-    ['gid', 116, 8, gid],
-    ['size', 124, 12, size],
-  ] as const) {
-    if (!Number.isSafeInteger(value) || value < 0) throw bad(`the ${key}`, `cannot be ${value}`);
-    if (!writeOctal(block, offset, length, value)) records.set(key, String(value));
-  }
+  writeOctal(block, 100, 8, mode & 0o7777);
+  if (!writeCount(block, 108, 8, uid, 'the uid')) records.set('uid', String(uid));
+  if (!writeCount(block, 116, 8, gid, 'the gid')) records.set('gid', String(gid));
+  if (!writeCount(block, 124, 12, size, 'the size')) records.set('size', String(size));
   if (!Number.isSafeInteger(mtime)) throw bad('the mtime', `cannot be ${mtime}`);
   if (!writeOctal(block, 136, 12, mtime) || mtimeNs !== 0)
     records.set('mtime', timeText(mtime, mtimeNs));
-  for (const { name: xattr, value } of entry.xattrs ?? [])
-    records.set(`SCHILY.xattr.${escape(xattr)}`, Buffer.from(value).toString('latin1'));
-  writeOctal(block, 100, 8, mode & 0o7777);
-  finish(block, TYPEFLAGS[entry.type], entry);
+  if (xattrs !== undefined)
+    for (const { name: xattr, value } of xattrs)
+      records.set(`SCHILY.xattr.${escape(xattr)}`, Buffer.from(value).toString('latin1'));
+  block[156] = TYPEFLAGS[entry.type];
+  writeDevice(block, entry);
+  writeSum(HEADER);
 }
 
 /** A constant name: what some readers would extract, and nobody should rely on. */
-function encodeExtended(block: Buffer, name: string, size: number): void {
-  const base = name.replace(/\/+$/, '').split('/').at(-1);
+function encodeExtended(name: string, size: number): void {
+  const block = EXTENDED.bytes;
+  let end = name.length;
+  while (end > 0 && name.charCodeAt(end - 1) === SLASH) end--;
+  const base = name.slice(name.lastIndexOf('/', end - 1) + 1, end);
+  block.fill(0, 0, 100);
   writeBytes(block, `PaxHeaders/${base}`.slice(0, 99), 0);
-  for (const offset of [108, 116]) writeOctal(block, offset, 8, 0);
-  writeOctal(block, 100, 8, 0o644);
   writeOctal(block, 124, 12, size);
-  writeOctal(block, 136, 12, 0);
-  finish(block, 'x', NO_DEVICE);
+  writeSum(EXTENDED);
 }
 
-const NO_DEVICE = { deviceMajor: 0, deviceMinor: 0 };
+const SLASH = 0x2f;
+const SPACE = 0x20;
 
-function finish(
+/** @returns whether it fits */
+function writeCount(
   block: Buffer,
-  typeflag: string,
+  offset: number,
+  length: number,
+  value: number,
+  what: string,
+): boolean {
+  if (!Number.isSafeInteger(value) || value < 0) throw bad(what, `cannot be ${value}`);
+  return writeOctal(block, offset, length, value);
+}
+
+function writeDevice(
+  block: Buffer,
   { deviceMajor, deviceMinor }: Pick<Entry, 'deviceMajor' | 'deviceMinor'>,
 ): void {
-  block.write(typeflag, 156, 'latin1');
-  block.write('ustar\u000000', 257, 'latin1');
+  if (deviceMajor === 0 && deviceMinor === 0) return;
   if (!writeOctal(block, 329, 8, deviceMajor) || !writeOctal(block, 337, 8, deviceMinor))
     throw bad('the device number', `cannot be ${deviceMajor}:${deviceMinor}`);
-  block.write(`${checksumOf(block).toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+}
+
+/** Six digits, a NUL and a space; while it is taken, the field counts as spaces. */
+function writeSum(block: Block): void {
+  const { bytes } = block;
+  bytes.fill(SPACE, 148, 156);
+  writeOctal(bytes, 148, 7, block.sum());
 }
 
 /** In 100 bytes, or split at a slash into 155 and 100. */
@@ -146,6 +186,7 @@ function timeText(seconds: number, nanoseconds: number): string {
   const isBefore = seconds < 0;
   const whole = isBefore ? -seconds - 1 : seconds;
   const fraction = isBefore ? 1e9 - nanoseconds : nanoseconds;
-  const digits = String(fraction).padStart(9, '0').replace(/0+$/, '');
-  return `${isBefore ? '-' : ''}${whole}.${digits}`;
+  let [digits, rest] = [9, fraction];
+  for (; digits > 1 && rest % 10 === 0; rest /= 10) digits--;
+  return `${isBefore ? '-' : ''}${whole}.${String(rest).padStart(digits, '0')}`;
 }

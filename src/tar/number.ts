@@ -41,18 +41,20 @@ export function parseDecimal(text: string, what: string): number {
   return value;
 }
 
-/** Writes `value` as octal digits and a NUL; `false` when it does not fit. */
+/** Writes `value` as octal digits and a NUL; `false` when it does not fit. @param length - at most 12 */
 export function writeOctal(bytes: Buffer, offset: number, length: number, value: number): boolean {
-  if (value < 0 || value >= 8 ** (length - 1)) return false;
+  if (value < 0 || value >= LIMITS[length]!) return false;
+  let at = offset + length - 1;
+  bytes[at] = 0;
   let rest = value;
-  for (let at = offset + length - 2; at >= offset; at--) {
-    const higher = Math.floor(rest / 8);
-    bytes[at] = 0x30 + (rest - higher * 8);
-    rest = higher;
-  }
-  bytes[offset + length - 1] = 0;
+  for (; rest > MAX_INTEGER; rest = Math.floor(rest / 8)) bytes[--at] = ZERO + (rest % 8);
+  for (; at > offset; rest >>= 3) bytes[--at] = ZERO + (rest & 7);
   return true;
 }
+
+/** By the length of a field: what its digits can say no more. */
+const LIMITS: readonly number[] = Array.from({ length: 13 }, (_, length) => 8 ** (length - 1));
+const MAX_INTEGER = 2 ** 31 - 1;
 
 export const bad = (what: string, why: string): MicaError =>
   new MicaError('INVALID_ARGUMENT', `tar: ${what} ${why}`);

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { sha256 } from '../oci/digest.ts';
 import { padded, readAll } from '../testing/hand-made-tar.ts';
 import { BLOCK } from './header.ts';
 import { type NewEntry, TarWriter } from './write.ts';
@@ -138,3 +139,35 @@ for (const [what, entry, content] of WRONG)
   test(`a member with ${what} is not written`, () => {
     assert.throws(() => written(entry, content), { code: 'INVALID_ARGUMENT' });
   });
+
+/** Every kind of member, at and over the limits of its header. */
+const VARIED: readonly Partial<NewEntry>[] = [
+  { name: './', type: 'directory', mode: 0o755 },
+  { name: 'a/b/c', mtime: 1_700_000_000, mtimeNs: 123_456_789 },
+  { name: 'a/short', mtime: 1_700_000_000, mtimeNs: 120_000_000, uid: 1000, gid: 100 },
+  { name: `${'d'.repeat(155)}/${'n'.repeat(100)}`, mode: 0o4755 },
+  { name: `${'d'.repeat(156)}/${'n'.repeat(100)}`, mtimeNs: 1 },
+  { name: 'caf\xe9', mtime: -2, mtimeNs: 500_000_000 },
+  { name: 'caf\xc3\xa9/', type: 'directory', uid: 2 ** 31, gid: 0o10000000 },
+  { name: 'link', type: 'link', linkName: 'a/b/c' },
+  { name: 'symlink', type: 'symlink', linkName: 't'.repeat(101), mtime: 2 ** 40 },
+  { name: 'null', type: 'char', deviceMajor: 1, deviceMinor: 3 },
+  { name: 'loop', type: 'block', deviceMajor: 7, deviceMinor: 2 ** 20 - 1 },
+  { name: 'fifo', type: 'fifo', mtime: 0o77777777777 },
+  { name: 'x=%', xattrs: [{ name: 'user.a=b%', value: Buffer.from([0, 10, 255]) }] },
+  { name: 'sparse', size: 4096, sparse: [{ offset: 512, length: 8 }] },
+];
+
+test('an archive has the bytes that earlier versions gave it', () => {
+  const chunks: Uint8Array[] = [];
+  const writer = new TarWriter((chunk) => chunks.push(chunk));
+  for (const entry of VARIED) {
+    writer.entry({ ...FILE, ...entry });
+    if (entry.sparse) writer.data(Buffer.from('some data'.slice(0, 8)));
+  }
+  writer.finish();
+  assert.equal(
+    sha256(Buffer.concat(chunks)),
+    'sha256:2c885427f4539f64f9d3282aee43cb647e5cd2a81a419b770455e67ee544ad57',
+  );
+});
