@@ -7,6 +7,7 @@ import type { Channel } from '../io/channel.ts';
 import { type DiffId, type Digest, sha256 } from '../oci/digest.ts';
 import type { LayerFacts } from '../snapshot/driver.ts';
 import { fromNode } from '../sys/errno.ts';
+import type { EntryHandler } from '../tar/entry.ts';
 import { TarReader } from '../tar/read.ts';
 import { Changeset } from './changeset/changeset.ts';
 import { type LayerSink, noSink } from './changeset/sink.ts';
@@ -20,6 +21,8 @@ export interface PackOutputOptions {
   readonly sink?: LayerSink | undefined;
   /** Gets the archive, too. */
   readonly channel?: Channel | undefined;
+  /** `false`: who writes the archive tells {@link PackOutput.members} what is in it. Default: true. */
+  readonly isRead?: boolean | undefined;
 }
 
 /** Nobody can use half a tree by mistake. */
@@ -31,8 +34,8 @@ const CHUNK = 256 * 1024;
 const UNFINISHED = '.new';
 
 /**
- * A layer's archive on its way into the layer's directory: hashed, kept if it is to be, and read for
- * the index as an unpacked archive would be, all at once. Until {@link publish} nothing in the
+ * A layer's archive on its way into the layer's directory: hashed, kept if it is to be, and made
+ * an index as if it were unpacked, all at once. Until {@link publish} nothing in the
  * directory has changed that anybody looks at.
  */
 export class PackOutput implements Disposable {
@@ -41,23 +44,29 @@ export class PackOutput implements Disposable {
   readonly #channel: Channel | undefined;
   readonly #sink: LayerSink;
   readonly #changeset: Changeset;
-  readonly #reader: TarReader;
+  readonly #reader: TarReader | undefined;
   readonly #tar: TarOutput;
   #buffer = Buffer.allocUnsafeSlow(CHUNK);
   #filled = 0;
 
-  constructor(directory: string, { keepsTar, sink = noSink, channel }: PackOutputOptions) {
+  constructor(directory: string, options: PackOutputOptions) {
+    const { keepsTar, sink = noSink, channel, isRead = true } = options;
     this.#directory = directory;
     this.#keepsTar = keepsTar;
     this.#channel = channel;
     this.#sink = sink;
     this.#changeset = new Changeset(sink, { lower: undefined });
-    this.#reader = new TarReader(this.#changeset);
+    this.#reader = isRead ? new TarReader(this.#changeset) : undefined;
     this.#tar = new TarOutput(
       this.#reader,
       'sha256',
       keepsTar ? this.#path(TAR_FILE + UNFINISHED) : undefined,
     );
+  }
+
+  /** What a reader of the archive would be told, if it is not read. */
+  get members(): EntryHandler {
+    return this.#changeset;
   }
 
   write = (chunk: Uint8Array): void => {
@@ -74,7 +83,7 @@ export class PackOutput implements Disposable {
   finish(): LayerFacts {
     this.#flush();
     const diffId = this.#tar.end() as DiffId;
-    this.#reader.end();
+    this.#reader?.end();
     this.#changeset.finish();
     const { dependent, stats } = this.#changeset;
     const index = dependent ? noIndex() : this.#index(diffId);

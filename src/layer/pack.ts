@@ -13,13 +13,13 @@ import { upperChanges } from './diff/diff.ts';
 import { type LayerTarOptions, writeLayerTar } from './diff/tar.ts';
 import { Extraction } from './extract/extract.ts';
 import { FILES_DIRECTORY } from './index-output.ts';
-import { PackOutput } from './pack-output.ts';
+import { PackOutput, type PackOutputOptions } from './pack-output.ts';
 import { isPacked, packedFacts } from './packed.ts';
 
 /** How a layer can be kept that does not depend on the layers below. */
 export type PackedForm = Exclude<LayerForm, 'direct' | 'windows'>;
 
-interface PackingOptions extends Abortable {
+export interface PackingOptions extends Abortable {
   /**
    * What the directory gets beside `index.erofs`: `layer.tar`, or `fs/` as the form has it, or
    * nothing, when it has an `fs/` already (`index`). Default `tar`.
@@ -46,38 +46,42 @@ const WAITING = 4 << 20;
 export const pack: Pack = async (upper, directory, options = {}) =>
   isPacked(directory)
     ? packedFacts(directory, options)
-    : packChanges(await upperChanges(upper, options), directory, options);
+    : checkedIndependent(await packChanges(await upperChanges(upper, options), directory, options));
 
 /**
  * Makes changes a layer in the existing `directory`, in one pass: files are read once, and what is
  * made of them is not read back. The index is exactly what unpacking the archive would give.
  * Readers of the directory see nothing or everything, also after a crash; then it may be repeated.
+ * When its tree depends on the layers below, which is known at its end only, the directory holds
+ * nothing of use; all the changes of a tree never do.
  *
  * Two calls on one directory at the same time are a mistake of the caller.
  * @throws FAILED_PRECONDITION when a file changes while it is read
  */
-export async function packChanges(
+export const packChanges = (
   changes: Changes,
   directory: string,
   options: PackChangesOptions = {},
-): Promise<LayerFacts> {
-  const facts = await packing(directory, options, (write, pace) =>
-    writeLayerTar(changes, write, pace, options),
+): Promise<LayerFacts> => {
+  const { sourceDateEpoch } = options;
+  return packing(directory, { ...options, isRead: false }, ({ write, members }, pace) =>
+    writeLayerTar(changes, write, pace, { sourceDateEpoch, handler: members }),
   );
+};
+
+/** For all the changes of a tree. */
+export function checkedIndependent(facts: LayerFacts): LayerFacts {
   if (facts.dependent) throw new MicaError('INTERNAL', 'a packed layer depends on its parents');
   return facts;
 }
 
-/**
- * The same of a layer's archive, read once. When its tree depends on the layers below, which is
- * known at its end only, the directory holds nothing of use.
- */
+/** The same of a layer's archive, read once. */
 export const packArchive = (
   tar: Bytes,
   directory: string,
   options: PackingOptions = {},
 ): Promise<LayerFacts> =>
-  packing(directory, options, async (write, pace) => {
+  packing(directory, { ...options, isRead: true }, async ({ write }, pace) => {
     for await (const chunk of tar) {
       write(chunk);
       if (pace.due) await pace.rest();
@@ -86,15 +90,21 @@ export const packArchive = (
 
 async function packing(
   directory: string,
-  { keep = 'tar', tap, durable = true, signal }: PackingOptions,
-  produce: (write: (chunk: Uint8Array) => void, pace: Pace) => Promise<void>,
+  {
+    keep = 'tar',
+    tap,
+    durable = true,
+    signal,
+    isRead,
+  }: PackingOptions & Pick<PackOutputOptions, 'isRead'>,
+  produce: (output: PackOutput, pace: Pace) => Promise<void>,
 ): Promise<LayerFacts> {
   const tapped = tap && new Tapped(tap, signal);
   try {
     const sink = openSink(directory, keep);
     const channel = tapped?.channel;
-    using output = new PackOutput(directory, { keepsTar: keep === 'tar', sink, channel });
-    await produce(output.write, tapped?.pace ?? new Pace(signal));
+    using output = new PackOutput(directory, { keepsTar: keep === 'tar', sink, channel, isRead });
+    await produce(output, tapped?.pace ?? new Pace(signal));
     const facts = output.finish();
     await tapped?.end();
     signal?.throwIfAborted();

@@ -12,9 +12,10 @@ import {
   signed,
   special,
 } from '../testing/hand-made-tar.ts';
-import type { Entry } from './entry.ts';
+import type { Entry, EntryHandler } from './entry.ts';
 import { BLOCK } from './header.ts';
-import { type NewMember, writeTar } from './write.ts';
+import { TarReader } from './read.ts';
+import { type NewMember, TarWriter, writeTar } from './write.ts';
 
 type Written = NewMember & { readonly content: Uint8Array };
 
@@ -104,6 +105,40 @@ const hex = (list: Entry['xattrs']): Record<string, string> =>
   Object.fromEntries(
     list?.map(({ name, value }) => [name, Buffer.from(value).toString('hex')]) ?? [],
   );
+
+test('a writer tells what a reader of its archive tells', () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof(anyMember, sparseFile), { maxLength: 5 }), (members) => {
+      const [archive, told] = [[] as Uint8Array[], [] as unknown[]];
+      const handler = listing(told);
+      const writer = new TarWriter((chunk) => archive.push(chunk), handler);
+      for (const { content, ...entry } of members) {
+        writer.entry(entry);
+        for (let at = 0; at < content.length; at += 700)
+          writer.data(content.subarray(at, at + 700));
+      }
+      writer.finish();
+      const read: unknown[] = [];
+      const reader = new TarReader(listing(read));
+      reader.write(Buffer.concat(archive));
+      reader.end();
+      assert.deepEqual(told, read);
+    }),
+  );
+});
+
+/** What a handler is told, however the data come in pieces. */
+function listing(list: unknown[]): EntryHandler {
+  let content: Buffer[] = [];
+  return {
+    entry: (entry) => void list.push(entry),
+    data: (chunk) => void content.push(Buffer.from(chunk)),
+    end() {
+      list.push(Buffer.concat(content).toString('hex'));
+      content = [];
+    },
+  };
+}
 
 test('what was written is what is read', async () => {
   await fc.assert(

@@ -1,5 +1,7 @@
 import type { Bytes } from '../io/bytes.ts';
+import { asRead } from './as-read.ts';
 import { encodeMember, encodeSparse, type NewEntry } from './encode.ts';
+import type { EntryHandler } from './entry.ts';
 import { BLOCK, paddingOf } from './header.ts';
 import { bad } from './number.ts';
 import { sparseLayout, type SparseLayout } from './sparse-layout.ts';
@@ -15,6 +17,9 @@ const ZEROS = new Uint8Array(BLOCK);
  */
 export class TarWriter {
   readonly #sink: (chunk: Uint8Array) => void;
+  readonly #handler: EntryHandler | undefined;
+  /** Bytes that the sink was given. */
+  #position = 0;
   /** Data that are still to come; of a sparse file, with zeros in between. */
   #parts: SparseLayout['parts'] = [];
   #part = 0;
@@ -22,18 +27,23 @@ export class TarWriter {
   #remaining = 0;
   #padding = 0;
 
-  /** @param sink - gets buffers to keep, but not to change; chunks of data as they were given */
-  constructor(sink: (chunk: Uint8Array) => void) {
+  /**
+   * @param sink - gets buffers to keep, but not to change; chunks of data as they were given
+   * @param handler - is told what a reader of the archive would tell
+   */
+  constructor(sink: (chunk: Uint8Array) => void, handler?: EntryHandler) {
     this.#sink = sink;
+    this.#handler = handler;
   }
 
   /** Begins a member. Of a sparse file, the data of its runs follow, joined. */
   entry(entry: NewEntry): void {
     this.#checkComplete();
-    if (entry.type === 'file') this.#file(entry);
-    else if (entry.type !== 'directory' || entry.name.endsWith('/'))
-      this.#sink(encodeMember(entry, entry.name, 0));
-    else this.#sink(encodeMember(entry, `${entry.name}/`, 0));
+    const { type, name } = entry;
+    if (type === 'file') this.#file(entry);
+    else if (type !== 'directory' || name.endsWith('/'))
+      this.#begin(entry, name, encodeMember(entry, name, 0));
+    else this.#begin(entry, `${name}/`, encodeMember(entry, `${name}/`, 0));
   }
 
   /** The next bytes of the member's data. */
@@ -44,7 +54,7 @@ export class TarWriter {
       const piece = rest.subarray(0, this.#remaining);
       rest = rest.subarray(piece.length);
       this.#remaining -= piece.length;
-      this.#sink(piece);
+      this.#data(piece);
       if (this.#remaining === 0) {
         this.#part++;
         this.#zeros();
@@ -55,30 +65,46 @@ export class TarWriter {
   /** Ends the archive. */
   finish(): void {
     this.#checkComplete();
-    this.#sink(new Uint8Array(2 * BLOCK));
+    this.#give(new Uint8Array(2 * BLOCK));
   }
 
   #file(entry: NewEntry): void {
-    const layout = entry.sparse && sparseLayout(entry.sparse, entry.size);
-    this.#sink(
-      layout
-        ? encodeSparse(entry, layout.stored, layout.map)
-        : encodeMember(entry, entry.name, entry.size),
-    );
-    const plain = entry.size === 0 ? [] : [{ isData: true, length: entry.size }];
-    this.#parts = layout?.parts ?? plain;
+    const { name, size } = entry;
+    const layout = entry.sparse && sparseLayout(entry.sparse, size);
+    const head = layout
+      ? encodeSparse(entry, layout.stored, layout.map)
+      : encodeMember(entry, name, size);
+    this.#begin(entry, name, head);
+    this.#parts = layout?.parts ?? (size === 0 ? [] : [{ isData: true, length: size }]);
     this.#part = 0;
-    this.#padding = paddingOf(layout?.stored ?? entry.size);
+    this.#padding = paddingOf(layout?.stored ?? size);
     this.#zeros();
+  }
+
+  #begin(entry: NewEntry, name: string, head: Buffer): void {
+    this.#give(head);
+    this.#handler?.entry(asRead(entry, name, head, this.#position));
   }
 
   /** Goes on to the next part that is data. */
   #zeros(): void {
     let part = this.#parts[this.#part];
     for (; part?.isData === false; part = this.#parts[++this.#part])
-      this.#sink(new Uint8Array(part.length));
+      this.#data(new Uint8Array(part.length));
     this.#remaining = part?.length ?? 0;
-    if (part === undefined && this.#padding > 0) this.#sink(ZEROS.subarray(0, this.#padding));
+    if (part !== undefined) return;
+    this.#handler?.end();
+    if (this.#padding > 0) this.#give(ZEROS.subarray(0, this.#padding));
+  }
+
+  #data(chunk: Uint8Array): void {
+    this.#give(chunk);
+    this.#handler?.data(chunk);
+  }
+
+  #give(chunk: Uint8Array): void {
+    this.#sink(chunk);
+    this.#position += chunk.length;
   }
 
   #checkComplete(): void {

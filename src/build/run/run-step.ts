@@ -55,9 +55,10 @@ export async function runStep(
     return await stage.made(step, createdBy(input), async () => {
       const parent = await layers.commit(state.layers, { signal });
       const created = timeOf(Date.now() / 1000);
-      const options = { signal, sourceDateEpoch, onOutput };
-      const layer = await run(input, parent, mounting, options, async (tar) =>
-        tar === undefined ? undefined : await layers.add(tar, { signal }),
+      const layer = await run(input, parent, mounting, { signal, onOutput }, async (changes) =>
+        changes === undefined
+          ? undefined
+          : await layers.addChanges(changes, { sourceDateEpoch, signal }),
       );
       return { layer, created };
     });

@@ -1,12 +1,11 @@
 import { statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { archiveOfChanges } from '../../layer/diff/archive.ts';
 import { changesOf } from '../../container/changes.ts';
 import { writeSpec } from '../../container/start.ts';
 import type { StepInputs } from '../../db/build-steps.ts';
 import { MicaError } from '../../errors.ts';
-import type { Abortable, Bytes } from '../../io/bytes.ts';
+import type { Abortable } from '../../io/bytes.ts';
 import type { Changes } from '../../layer/diff/change.ts';
 import type { Attachment } from '../../runtime/attachment.ts';
 import { kill } from '../../runtime/kill.ts';
@@ -37,7 +36,6 @@ export interface RunInput {
 }
 
 export interface RunOptions extends Abortable {
-  readonly sourceDateEpoch?: number | undefined;
   readonly onOutput: (stream: 'stdout' | 'stderr', data: Uint8Array) => void;
 }
 
@@ -67,8 +65,8 @@ function pair(what: string, entry: string): readonly [string, string] {
 }
 
 /**
- * Runs the command on `parent`, a committed snapshot, and gives what it has changed to `keep` as a
- * layer's archive; `undefined`, if that is nothing. Afterwards nothing is left of it.
+ * Runs the command on `parent`, a committed snapshot, and gives what it has changed to `keep`;
+ * `undefined`, if that is nothing. Afterwards nothing is left of it.
  * @throws FAILED_PRECONDITION when it ends with another status than 0
  */
 export async function run<T>(
@@ -76,7 +74,7 @@ export async function run<T>(
   parent: string,
   environment: MountEnvironment,
   options: RunOptions,
-  keep: (tar: Bytes | undefined) => Promise<T>,
+  keep: (changes: Changes | undefined) => Promise<T>,
 ): Promise<T> {
   // It starts while the tree is mounted.
   using monitor = startMonitor();
@@ -84,11 +82,10 @@ export async function run<T>(
   await using tree = await temporaryTree(store, parent);
   await execute(input, tree, { monitor, environment, options });
   tree.unmount();
-  const { signal, sourceDateEpoch } = options;
+  const { signal } = options;
   const whole = { id: tree.id, since: tree.since, name: 'of RUN' };
   const changes = await changesOf(store, whole, { signal });
-  if (isNothing(changes)) return await keep(undefined);
-  return await keep(archiveOfChanges(changes, { sourceDateEpoch, signal }));
+  return await keep(isNothing(changes) ? undefined : changes);
 }
 
 /** A root of which nothing but the time has changed is no change. */

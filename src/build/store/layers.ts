@@ -1,12 +1,14 @@
 import type { Lease } from '../../db/leases.ts';
 import type { LayerCompression } from '../../engine/derive/derive.ts';
-import { storeNewLayer } from '../../engine/derive/store-layer.ts';
+import { storeChanges, storeNewLayer } from '../../engine/derive/store-layer.ts';
 import type { Context, Store } from '../../engine/context.ts';
 import { bringLayers } from '../../engine/publish/bring-layers.ts';
 import { syncStore } from '../../db/sync.ts';
 import { composeImage } from '../../image/compose.ts';
 import type { ComposedImage } from '../../image/compose.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
+import type { Changes } from '../../layer/diff/change.ts';
+import type { LayerTarOptions } from '../../layer/diff/tar.ts';
 import type { Layer } from '../../layer/layer.ts';
 import type { ImageConfig } from '../../oci/config.ts';
 import { type ChainId, chainIds, hexOf } from '../../oci/digest.ts';
@@ -37,6 +39,15 @@ export class BuildLayers {
     const { store } = this;
     const options = { format: 'oci', ...this.compression, signal } as const;
     const { descriptor, diffId } = await storeNewLayer({ store, lease: this.#lease }, tar, options);
+    return { descriptor, diffId };
+  }
+
+  /** The same of changes to a tree. */
+  async addChanges(changes: Changes, options: LayerTarOptions & Abortable): Promise<BuiltLayer> {
+    const { store } = this;
+    const storing = { format: 'oci', ...this.compression, ...options } as const;
+    const place = { store, lease: this.#lease };
+    const { descriptor, diffId } = await storeChanges(place, changes, storing);
     return { descriptor, diffId };
   }
 

@@ -1,4 +1,3 @@
-import { archiveOfChanges } from '../../layer/diff/archive.ts';
 import { changesOf } from '../../container/changes.ts';
 import { configOf } from '../../container/config.ts';
 import { volumesOf, withoutVolumes } from '../../container/volumes.ts';
@@ -16,7 +15,7 @@ import { pause, unpause } from '../../runtime/kill.ts';
 import { readState } from '../../runtime/state.ts';
 import type { Context } from '../context.ts';
 import { derive, type Original } from '../derive/derived.ts';
-import { storeNewLayer } from '../derive/store-layer.ts';
+import { storeChanges } from '../derive/store-layer.ts';
 import type { StoredImage } from '../stored-image.ts';
 import { findByName } from '../images.ts';
 import type { CommitContainerOptions } from './containers.ts';
@@ -47,9 +46,9 @@ export async function commit(
     const volumes = volumesOf(container.settings, original.image.config.config ?? {});
     const changes = withoutVolumes(await changesOf(store, container, options), volumes);
     const { sourceDateEpoch } = context.config;
-    const tar = archiveOfChanges(changes, { sourceDateEpoch, signal: options.signal });
+    const { signal } = options;
     const format = formatOf(original.image.descriptor.mediaType);
-    const layer = await storeNewLayer(original, tar, { format, signal: options.signal });
+    const layer = await storeChanges(original, changes, { format, sourceDateEpoch, signal });
     return withLayer(original, container, layer, options);
   });
 }

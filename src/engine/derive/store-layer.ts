@@ -3,11 +3,14 @@ import { recordProof } from '../../db/proven-layers.ts';
 import { MicaError } from '../../errors.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
 import { compress } from '../../io/compress.ts';
+import { archiveOfChanges } from '../../layer/diff/archive.ts';
+import type { Changes } from '../../layer/diff/change.ts';
+import type { LayerTarOptions } from '../../layer/diff/tar.ts';
 import type { Layer } from '../../layer/layer.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { DiffId } from '../../oci/digest.ts';
 import { type ImageFormat, layerType } from '../../oci/media-type.ts';
-import type { PackedForm } from '../../layer/pack.ts';
+import type { PackingOptions } from '../../layer/pack.ts';
 import type { LayerFacts } from '../../snapshot/driver.ts';
 import type { LayerCompression } from './derive.ts';
 import type { Original } from './derived.ts';
@@ -39,50 +42,67 @@ export async function storeLayer(
  * The same of an archive that was made here, and keeps it unpacked, too: both in one pass, so that it
  * is neither inflated nor read again when its image is published.
  */
-export async function storeNewLayer(
+export const storeNewLayer = (
   place: Place,
   tar: Bytes,
   options: StoreLayerOptions,
+): Promise<Layer> =>
+  storePacked(place, options, {
+    archive: () => tar,
+    pack: async (...target) => (await import('../../layer/pack.ts')).packArchive(tar, ...target),
+  });
+
+/** The same of changes: no archive of them is read. */
+export const storeChanges = (
+  place: Place,
+  changes: Changes,
+  options: StoreLayerOptions & LayerTarOptions,
+): Promise<Layer> => {
+  const { sourceDateEpoch } = options;
+  return storePacked(place, options, {
+    archive: () => archiveOfChanges(changes, options),
+    pack: async (directory, packing) => {
+      const { packChanges } = await import('../../layer/pack.ts');
+      return packChanges(changes, directory, { ...packing, sourceDateEpoch });
+    },
+  });
+};
+
+interface NewLayer {
+  readonly archive: () => Bytes;
+  readonly pack: (directory: string, options: PackingOptions) => Promise<LayerFacts>;
+}
+
+async function storePacked(
+  place: Place,
+  options: StoreLayerOptions,
+  { archive, pack }: NewLayer,
 ): Promise<Layer> {
-  const { store, lease } = place;
-  const { form } = store.choice.driver;
+  const {
+    store: { choice, layers },
+    lease,
+  } = place;
+  const { form } = choice.driver;
   // Made on a copy of the tree below, by who has that.
-  if (form === 'direct' || form === 'windows') return await storeLayer(place, tar, options);
+  if (form === 'direct' || form === 'windows') return await storeLayer(place, archive(), options);
   const { signal } = options;
-  const { id, directory } = await store.layers.begin({ lease, signal });
+  const { id, directory } = await layers.begin({ lease, signal });
   let kept = false;
   try {
-    const { descriptor, facts } = await packInto(place, tar, { directory, form }, options);
+    let descriptor: Descriptor | undefined;
+    const tap = async (tar: Bytes): Promise<void> => {
+      descriptor = await storeBlob(place, tar, options);
+    };
+    // Durable with the image.
+    const facts = await pack(directory, { keep: form, tap, durable: false, signal });
     const { diffId, dependent } = facts;
     lease.hold('layer', [diffId]);
-    if (!dependent) await store.layers.builtAs(id, diffId, facts);
+    if (!dependent) await layers.builtAs(id, diffId, facts);
     kept = !dependent;
-    return layerOf(place, descriptor, diffId);
+    return layerOf(place, descriptor!, diffId);
   } finally {
-    if (!kept) await store.layers.abandon(id);
+    if (!kept) await layers.abandon(id);
   }
-}
-
-interface Target {
-  readonly directory: string;
-  readonly form: PackedForm;
-}
-
-async function packInto(
-  place: Place,
-  tar: Bytes,
-  { directory, form }: Target,
-  options: StoreLayerOptions,
-): Promise<{ readonly descriptor: Descriptor; readonly facts: LayerFacts }> {
-  const { packArchive } = await import('../../layer/pack.ts');
-  let descriptor: Descriptor | undefined;
-  const tap = async (archive: Bytes): Promise<void> => {
-    descriptor = await storeBlob(place, archive, options);
-  };
-  // Durable with the image.
-  const packing = { keep: form, tap, durable: false, signal: options.signal };
-  const facts = await packArchive(tar, directory, packing);
-  return { descriptor: descriptor!, facts };
 }
 
 async function storeBlob(

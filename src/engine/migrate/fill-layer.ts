@@ -5,7 +5,7 @@ import { pipeline } from 'node:stream/promises';
 import { MicaError } from '../../errors.ts';
 import { treeChanges, upperChanges } from '../../layer/diff/diff.ts';
 import { FILES_DIRECTORY, TAR_FILE } from '../../layer/index-output.ts';
-import { packChanges } from '../../layer/pack.ts';
+import { checkedIndependent, packChanges } from '../../layer/pack.ts';
 import type { ParentLayer, UnpackJob, UnpackResult } from '../../layer/unpack-job.ts';
 import { OCI_LAYER } from '../../oci/media-type.ts';
 import { parseReference } from '../../oci/reference.ts';
@@ -121,7 +121,8 @@ async function fromFiles(filling: Filling, step: Step, place: Place): Promise<La
   const [below] = place.parents ?? [];
   await using _ = await holdLayers(filling.store.db, [step.old.id, ...(below ? [below.id] : [])]);
   await mkdir(packed, { recursive: true });
-  const facts = await packChanges(await changesOf(filling, step, place), packed, { signal });
+  const changes = await changesOf(filling, step, place);
+  const facts = checkedIndependent(await packChanges(changes, packed, { signal }));
   if (step.diffId !== undefined && facts.diffId !== step.diffId)
     throw new MicaError(
       'FAILED_PRECONDITION',

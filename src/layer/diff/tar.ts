@@ -3,6 +3,7 @@ import { Root } from '../../fs/root.ts';
 import type { Pace } from '../../io/pace.ts';
 import { OPAQUE_WHITEOUT } from '../../oci/whiteout.ts';
 import { majorOf, minorOf } from '../../sys/at.ts';
+import type { EntryHandler } from '../../tar/entry.ts';
 import { type NewEntry, TarWriter } from '../../tar/write.ts';
 import { isDevice, typeOf } from './attributes.ts';
 import type { Changes, Present } from './change.ts';
@@ -13,6 +14,11 @@ import { OpenFile } from './open-file.ts';
 export interface LayerTarOptions {
   /** In seconds since 1970: what was modified later counts as modified then (`SOURCE_DATE_EPOCH`). */
   readonly sourceDateEpoch?: number | undefined;
+}
+
+interface WriteOptions extends LayerTarOptions {
+  /** Is told what a reader of the archive would tell. */
+  readonly handler?: EntryHandler | undefined;
 }
 
 /**
@@ -27,11 +33,10 @@ export async function writeLayerTar(
   changes: Changes,
   sink: (chunk: Uint8Array) => void,
   pace: Pace,
-  options: LayerTarOptions = {},
+  { sourceDateEpoch: epoch = Infinity, handler }: WriteOptions = {},
 ): Promise<void> {
   using root = new Root(changes.root);
-  const tar = new TarWriter(sink);
-  const epoch = options.sourceDateEpoch ?? Infinity;
+  const tar = new TarWriter(sink, handler);
   /** An opaque directory says all about what was deleted below it. */
   let opaque: string | undefined;
   for (const change of changes.list) {
