@@ -42,16 +42,18 @@ export interface OpenHow {
   readonly resolve: number;
 }
 
-const how = Buffer.alloc(24);
+/** `struct open_how`: three numbers of 64 bits, little-endian as both architectures are. */
+const how = new Uint32Array(6);
+const howBytes = new Uint8Array(how.buffer);
 
 /** Opens `path` below `dirfd` by the rules of `resolve`. @returns a file descriptor */
 export function openat2(dirfd: number, path: string, options: OpenHow): number {
   const name = named(path, 'openat2');
-  how.writeBigUInt64LE(BigInt(options.flags | O_CLOEXEC), 0);
-  how.writeBigUInt64LE(BigInt(options.mode ?? 0), 8);
-  how.writeBigUInt64LE(BigInt(options.resolve), 16);
+  how[0] = options.flags | O_CLOEXEC;
+  how[2] = options.mode ?? 0;
+  how[4] = options.resolve;
   for (;;) {
-    const fd = syscall(NR.openat2, dirfd, name, addressOf(how), how.length);
+    const fd = syscall(NR.openat2, dirfd, name, addressOf(howBytes), howBytes.length);
     // A rename elsewhere made the walk inconclusive: the kernel asks to try again.
     if (fd !== -11) return checked(fd, 'openat2', path);
   }

@@ -77,9 +77,18 @@ function decode(): FileStat {
     mtime: i64(0x70),
     mtimeNs: u32(0x78),
     rdev: device(u32(0x80), u32(0x84)),
-    dev: `${u32(0x88)}:${u32(0x8c)}`,
+    dev: nameOfDevice(u32(0x88), u32(0x8c)),
     isMountRoot: (u32(0x08) & STATX_ATTR_MOUNT_ROOT) !== 0,
   };
+}
+
+/** The last one: files that are looked at together lie on the same. */
+let [lastMajor, lastMinor, lastName] = [0, 0, '0:0'];
+
+function nameOfDevice(major: number, minor: number): string {
+  if (major !== lastMajor || minor !== lastMinor)
+    [lastMajor, lastMinor, lastName] = [major, minor, `${major}:${minor}`];
+  return lastName;
 }
 
 const device = (major: number, minor: number): number =>

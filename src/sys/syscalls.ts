@@ -1,6 +1,6 @@
 /**
  * Numbers of the system calls used.
- * @see arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (arm64) of Linux 6.12
+ * @see arch/x86/entry/syscalls/syscall_64.tbl and include/uapi/asm-generic/unistd.h (arm64) of Linux 6.13
  */
 const X64 = {
   read: 0,
@@ -62,6 +62,7 @@ const X64 = {
   pidfd_open: 434,
   openat2: 437,
   mount_setattr: 442,
+  listxattrat: 465,
 } as const;
 
 const ARM64: Record<keyof typeof X64, number> = {
@@ -124,6 +125,7 @@ const ARM64: Record<keyof typeof X64, number> = {
   pidfd_open: 434,
   openat2: 437,
   mount_setattr: 442,
+  listxattrat: 465,
 };
 
 export const NR: Readonly<Record<keyof typeof X64, number>> =

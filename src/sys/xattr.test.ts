@@ -46,6 +46,9 @@ test('attributes of a link are its own', { skip: needs('root') }, async () => {
   symlinkat('nowhere', dirfd, 'link');
   setXattr({ dirfd, name: 'link' }, 'trusted.x', Buffer.from('1'));
   assert.deepEqual(listXattrs({ dirfd, name: 'link' }), ['trusted.x']);
+  setXattr(dirfd, 'trusted.y', Buffer.from('1'));
+  for (const name of ['.', '']) assert.deepEqual(listXattrs({ dirfd, name }), ['trusted.y']);
+  assert.throws(() => listXattrs({ dirfd, name: 'absent' }), { code: 'NOT_FOUND' });
   assert.throws(
     () => setXattr({ dirfd, name: 'link' }, 'user.x', Buffer.from('1')),
     isXattrRefusal,

@@ -17,6 +17,9 @@ export interface Xattr {
 const ENODATA = 61;
 const ERANGE = 34;
 const ENOTSUP = 95;
+const ENOSYS = 38;
+const EPERM = 1;
+const AT_SYMLINK_NOFOLLOW = 0x100;
 const MAX_VALUE = 65536;
 const NOTHING = new Uint8Array(8);
 const buffer = Buffer.alloc(MAX_VALUE);
@@ -56,7 +59,7 @@ export function listXattrs(target: XattrTarget): string[] {
     const length =
       typeof target === 'number'
         ? syscall(NR.flistxattr, target, at, room.length)
-        : syscall(NR.llistxattr, pathOf(target), at, room.length);
+        : listNamed(target, at, room.length);
     if (length === -ENOTSUP) return [];
     if (length === -ERANGE && room.length < 16 * MAX_VALUE) {
       room = room === short ? buffer : Buffer.alloc(room.length * 4);
@@ -65,6 +68,20 @@ export function listXattrs(target: XattrTarget): string[] {
     checked(length, 'listxattr', subjectOf(target, ''));
     return length === 0 ? [] : sliceBytes(room, 0, length - 1).split('\0');
   }
+}
+
+/** Whether the kernel finds names in open directories: since Linux 6.13, unless a filter knows no such call. */
+let findsNames = true;
+
+function listNamed(target: Exclude<XattrTarget, number>, at: number, room: number): number {
+  const { dirfd, name } = target;
+  if (findsNames) {
+    const path = cstring(name === '' ? '.' : name);
+    const length = syscall(NR.listxattrat, dirfd, path, AT_SYMLINK_NOFOLLOW, at, room);
+    if (length !== -ENOSYS && length !== -EPERM) return length;
+    findsNames = false;
+  }
+  return syscall(NR.llistxattr, pathOf(target), at, room);
 }
 
 export function removeXattr(target: XattrTarget, name: string): void {
@@ -78,8 +95,10 @@ export function removeXattr(target: XattrTarget, name: string): void {
 
 /** All attributes with their values, sorted by name; one that vanishes meanwhile is left out. */
 export function allXattrs(target: XattrTarget): Xattr[] {
+  const names = listXattrs(target);
+  if (names.length === 0) return [];
   const found: Xattr[] = [];
-  for (const name of listXattrs(target).sort()) {
+  for (const name of names.sort()) {
     const value = getXattr(target, name);
     if (value !== undefined) found.push({ name, value });
   }
@@ -90,7 +109,7 @@ export function allXattrs(target: XattrTarget): Xattr[] {
 export const isXattrRefusal = (error: unknown): boolean =>
   ['EOPNOTSUPP', 'EPERM'].includes(errnoOf(error) ?? '');
 
-/** There is no `…at` form of these calls before Linux 6.13, so they go through /proc. */
+/** There is no `…at` form of these calls before Linux 6.13, so they go through /proc; listing is what is done most. */
 const pathOf = ({ dirfd, name }: { readonly dirfd: number; readonly name: string }): number =>
   cstring(`/proc/self/fd/${dirfd}/${name}`);
 
