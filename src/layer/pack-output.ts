@@ -71,7 +71,8 @@ export class PackOutput implements Disposable {
 
   write = (chunk: Uint8Array): void => {
     for (let at = 0; at < chunk.length;) {
-      const piece = chunk.subarray(at, at + CHUNK - this.#filled);
+      const room = CHUNK - this.#filled;
+      const piece = at === 0 && chunk.length <= room ? chunk : chunk.subarray(at, at + room);
       this.#buffer.set(piece, this.#filled);
       this.#filled += piece.length;
       at += piece.length;

@@ -6,7 +6,7 @@ import { type FileStat, statat } from '../../sys/stat.ts';
 import { shown } from '../changeset/member-name.ts';
 import type { Present } from './change.ts';
 
-/** A changed regular file while it is read: it must stay what it was when the change was seen. */
+/** A changed regular file while it is read: it must stay what it was when the change was seen, which whoever reads it checks. */
 export class OpenFile implements Disposable {
   readonly fd: number;
   readonly #change: Present;
@@ -15,18 +15,17 @@ export class OpenFile implements Disposable {
     this.#change = change;
     // What was put in its place meanwhile may be a fifo, which must not make us wait.
     this.fd = openUnchanged(root, change);
-    try {
-      this.checkUnchanged();
-    } catch (error) {
-      close(this.fd);
-      throw error;
-    }
   }
 
   /** @returns `into`, filled */
   read(offset: number, into: Uint8Array): Uint8Array {
     const { path } = this.#change;
-    if (pread(this.fd, into, offset, path) < into.length) throw changed(path);
+    try {
+      if (pread(this.fd, into, offset, path) < into.length) throw changed(path);
+    } catch (error) {
+      this.checkUnchanged();
+      throw error;
+    }
     return into;
   }
 

@@ -54,7 +54,8 @@ function changeOf(seen: Seen, isAbove: boolean): Change {
   if (file === undefined) return { kind: 'deleted', path };
   const kind = state === 'added' ? 'added' : 'modified';
   const opaque = isSeenDirectory(seen) && seen.opaque;
-  return { kind, path, what: whatOf(seen, isAbove), ...file, link, opaque };
+  const { stat, xattrs, target } = file;
+  return { kind, path, what: whatOf(seen, isAbove), stat, xattrs, target, link, opaque };
 }
 
 function whatOf({ state }: Seen, isAbove: boolean): Present['what'] {

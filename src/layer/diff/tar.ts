@@ -69,14 +69,25 @@ async function writeFile(
 ): Promise<void> {
   using file = new OpenFile(root, change);
   const { size } = change.stat;
+  if (size < PIECE) return writeSmall(tar, file, change, epoch);
+  file.checkUnchanged();
   const sparse = dataRuns(file.fd, size, change.path);
-  tar.entry({ ...entryOf(change, epoch), size, sparse });
+  tar.entry(entryOf(change, epoch, { size, sparse }));
   for (const { offset, length } of sparse ?? [{ offset: 0, length: size }])
     for (let at = 0; at < length; at += PIECE) {
       if (at > 0 && pace.due) await pace.rest();
       tar.data(file.read(offset + at, buffer.subarray(0, Math.min(PIECE, length - at))));
     }
   file.checkUnchanged();
+}
+
+/** Read at once, and checked before anything is made of it: one look after it was read tells as much as two. */
+function writeSmall(tar: TarWriter, file: OpenFile, change: Present, epoch: number): void {
+  const { size } = change.stat;
+  const content = file.read(0, buffer.subarray(0, size));
+  file.checkUnchanged();
+  tar.entry(entryOf(change, epoch, { size, sparse: undefined }));
+  tar.data(content);
 }
 
 const TYPES: ReadonlyMap<number, NewEntry['type']> = new Map([
@@ -88,7 +99,14 @@ const TYPES: ReadonlyMap<number, NewEntry['type']> = new Map([
   [S_IFIFO, 'fifo'],
 ]);
 
-function entryOf({ path, stat, xattrs, target, link }: Present, epoch: number): NewEntry {
+type Content = Pick<NewEntry, 'size' | 'sparse'>;
+const NO_CONTENT: Content = { size: 0, sparse: undefined };
+
+function entryOf(
+  { path, stat, xattrs, target, link }: Present,
+  epoch: number,
+  { size, sparse } = NO_CONTENT,
+): NewEntry {
   const isLater = stat.mtime >= epoch;
   return {
     type: link === undefined ? TYPES.get(typeOf(stat))! : 'link',
@@ -97,12 +115,12 @@ function entryOf({ path, stat, xattrs, target, link }: Present, epoch: number): 
     mode: stat.mode & 0o7777,
     uid: stat.uid,
     gid: stat.gid,
-    size: 0,
+    size,
     mtime: isLater ? epoch : stat.mtime,
     mtimeNs: isLater ? 0 : stat.mtimeNs,
     deviceMajor: isDevice(stat) ? majorOf(stat.rdev) : 0,
     deviceMinor: isDevice(stat) ? minorOf(stat.rdev) : 0,
     xattrs: link === undefined && xattrs.length > 0 ? xattrs : undefined,
-    sparse: undefined,
+    sparse,
   };
 }

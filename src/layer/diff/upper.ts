@@ -61,6 +61,7 @@ function overlayMarks(kind: Exclude<Upper['whiteouts'], 'aufs'>): Marks {
     },
 
     check(path, xattrs) {
+      if (xattrs.length === 0) return;
       if (has(xattrs, 'redirect'))
         throw refused(path, 'was renamed, and its content is elsewhere', 'redirect_dir=nofollow');
       if (has(xattrs, 'metacopy'))

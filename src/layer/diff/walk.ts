@@ -105,7 +105,9 @@ export class Walk {
         // Nobody can use somebody else's end of a connection: no layer has it.
         if (typeOf(entry.stat) === S_IFSOCK) gone.push(entry.name);
         else {
-          const seen = await this.#present(fd, directory, entry, below.find(entry.name));
+          let seen = this.#present(fd, directory, entry, below.find(entry.name));
+          if (seen !== undefined && this.#isDoubtful(seen))
+            seen = await this.#compared(fd, entry, seen);
           if (seen !== undefined) present.push(seen);
         }
       }
@@ -127,44 +129,52 @@ export class Walk {
   }
 
   /** The entry, unless it has vanished since the directory was listed: the tree may be in use. */
-  async #present(
+  #present(
     dirfd: number,
     parent: SeenDirectory,
     entry: Entry,
     lower: LowerFile | undefined,
-  ): Promise<Seen | undefined> {
+  ): Seen | undefined {
     try {
-      return await this.#entry(dirfd, parent, entry, lower);
+      return this.#entry(dirfd, parent, entry, lower);
     } catch (error) {
-      if (this.#forLayer || findat(dirfd, entry.name) !== undefined) throw error;
-      return undefined;
+      return this.#vanished(dirfd, entry, error);
     }
   }
 
-  async #entry(
-    dirfd: number,
-    parent: SeenDirectory,
-    entry: Entry,
-    lower: LowerFile | undefined,
-  ): Promise<Seen> {
+  /** @throws the error that it caused, unless the tree may be in use and the entry is gone */
+  #vanished(dirfd: number, { name }: Entry, error: unknown): undefined {
+    if (this.#forLayer || findat(dirfd, name) !== undefined) throw error;
+  }
+
+  #entry(dirfd: number, parent: SeenDirectory, entry: Entry, lower: LowerFile | undefined): Seen {
     const path = pathOf(parent, entry.name);
     if (path.length > MAX_PATH)
       throw new MicaError('INVALID_ARGUMENT', `directories too deep for a layer: ${shown(path)}`);
     if (this.#forLayer) checkEntry(path, entry);
     const file = this.#file(dirfd, path, entry);
     const seen = presence(path, parent, file, lower);
-    if (lower === undefined) return seen;
-    this.#judge(seen, file, lower);
-    if (
-      seen.state !== 'same' ||
-      typeOf(file.stat) !== S_IFREG ||
-      this.#source.isUntouched(file.stat)
-    )
-      return seen;
-    using content = this.#lower?.open(lower, path);
-    const isSame = await sameContent({ dirfd, path, ...entry }, content, this.#pace);
-    if (!isSame) seen.state = 'modified';
+    if (lower !== undefined) this.#judge(seen, file, lower);
     return seen;
+  }
+
+  /** Whether it is a file whose attributes do not tell if it has changed. */
+  #isDoubtful({ state, file }: Seen): boolean {
+    if (state !== 'same' || typeOf(file!.stat) !== S_IFREG) return false;
+    return !this.#source.isUntouched(file!.stat);
+  }
+
+  /** By the content. */
+  async #compared(dirfd: number, entry: Entry, seen: Seen): Promise<Seen | undefined> {
+    const { path, lower } = seen;
+    try {
+      using content = this.#lower?.open(lower!, path);
+      const isSame = await sameContent({ dirfd, path, ...entry }, content, this.#pace);
+      if (!isSame) seen.state = 'modified';
+      return seen;
+    } catch (error) {
+      return this.#vanished(dirfd, entry, error);
+    }
   }
 
   #file(dirfd: number, path: string, { name, stat }: Entry): SeenFile {
