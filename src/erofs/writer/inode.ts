@@ -15,19 +15,21 @@ export function writeInode(output: Output, layout: Layout, slot: number): void {
   const xattrs = layout.xattrSets[slot]!.size;
   checkNode(node);
   const at = output.reserve(F.INODE_EXTENDED_SIZE);
-  const b = output.buffer;
-  b.writeUInt16LE(formatOf(layout, slot), at + F.INODE.i_format);
-  const words = xattrs === 0 ? 0 : (xattrs - F.XATTR_IBODY_HEADER_SIZE) / 4 + 1;
-  b.writeUInt16LE(words, at + F.INODE.i_xattr_icount);
-  b.writeUInt16LE(node.mode, at + F.INODE.i_mode);
-  writeQuad(b, layout.sizes[slot]!, at + F.INODE.i_size);
-  b.writeUInt32LE(unionOf(layout, slot), at + F.INODE.i_u);
-  b.writeUInt32LE(slot + 1, at + F.INODE.i_ino);
-  b.writeUInt32LE(node.uid, at + F.EXTENDED.i_uid);
-  b.writeUInt32LE(node.gid, at + F.EXTENDED.i_gid);
-  writeQuad(b, node.mtime, at + F.EXTENDED.i_mtime);
-  b.writeUInt32LE(node.mtimeNs, at + F.EXTENDED.i_mtime_nsec);
-  b.writeUInt32LE(layout.nlinks[slot]!, at + F.EXTENDED.i_nlink);
+  const { view } = output;
+  view.setUint16(at + F.INODE.i_format, formatOf(layout, slot), true);
+  if (xattrs > 0) {
+    const words = (xattrs - F.XATTR_IBODY_HEADER_SIZE) / 4 + 1;
+    output.buffer.writeUInt16LE(words, at + F.INODE.i_xattr_icount);
+  }
+  view.setUint16(at + F.INODE.i_mode, node.mode, true);
+  writeQuad(view, layout.sizes[slot]!, at + F.INODE.i_size);
+  view.setUint32(at + F.INODE.i_u, unionOf(layout, slot), true);
+  view.setUint32(at + F.INODE.i_ino, slot + 1, true);
+  view.setUint32(at + F.EXTENDED.i_uid, node.uid, true);
+  view.setUint32(at + F.EXTENDED.i_gid, node.gid, true);
+  writeQuad(view, node.mtime, at + F.EXTENDED.i_mtime);
+  view.setUint32(at + F.EXTENDED.i_mtime_nsec, node.mtimeNs, true);
+  view.setUint32(at + F.EXTENDED.i_nlink, layout.nlinks[slot]!, true);
 }
 
 function formatOf(layout: Layout, slot: number): number {
@@ -68,9 +70,9 @@ function checkNode({ mode, uid, gid, size, mtime, mtimeNs, rdev }: Node): void {
 const isWord = (value: number): boolean => value >>> 0 === value;
 
 /** A signed 64-bit number. */
-function writeQuad(b: Buffer, value: number, at: number): void {
-  b.writeUInt32LE(value >>> 0, at);
-  b.writeInt32LE(Math.floor(value / 2 ** 32), at + 4);
+function writeQuad(view: DataView, value: number, at: number): void {
+  view.setUint32(at, value >>> 0, true);
+  view.setInt32(at + 4, Math.floor(value / 2 ** 32), true);
 }
 
 /** What follows an inode that has xattrs. */

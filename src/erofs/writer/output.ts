@@ -6,10 +6,14 @@ export class Output {
   #at = 0;
   /** Holds what was reserved and not yet flushed. */
   readonly buffer: Buffer;
+  /** The same memory. Its numbers are not checked: for those that are known to fit. */
+  readonly view: DataView;
   readonly #sink: (chunk: Uint8Array) => void;
 
   constructor(sink: (chunk: Uint8Array) => void, size: number) {
     this.buffer = Buffer.alloc(size);
+    const { buffer, byteOffset, byteLength } = this.buffer;
+    this.view = new DataView(buffer, byteOffset, byteLength);
     this.#sink = sink;
   }
 
