@@ -16,7 +16,7 @@ import { abortZfsFuse, zfsFuseMounts } from '../../src/testing/drivers/zfs-fuse-
 /** How long nothing need be heard of tests before zfs-fuse is asked whether it answers, in milliseconds. */
 const QUIET = 60_000;
 /** And before they are taken for hanging themselves. */
-const SILENT = 300_000;
+const SILENT = 1_800_000;
 /** A test that failed no longer ago failed since zfs-fuse hung or died, when that is told. */
 const BLAMED = 5_000;
 /** How long zfs-fuse may take to answer, and what was killed to end. */
