@@ -7,14 +7,28 @@ import { REF_NAME } from '../oci/annotations.ts';
 import type { Digest } from '../oci/digest.ts';
 import { OCI_INDEX } from '../oci/media-type.ts';
 import { holdWhenFree } from '../sys/alive.ts';
+import { errnoOf } from '../sys/errno.ts';
 
 /** Of `index.json`: which state of the references it shows. */
 const GENERATION = 'mica.generation';
 
-/** Brings `index.json` up to date. Nobody reads it back: edits by others last until the next change. */
+/**
+ * Brings `index.json` up to date. Nobody reads it back: edits by others last until the next change.
+ * On a full disk it stays as it was, also where a deletion is to make room; who opens the store next tries again.
+ */
 export async function project(db: Database, content: string): Promise<void> {
   const path = join(content, 'index.json');
   if (shown(path) === generation(db)) return;
+  try {
+    await write(db, path);
+  } catch (error) {
+    if (!FULL.has(errnoOf(error) ?? '')) throw error;
+  }
+}
+
+const FULL: ReadonlySet<string> = new Set(['ENOSPC', 'EDQUOT']);
+
+async function write(db: Database, path: string): Promise<void> {
   // One at a time, so that an older state never replaces a newer one.
   using _ = await holdWhenFree(join(db.root, 'index.lock'));
   const state = db.transaction(() => ({ at: generation(db), entries: entries(db) }));

@@ -1,8 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { statSync, truncateSync, writeFileSync } from 'node:fs';
+import { rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { MicaError } from '../errors.ts';
+import { errnoOf } from '../sys/errno.ts';
 import { cutPartials } from './spare.ts';
-import { isFull } from './sqlite-error.ts';
+import { isFull, isUnopened } from './sqlite-error.ts';
 
 /** What SQLite's own files and the notes of a cleaning up take, in bytes. */
 const SIZE = 512 * 1024;
@@ -40,7 +42,9 @@ export class Reserve {
       try {
         return action();
       } catch (error) {
-        if (!isFull(error) || !makesRoom(ways)) throw error;
+        const isWithoutFile = isUnopened(error) && this.#makesNoFile();
+        if (!isFull(error) && !isWithoutFile) throw error;
+        if (!makesRoom(ways)) throw isWithoutFile ? noFile(this.#root, error) : error;
       }
   }
 
@@ -51,10 +55,29 @@ export class Reserve {
     return true;
   }
 
+  /** SQLite does not say why it could not make the files beside its own. */
+  #makesNoFile(): boolean {
+    const path = join(this.#root, `.room-${randomBytes(6).toString('hex')}.new`);
+    try {
+      writeFileSync(path, '', { mode: 0o600 });
+      rmSync(path);
+      return false;
+    } catch (error) {
+      return errnoOf(error) === 'ENOSPC' || errnoOf(error) === 'EDQUOT';
+    }
+  }
+
   #size(): number {
     return statSync(this.#path, { throwIfNoEntry: false })?.size ?? 0;
   }
 }
+
+const noFile = (root: string, cause: unknown): MicaError =>
+  new MicaError(
+    'RESOURCE_EXHAUSTED',
+    `${root}: no file can be made (ENOSPC); free some space on the file system. On btrfs that may be room for metadata (\`btrfs filesystem usage\`): remove files, or let \`btrfs balance start -dusage=50\` make some of what is unused room for data`,
+    { cause },
+  );
 
 /** Goes the first of `ways` that leads anywhere; each is gone once. */
 function makesRoom(ways: (() => boolean)[]): boolean {

@@ -35,6 +35,12 @@ export function isFull(error: unknown): boolean {
   return isSqliteError(origin) && FULL.has(origin.errcode);
 }
 
+/** SQLITE_CANTOPEN: whether a file could not be opened or made, for whatever reason. */
+export function isUnopened(error: unknown): boolean {
+  const origin = error instanceof MicaError ? error.cause : error;
+  return isSqliteError(origin) && (origin.errcode & 0xff) === 14;
+}
+
 /** What SQLite throws, as an error with a code; anything else comes back as it is. */
 export function fromSqlite(error: unknown, path: string): unknown {
   if (!isSqliteError(error)) return error;
