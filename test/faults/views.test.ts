@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { mkdirSync, readdirSync, symlinkSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import type { Engine } from '../../src/engine/engine.ts';
 import { isCode } from '../../src/errors.ts';
 import { unmount } from '../../src/sys/mount/unmount.ts';
@@ -37,13 +38,24 @@ async function withImage(run: (pulled: Pulled) => Promise<void>): Promise<void> 
   try {
     await run({ engine, name, root, beside });
     for (const { target } of await engine.mounted()) await engine.unmount(target);
-    await engine.remove(name);
+    await removeWhenFree(engine, name);
     await engine.gc();
     assert.deepEqual(mountsBelow(beside), []);
     assert.deepEqual(layersIn(root), []);
   } finally {
     for (const target of mountsBelow(beside).toReversed()) unmount(target, { detach: true });
   }
+}
+
+/** The number of a mount namespace that has ended is given again: for a moment it may look alive. */
+async function removeWhenFree(engine: Engine, name: string): Promise<void> {
+  for (let tries = 0; ; tries++)
+    try {
+      return void (await engine.remove(name));
+    } catch (error) {
+      if (!isCode(error, 'CONFLICT') || tries === 100) throw error;
+      await setTimeout(50);
+    }
 }
 
 const layersIn = (root: string): string[] =>
