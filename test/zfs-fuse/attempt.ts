@@ -4,9 +4,11 @@ import {
   appendFileSync,
   closeSync,
   fstatSync,
+  globSync,
   mkdirSync,
   openSync,
   readFileSync,
+  readlinkSync,
   rmSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -81,7 +83,7 @@ async function watch(
 ): Promise<Attempt['outcome'] | undefined> {
   let last: Told = { size: 0, failed: false, hung: false };
   let [heard, sound] = [performance.now(), performance.now()];
-  let [failed, asked] = [false, false];
+  let [failed, asked] = [false, 0];
   for (;;) {
     const code = await within(500, ended);
     const now = told();
@@ -89,12 +91,15 @@ async function watch(
     failed ||= !now.hung && performance.now() - sound > BLAMED;
     if (code === 0) return 'passed';
     if (code !== undefined) return now.hung && !failed ? 'hung' : 'failed';
-    if (now.size !== last.size) [heard, asked] = [performance.now(), false];
+    if (now.size !== last.size) [heard, asked] = [performance.now(), 0];
     last = now;
     const quiet = performance.now() - heard;
-    const hung = now.hung || (quiet > QUIET && !asked && !(await answers(pid)));
-    asked = quiet > QUIET;
-    if (!hung && quiet < SILENT) continue;
+    const ask = quiet > (asked + 1) * QUIET;
+    if (ask) asked++;
+    const silent = quiet > SILENT;
+    const hung =
+      now.hung || (ask && !(await answers(pid))) || (silent && waitsForFuse(initOf(pid)));
+    if (!hung && !silent) continue;
     await end(pid, ended);
     if (failed) return 'failed';
     return hung ? 'hung' : undefined;
@@ -111,6 +116,20 @@ async function answers(pid: number): Promise<boolean> {
     once(spawn('nsenter', [...inside, ...question], { stdio: 'ignore' }), 'exit'),
   );
   return (await within(PATIENCE, Promise.all(all))) !== undefined;
+}
+
+/** Whether a process of these namespaces still waits for what FUSE serves: its request was lost. */
+function waitsForFuse(init: number | undefined): boolean {
+  const ours = readlinkSync(`/proc/${init}/ns/pid`);
+  return globSync('/proc/[0-9]*/task/[0-9]*').some((task) => {
+    try {
+      const wait = readFileSync(join(task, 'wchan'), 'latin1');
+      return wait === 'request_wait_answer' && readlinkSync(join(task, 'ns/pid')) === ours;
+    } catch {
+      // It has ended.
+      return false;
+    }
+  });
 }
 
 async function end(pid: number, ended: Promise<number>): Promise<void> {
