@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import {
   appendFileSync,
   closeSync,
+  existsSync,
   fstatSync,
   globSync,
   mkdirSync,
@@ -120,6 +121,7 @@ async function answers(pid: number): Promise<boolean> {
 
 /** Whether a process of these namespaces still waits for what FUSE serves: its request was lost. */
 function waitsForFuse(init: number | undefined): boolean {
+  if (init === undefined) return false;
   const ours = readlinkSync(`/proc/${init}/ns/pid`);
   return globSync('/proc/[0-9]*/task/[0-9]*').some((task) => {
     try {
@@ -141,9 +143,10 @@ async function end(pid: number, ended: Promise<number>): Promise<void> {
   if ((await within(PATIENCE, ended)) === undefined) process.kill(pid, 'SIGKILL');
 }
 
-/** The first process of the namespaces that `unshare` made. */
+/** The first process of the namespaces that `unshare` made, while there is one. */
 function initOf(pid: number): number | undefined {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1');
+  const path = `/proc/${pid}/task/${pid}/children`;
+  const children = existsSync(path) ? readFileSync(path, 'latin1') : '';
   return children === '' ? undefined : Number.parseInt(children, 10);
 }
 
