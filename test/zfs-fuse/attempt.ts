@@ -18,7 +18,7 @@ import { abortZfsFuse, zfsFuseMounts } from '../../src/testing/drivers/zfs-fuse-
 
 /** How long nothing need be heard of tests before zfs-fuse is asked whether it answers, in milliseconds. */
 const QUIET = 60_000;
-/** And before they are taken for hanging themselves. */
+/** And before they are ended: some seconds is the longest where nobody else works, minutes where many do. */
 const SILENT = 1_800_000;
 /** A test that failed no longer ago failed since zfs-fuse hung or died, when that is told. */
 const BLAMED = 5_000;
