@@ -40,6 +40,18 @@ export function writeIndexFile(root: Node, path: string, options: IndexOptions):
   }
 }
 
+/**
+ * Refuses an index that does not know where in the kept tars all content is: its mount would show
+ * zeros in that place.
+ */
+export function refuseUnmapped({ unmapped }: Pick<WrittenIndex, 'unmapped'>): void {
+  if (unmapped > 0)
+    throw new MicaError(
+      'RESOURCE_EXHAUSTED',
+      `${unmapped} sparse files of the layer are in too many pieces for an index over its tar; use a storage driver that unpacks layers, as overlay2 does (mica migrate --driver NAME)`,
+    );
+}
+
 /** Where the tars of the devices are, if they are kept. */
 function tarPaths(job: UnpackJob, devices: readonly IndexDevice[]): (string | undefined)[] {
   const directoryOf = (tag: string): string | undefined =>

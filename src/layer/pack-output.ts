@@ -2,7 +2,6 @@ import { renameSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { WrittenIndex } from '../erofs/write.ts';
-import { MicaError } from '../errors.ts';
 import type { Channel } from '../io/channel.ts';
 import { type DiffId, type Digest, sha256 } from '../oci/digest.ts';
 import type { LayerFacts } from '../snapshot/driver.ts';
@@ -11,7 +10,7 @@ import type { EntryHandler } from '../tar/entry.ts';
 import { TarReader } from '../tar/read.ts';
 import { Changeset } from './changeset/changeset.ts';
 import { type LayerSink, noSink } from './changeset/sink.ts';
-import { INDEX_FILE, TAR_FILE, tagOf, writeIndexFile } from './index-output.ts';
+import { INDEX_FILE, refuseUnmapped, TAR_FILE, tagOf, writeIndexFile } from './index-output.ts';
 import { TarOutput } from './tar-output.ts';
 
 export interface PackOutputOptions {
@@ -122,11 +121,7 @@ export class PackOutput implements Disposable {
     const devices = [{ tag: tagOf(diffId), size: this.#tar.size }];
     const path = this.#path(INDEX_FILE + UNFINISHED);
     const index = writeIndexFile(this.#changeset.root, path, { devices });
-    if (index.unmapped > 0 && this.#keepsTar)
-      throw new MicaError(
-        'RESOURCE_EXHAUSTED',
-        `${index.unmapped} files are too large or have too many holes for an index over a tar`,
-      );
+    if (this.#keepsTar) refuseUnmapped(index);
     return index;
   }
 

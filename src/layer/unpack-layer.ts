@@ -10,7 +10,14 @@ import { TarReader } from '../tar/read.ts';
 import { LayerWriter } from '../windows/layer-writer.ts';
 import { Changeset } from './changeset/changeset.ts';
 import { Extraction } from './extract/extract.ts';
-import { FILES_DIRECTORY, INDEX_FILE, TAR_FILE, tagOf, writeLayerIndex } from './index-output.ts';
+import {
+  FILES_DIRECTORY,
+  INDEX_FILE,
+  refuseUnmapped,
+  TAR_FILE,
+  tagOf,
+  writeLayerIndex,
+} from './index-output.ts';
 import { type Lower, lowerOf } from './changeset/lower.ts';
 import { readBlob, type ReadBlobOptions } from './read-blob.ts';
 import { type LayerSink, noSink } from './changeset/sink.ts';
@@ -81,6 +88,7 @@ async function unpack(job: UnpackJob, options: UnpackLayerOptions): Promise<Unpa
   const index = changeset.incomplete
     ? noIndex()
     : writeLayerIndex(changeset.root, job, [own, ...changeset.lowerDevices]);
+  if (job.form === 'tar') refuseUnmapped(index);
   endApplying?.();
   const { dependent, stats } = changeset;
   const facts = { digest: job.digest, diffId, tarSize: tar.size, dependent, stats };
@@ -88,7 +96,11 @@ async function unpack(job: UnpackJob, options: UnpackLayerOptions): Promise<Unpa
 }
 
 /** Nobody can use half a tree by mistake. */
-const noIndex = (): { size: number; digest: Digest } => ({ size: 0, digest: sha256('') });
+const noIndex = (): { size: number; digest: Digest; unmapped: number } => ({
+  size: 0,
+  digest: sha256(''),
+  unmapped: 0,
+});
 
 function lowerOfJob({ parents }: UnpackJob): Lower | undefined {
   return parents && lowerOf(parents.map(({ directory }) => join(directory, INDEX_FILE)).reverse());

@@ -74,6 +74,16 @@ for (const [name, blob] of [
     });
   });
 
+test('a layer is refused whose index over its tar would show zeros in place of data', async () => {
+  await using unpacker = openUnpacker({ workers: 1 });
+  // A piece of 512 bytes makes the whole file one of chunks of 512 bytes, of which an index has 2^20.
+  const data = { 512: 'x'.repeat(512), [2 ** 30]: 'y'.repeat(512) };
+  const holes = t.tarOf(t.tree({ disk: t.sparse(2 ** 30 + 512, data) }));
+  await using work = await prepare(holes, 'tar');
+  const refusal = { code: 'RESOURCE_EXHAUSTED', message: /too many pieces .* storage driver/ };
+  await assert.rejects(unpacker.unpack(work.job), refusal);
+});
+
 test('a layer is unpacked while its blob is still arriving', { skip: linux }, async () => {
   await using unpacker = openUnpacker({ workers: 1 });
   await using work = await prepare(GZIP, 'overlay');
