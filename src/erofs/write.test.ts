@@ -128,6 +128,23 @@ describe('a written index', () => {
     assert.equal(result.unmapped, 1, 'more chunks than an index may have');
   });
 
+  test('files of holes that are as large as numbers go do not make an index of gigabytes', () => {
+    const holes = (count: number): Node =>
+      rootWith(
+        ...Array.from({ length: count }, (_, i): [string, Node] => [
+          `h${i}`,
+          fileWith(2 ** 53 - 1, []),
+        ]),
+      );
+    let size = 0;
+    const write = (root: Node): unknown =>
+      writeIndex(root, (chunk) => (size += chunk.length), OPTIONS);
+    assert.throws(() => write(holes(1000)), { code: 'RESOURCE_EXHAUSTED' });
+    assert.equal(size, 0);
+    write(holes(200));
+    assert.ok(size < 20 * 2 ** 20, `${size} bytes`);
+  });
+
   test('addresses end at 2 TiB', () => {
     const devices = [{ tag: TAG, size: 2 ** 41 }];
     assert.throws(() => indexBytes(rootWith(), { devices }), { code: 'RESOURCE_EXHAUSTED' });

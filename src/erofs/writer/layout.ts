@@ -81,6 +81,8 @@ class Placement {
   #placed = 0;
   #chunkLimit: number;
   #unmapped = 0;
+  /** Chunks of unmapped files, the first of each not counted. */
+  #unmappedChunks = 0;
   /** The first free byte. */
   #end: number;
   /** A slot whose tail would cross a block's border here; others go first. */
@@ -193,11 +195,22 @@ class Placement {
     const map = chunkMapOf(node, this.#options.copy, this.#chunkLimit);
     this.#chunkLimit -= map.count;
     for (const { device } of map.runs)
-      if (device === UNMAPPED_DEVICE) this.#unmapped++;
+      if (device === UNMAPPED_DEVICE) this.#countUnmapped(map);
       else if (device !== 0) this.#checkDevice(device);
     this.#chunkBits[slot] = map.bits;
     this.#chunks.set(slot, map);
     if (map.copied > 0) this.#blocks.set(slot, map.copied);
+  }
+
+  /** Each has one chunk for 1 TiB: a few bytes of an archive can say that a file has 8 PiB. */
+  #countUnmapped({ count }: ChunkMap): void {
+    this.#unmapped++;
+    this.#unmappedChunks += count - 1;
+    if (this.#unmappedChunks > FREE_CHUNKS)
+      throw new MicaError(
+        'RESOURCE_EXHAUSTED',
+        'write index: its sparse files have more than 1 EiB together, too much for an index',
+      );
   }
 
   #checkDevice(device: number): void {
