@@ -617,6 +617,34 @@ test('directories that symbolic links nest deeper than any path are refused', ()
   assert.throws(() => apply(layer), { code: 'INVALID_ARGUMENT' });
 });
 
+test('a link into nothing and back, again and again, does not search the layers below each time', () => {
+  let asked = 0;
+  const lower: Lower = {
+    find: () => void asked++,
+    [Symbol.dispose]() {},
+  };
+  const detours = (count: number): Pairs => [
+    ['l', t.link('n/../'.repeat(count))],
+    ['l/f', t.file()],
+  ];
+  assert.throws(() => apply(detours(800), lower), { code: 'INVALID_ARGUMENT' });
+  assert.ok(asked < 100, `asked ${asked} times`);
+  assert.deepEqual(outline(apply(detours(20), lower).root), [
+    '/ implicit',
+    'f 0',
+    `l -> ${'n/../'.repeat(20)}`,
+  ]);
+});
+
+test('the pieces of sparse files count as what a layer may take of memory', () => {
+  const pieces = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [i * 1024, 'x']));
+  const layer = members([['disk', t.sparse(1 << 20, pieces)]]);
+  const weighed = (text: number): Changeset =>
+    new Changeset(noSink, { lower: nothingBelow, limits: { text } });
+  assert.throws(() => feed(weighed(3000), layer), { code: 'RESOURCE_EXHAUSTED' });
+  feed(weighed(4000), layer);
+});
+
 test('attributes that overlays keep for themselves never take effect', () => {
   const xattrs = {
     'trusted.overlay.opaque': 'y',

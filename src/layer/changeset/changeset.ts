@@ -11,6 +11,7 @@ import { statsOf } from './stats.ts';
 import { describe, type Directory, isDirectoryNode, isWhiteoutNode, LayerTree } from './tree.ts';
 
 const MAX_TEXT = 256 * 2 ** 20;
+const PIECE_BYTES = 32;
 
 export interface ChangesetOptions {
   /** The layers below; `undefined` while they are not known. */
@@ -24,7 +25,7 @@ export interface ChangesetOptions {
 export interface ChangesetLimits {
   /** Files and directories, those that are replaced later included. Default 2,000,000. */
   readonly nodes?: number;
-  /** Bytes of names, targets and attributes. Default 256 MiB. */
+  /** Bytes of names, targets and attributes, and 32 for each piece of a sparse file. Default 256 MiB. */
   readonly text?: number;
 }
 
@@ -198,14 +199,14 @@ export class Changeset implements EntryHandler {
       this.#tree.whiteout(root, name);
   }
 
-  #weigh({ name, linkName, xattrs }: Entry): void {
-    this.#text += name.length + linkName.length;
+  #weigh({ name, linkName, xattrs, sparse }: Entry): void {
+    this.#text += name.length + linkName.length + PIECE_BYTES * (sparse?.length ?? 0);
     for (const xattr of xattrs ?? []) this.#text += xattr.name.length + xattr.value.length;
     const limit = this.#options.limits?.text ?? MAX_TEXT;
     if (this.#text > limit)
       throw new MicaError(
         'RESOURCE_EXHAUSTED',
-        `a layer with more than ${limit} bytes of names and attributes`,
+        `a layer with more than ${limit} bytes of names, attributes and maps of sparse files`,
       );
   }
 }

@@ -187,7 +187,11 @@ export class LayerTree {
       if (++steps > MAX_STEPS) throw tooManyLinks(path);
       if (name === '..') {
         if (missing.pop() === undefined) at = at.parent;
-        else isLasting = false;
+        else {
+          isLasting = false;
+          // Each way into nothing and back asks the layers below.
+          if (++links > MAX_LINKS) throw tooManyLinks(path);
+        }
         continue;
       }
       const next = missing.length > 0 ? undefined : this.#step(at, name);
