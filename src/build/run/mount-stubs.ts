@@ -1,9 +1,11 @@
-import { lstatSync, mkdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
-import { AT_FDCWD, utimensat } from '../../sys/at.ts';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { Root } from '../../fs/root.ts';
+import { AT_REMOVEDIR, close, O_DIRECTORY, O_PATH, unlinkat, utimensat } from '../../sys/at.ts';
 import { toBytes } from '../../sys/byte-string.ts';
+import { type FileStat, findat } from '../../sys/stat.ts';
 import { directoryTree } from '../files/directory.ts';
 import { resolveIn } from '../files/resolve.ts';
-import { parentOf, type SourceFile, toByteString } from '../files/source-tree.ts';
+import { baseOf, parentOf, type SourceFile, toByteString } from '../files/source-tree.ts';
 
 /** Where something will be mounted on a tree. */
 export interface MountPoint {
@@ -41,22 +43,47 @@ export function makeMountStubs(rootfs: string, points: readonly MountPoint[]): M
   }
   return {
     remove() {
+      using root = new Root(rootfs);
       const removed = new Set<string>();
       for (const path of made.toReversed())
-        if (removeEmpty(placeOf(path))) removed.add(parentOf(path));
+        if (within(root, path, removeEmpty)) removed.add(parentOf(path));
       for (const [path, { mtime, mtimeNs }] of parents)
-        if (removed.has(path) && tree.lstat(path)?.type === 'directory')
-          utimensat(AT_FDCWD, placeOf(path).toString('latin1'), mtime, mtimeNs);
+        if (removed.has(path))
+          within(root, path, (parent, name) => {
+            if (isDirectory(findat(parent, name))) utimensat(parent, name, mtime, mtimeNs);
+          });
     },
   };
 }
 
-/** @returns whether it is gone */
-function removeEmpty(path: Buffer): boolean {
+/**
+ * Does something with a name in its directory. A command may have put a link in the place of any directory
+ * on the way: none is followed, and nothing is done.
+ */
+function within<T>(
+  root: Root,
+  path: string,
+  task: (parent: number, name: string) => T,
+): T | undefined {
+  let parent: number;
   try {
-    const stat = lstatSync(path);
-    if (stat.isDirectory()) rmdirSync(path);
-    else if (stat.isFile() && stat.size === 0) rmSync(path);
+    parent = root.openExact(parentOf(path), O_PATH | O_DIRECTORY);
+  } catch {
+    return undefined;
+  }
+  try {
+    return task(parent, baseOf(path));
+  } finally {
+    close(parent);
+  }
+}
+
+/** @returns whether it is gone */
+function removeEmpty(parent: number, name: string): boolean {
+  try {
+    const stat = findat(parent, name);
+    if (isDirectory(stat)) unlinkat(parent, name, AT_REMOVEDIR);
+    else if (typeOf(stat) === S_IFREG && stat?.size === 0) unlinkat(parent, name);
     else return false;
     return true;
   } catch {
@@ -64,3 +91,11 @@ function removeEmpty(path: Buffer): boolean {
     return false;
   }
 }
+
+const S_IFMT = 0o170000;
+const S_IFDIR = 0o040000;
+const S_IFREG = 0o100000;
+
+const typeOf = (stat: FileStat | undefined): number => (stat?.mode ?? 0) & S_IFMT;
+
+const isDirectory = (stat: FileStat | undefined): boolean => typeOf(stat) === S_IFDIR;
