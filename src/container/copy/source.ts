@@ -5,7 +5,7 @@ import { Root } from '../../fs/root.ts';
 import type { Abortable, Bytes } from '../../io/bytes.ts';
 import type { Change, Changes } from '../../layer/diff/change.ts';
 import { treeChanges } from '../../layer/diff/diff.ts';
-import { close, O_DIRECTORY, O_PATH, readlinkat } from '../../sys/at.ts';
+import { close, O_DIRECTORY, O_PATH, opendirat, readlinkat } from '../../sys/at.ts';
 import { printable } from '../../sys/byte-string.ts';
 import { errnoOf } from '../../sys/errno.ts';
 import { type FileStat, statat } from '../../sys/stat.ts';
@@ -47,35 +47,33 @@ export async function withCopySource<T>(
   const isFollowed = follow || contentOnly || path.endsWith('/') || clean === '/';
   const real = isFollowed ? found(path, () => realPath(root, clean)) : clean;
   const name = contentOnly ? '' : posix.basename(clean);
-  const directory = found(path, () => root.open(posix.dirname(real), O_PATH | O_DIRECTORY));
-  try {
-    const at = posix.basename(real);
-    const stat = found(path, () => statat(directory, at));
-    const isDirectory = (stat.mode & S_IFMT) === S_IFDIR;
-    if (contentOnly && !isDirectory)
-      throw new MicaError('FAILED_PRECONDITION', `${path} is not a directory`);
-    const here = `/proc/self/fd/${directory}`;
-    const changes = async (options: Abortable): Promise<Changes> => {
-      if (!isDirectory) return single(directory, here, at, stat);
-      const all = await treeChanges(posix.join(here, at), {
-        parents: [],
-        forLayer: false,
-        ...options,
-      });
-      return contentOnly ? all : renamed(all, here, at);
-    };
-    return await task({
-      name,
-      top: contentOnly ? '' : at,
-      isDirectory,
-      async *archive(options = {}) {
-        yield* archiveOfChanges(await changes(options), options);
-      },
-    });
-  } finally {
-    close(directory);
-  }
+  using opened = new DisposableStack();
+  const open = (what: () => number): number => opened.adopt(found(path, what), close);
+  const directory = open(() => root.open(posix.dirname(real), O_PATH | O_DIRECTORY));
+  const at = posix.basename(real);
+  const stat = found(path, () => statat(directory, at));
+  const isDirectory = (stat.mode & S_IFMT) === S_IFDIR;
+  if (contentOnly && !isDirectory)
+    throw new MicaError('FAILED_PRECONDITION', `${path} is not a directory`);
+  // Held on to: a process in the tree may put a link in its place at any moment.
+  const own = isDirectory ? open(() => opendirat(directory, at || '.')) : undefined;
+  const here = placeOf(directory);
+  const changes = async (options: Abortable): Promise<Changes> => {
+    if (own === undefined) return single(directory, here, at, stat);
+    const all = await treeChanges(placeOf(own), { parents: [], forLayer: false, ...options });
+    return contentOnly ? all : renamed(all, here, at);
+  };
+  return await task({
+    name,
+    top: contentOnly ? '' : at,
+    isDirectory,
+    async *archive(options = {}) {
+      yield* archiveOfChanges(await changes(options), options);
+    },
+  });
 }
+
+const placeOf = (fd: number): string => `/proc/self/fd/${fd}`;
 
 /** What `look` finds on the way to `path`. */
 function found<T>(path: string, look: () => T): T {
