@@ -60,21 +60,24 @@ function fieldsOf(defaults: ContainerDefaults): Fields {
 }
 
 function defaultsOf(fields: Fields): ContainerDefaults {
-  const defaults: Record<string, unknown> = {};
+  const defaults = new Map<string, unknown>();
+  const maps = new Map<string, (readonly [key: string, value: unknown])[]>();
   for (const [field, value] of fields) {
     const at = field.indexOf(SEPARATOR);
     if (at < 0) {
-      defaults[field] = value;
+      defaults.set(field, value);
       continue;
     }
     const [name, key] = [field.slice(0, at), field.slice(at + 1)];
-    if (name === 'Env')
-      defaults[name] = [...((defaults[name] as string[] | undefined) ?? []), value];
-    else
-      defaults[name] = Object.fromEntries([
-        ...Object.entries((defaults[name] as object | undefined) ?? {}),
-        [key, value],
-      ]);
+    // It has its place from now on, and its content below.
+    if (!maps.has(name)) defaults.set(name, undefined);
+    maps.set(name, maps.get(name) ?? []);
+    maps.get(name)!.push([key, value]);
   }
-  return defaults;
+  for (const [name, entries] of maps)
+    defaults.set(
+      name,
+      name === 'Env' ? entries.map(([, variable]) => variable) : Object.fromEntries(entries),
+    );
+  return Object.fromEntries(defaults);
 }
