@@ -27,7 +27,7 @@ export function refuseTooLong({
   const total = sizes.reduce((sum, size) => sum + size + POINTER, 0);
   // Nearly all are so short that nobody has to look at the machine.
   if (total <= LEAST) return;
-  const longest = Math.max(...sizes);
+  const longest = sizes.reduce((a, b) => Math.max(a, b));
   const most = PAGES * pageSize();
   if (longest > most)
     throw tooLong(`one of ${longest - 1} bytes, and a single one may have ${most - 1}`);
