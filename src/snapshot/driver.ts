@@ -21,7 +21,8 @@ export interface Driver extends AsyncDisposable {
   /** Allocates storage for `snapshot`, showing the content of its parents. */
   create(snapshot: Snapshot, options?: CreateOptions): Promise<void>;
   /**
-   * Freezes what was written, so that others can build on it. Absent: nothing to do.
+   * Freezes what was written, so that others can build on it. Absent: nothing to do. If this fails,
+   * the snapshot is active again, and what was written is still there.
    * @param snapshot - with the parents that it will have
    * @returns what is known of the layer now, if sealing made a tar and an index of it
    */

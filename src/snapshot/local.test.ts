@@ -7,7 +7,7 @@ import { test } from 'node:test';
 import type { Database } from '../db/database.ts';
 import { Leases } from '../db/leases.ts';
 import { openDatabase } from '../db/open.ts';
-import { isCode } from '../errors.ts';
+import { isCode, MicaError } from '../errors.ts';
 import type { DiffId } from '../oci/digest.ts';
 import { inUserNamespace } from '../sys/userns.ts';
 import { needs } from '../testing/need.ts';
@@ -180,6 +180,36 @@ test('two commits of one diffID keep one layer', { skip: needs('overlay') }, () 
     await snapshots.remove('n-two');
     assert.equal(existsSync(join(root, 'layers', '1')), false);
   }),
+);
+
+test(
+  'a commit that fails leaves the snapshot as it was, and keeps nobody from the store',
+  { skip: needs('overlay') },
+  () =>
+    within(overlay, async ({ driver, leases, db, snapshots }, root) => {
+      let works = false;
+      const refusing: Driver = {
+        ...driver,
+        seal: async (snapshot) => {
+          if (works) return driver.seal?.(snapshot);
+          throw new MicaError('RESOURCE_EXHAUSTED', 'the disk is full');
+        },
+      };
+      const isFull = { code: 'RESOURCE_EXHAUSTED' };
+      await using first = await openSnapshotter(db, leases, refusing);
+      await first.prepare('k', '');
+      await assert.rejects(first.commit('n', 'k'), isFull);
+      assert.equal((await first.stat('k')).kind, 'active');
+      // As a process leaves it that was killed in between.
+      const dead = `update snapshot set state = 'committing', target = 'n', lease = 'of nobody'`;
+      db.run(dead);
+      await using second = await openSnapshotter(db, leases, refusing);
+      assert.equal((await second.stat('k')).kind, 'active');
+      works = true;
+      await second.commit('n', 'k');
+      assert.equal((await snapshots.stat('n')).kind, 'committed');
+      assert.ok(existsSync(join(root, 'layers', '1', 'fs')));
+    }),
 );
 
 test(

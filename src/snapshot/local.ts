@@ -162,7 +162,9 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     for (const row of this.#rows.unsettled()) {
       if (row.lease !== null && this.#leases.isAlive(row.lease)) continue;
       if (!this.#rows.claim(row, this.#mine())) continue;
-      await (row.state === 'committing' ? this.#seal(row) : this.#erase(row, { isPatient: true }));
+      if (row.state !== 'committing') await this.#erase(row, { isPatient: true });
+      // What cannot be finished now keeps nobody from opening the store.
+      else await new Waiting().attempt(this.#driver.name, () => this.#seal(row));
     }
     await this.#release();
   }
@@ -209,13 +211,22 @@ class DatabaseSnapshotter implements LocalSnapshotter {
 
   /** Can be repeated: nothing has changed for others until the last transaction. */
   async #seal(row: SnapshotRow): Promise<void> {
-    const facts = await this.#driver.seal?.(
-      this.#rows.physical({ ...row, parent: row.target_parent }),
-    );
+    const facts = await this.#freeze(row);
     await syncStore(this.#db);
     const spare = this.#db.transaction(() => this.#publish(row, facts), DURABLE);
     if (spare !== undefined) await this.#eraseLayer(spare);
     await this.#release();
+  }
+
+  /** What cannot be frozen is active again, as if nobody had wanted to commit it. */
+  async #freeze(row: SnapshotRow): Promise<LayerFacts | undefined> {
+    try {
+      const frozen = this.#rows.physical({ ...row, parent: row.target_parent });
+      return await this.#driver.seal?.(frozen);
+    } catch (error) {
+      this.#rows.withdrawCommit(row.id);
+      throw error;
+    }
   }
 
   /**

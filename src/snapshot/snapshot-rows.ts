@@ -112,6 +112,15 @@ export class SnapshotRows {
     );
   }
 
+  /** What was intended failed: it is active as before, except for labels that came with the intent. */
+  withdrawCommit(id: number): void {
+    this.#db.run(
+      `update snapshot set state = 'ready', target = null, target_parent = null,
+         target_diff_id = null, lease = null where id = ? and state = 'committing'`,
+      id,
+    );
+  }
+
   /** What was intended is now so. */
   committed(id: number, layer: number): void {
     this.#db.run(

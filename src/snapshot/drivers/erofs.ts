@@ -1,3 +1,4 @@
+import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Digest } from '../../oci/digest.ts';
 import type { Mount } from '../../sys/mount-data.ts';
@@ -60,10 +61,16 @@ export function erofs(root: string, given: ErofsOptions): Driver {
 
     async seal({ id, parents }) {
       const below = parents.map((parent) => dirs.of(parent));
-      const facts = await pack(upper(id), dirs.of(id), { parents: below });
-      dirs.discard(id, 'fs');
-      dirs.discard(id, 'work');
-      return facts;
+      try {
+        const facts = await pack(upper(id), dirs.of(id), { parents: below });
+        dirs.discard(id, 'fs');
+        dirs.discard(id, 'work');
+        return facts;
+      } catch (error) {
+        // It goes on as an active one: what it writes from now on must be packed, too.
+        if (existsSync(dirs.fs(id))) rmSync(join(dirs.of(id), INDEX), { force: true });
+        throw error;
+      }
     },
 
     async remove({ id }) {
