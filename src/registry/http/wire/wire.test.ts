@@ -160,6 +160,11 @@ const HOSTILE: readonly (readonly [string, (socket: Socket) => void])[] = [
     'never ends its head',
     (socket) => socket.write(`HTTP/1.1 200 OK\r\n${'x: y\r\n'.repeat(20_000)}`),
   ],
+  [
+    'sends informational answers without an end',
+    (socket) =>
+      socket.end(`${'HTTP/1.1 102 Processing\r\n\r\n'.repeat(2000)}HTTP/1.1 200 OK\r\n\r\n`),
+  ],
   ['stops within its head', (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-')],
   [
     'stops within its body',

@@ -108,9 +108,12 @@ function formatRequest({ method, url, headers }: HttpRequest): string {
   return `${text.join('\r\n')}\r\n\r\n`;
 }
 
+/** Informational answers before one answer; honest servers send one or two. */
+const MAX_INFORMATIONAL = 100;
+
 /** The head of the answer, and what came with it. */
 async function readHead(connection: Connection): Promise<{ head: Head; rest: Buffer }> {
-  let text = '';
+  let [text, informational] = ['', 0];
   let piece: Buffer = Buffer.alloc(0);
   for (;;) {
     const before = text.length;
@@ -120,6 +123,8 @@ async function readHead(connection: Connection): Promise<{ head: Head; rest: Buf
       const head = parseHead(text.slice(0, end));
       piece = piece.subarray(end + 4 - before);
       if (head.status >= 200) return { head, rest: piece };
+      if (++informational > MAX_INFORMATIONAL)
+        throw networkFailure('UND_ERR_HEADERS_OVERFLOW', 'the answer itself does not come');
       text = '';
       continue;
     }
