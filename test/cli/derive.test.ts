@@ -126,6 +126,17 @@ test('append keeps a compressed archive as it is, and applies what it deletes', 
   assert.equal(await kit.ok('ls REG/app /etc'), 'b\n');
 });
 
+test('append takes an archive in xz as it takes a plain one', { skip: needs('xz') }, async () => {
+  await using kit = await openApp();
+  const tar = tarOf(tree({ c: file('3') }));
+  const archive = join(kit.directory, 'layer.tar');
+  await writeFile(archive, tar);
+  await run('xz', [archive]);
+  const { layers } = await derived(kit, `append REG/app ${archive}.xz -t more`);
+  assert.equal(layers[2]!.diffId, sha256(tar));
+  assert.match(layers[2]!.mediaType, /gzip$/);
+});
+
 test('append refuses what is no archive, and nothing of it is seen', async () => {
   await using kit = await openApp();
   const archive = join(kit.directory, 'text');

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { readBytes } from '../../content/blob-files.ts';
+import { withoutProgramCompression } from '../../io/by-program.ts';
 import * as images from '../../image/mutate.ts';
 import type { Layer } from '../../layer/layer.ts';
 import { compressionOf, formatOf } from '../../oci/media-type.ts';
@@ -60,7 +61,8 @@ async function layerFromArchive(
   const { store, lease, image } = original;
   const { signal } = options;
   const format = formatOf(image.descriptor.mediaType);
-  const blob = await store.content.ingest(readBytes(source, { signal }), '', { signal });
+  const bytes = withoutProgramCompression(readBytes(source, { signal }), { signal });
+  const blob = await store.content.ingest(bytes, '', { signal });
   lease.hold('blob', [blob.digest]);
   const layer = await layerOfBlob(store, blob, { signal });
   if (isForWindows(original))
