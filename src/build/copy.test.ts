@@ -82,6 +82,7 @@ const COPIES: readonly (readonly [dockerfile: string, expected: readonly string[
   ],
   ['ARG N=a|ENV D=/q|COPY $N.txt ${D}/', ['/q/ 755', '/q/a.txt 644 A']],
   ['COPY --link a.txt /x/', ['/x/ 755', '/x/a.txt 644 A']],
+  ['ARG to=/x/|COPY a.txt dir/c.txt $to', ['/x/ 755', '/x/a.txt 644 A', '/x/c.txt 644 C']],
   ['ADD a.txt dir/sub/deep /x/', ['/x/ 755', '/x/a.txt 644 A', '/x/e.txt 644 E']],
 ];
 
@@ -102,6 +103,7 @@ const REFUSED: readonly (readonly [
   ['COPY nothing /', 'NOT_FOUND', 2, /has no "nothing"/],
   ['COPY ../a.txt /', 'INVALID_ARGUMENT', 2, /leads out/],
   ['COPY dir/../../a.txt /', 'INVALID_ARGUMENT', 2, /leads out/],
+  ['ARG to=/x|COPY a.txt dir/c.txt $to', 'INVALID_ARGUMENT', 3, /"\/x" must end with a slash/],
   ['COPY *.txt /x', 'INVALID_ARGUMENT', 2, /must end with a slash/],
   [
     'COPY dir /x|COPY a.txt /y|COPY --link dir /x|COPY dir /y',

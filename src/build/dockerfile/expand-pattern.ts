@@ -18,7 +18,12 @@ export const isPatternOperator = (char: string): boolean =>
 /** Matching takes time by pattern and value; replacing, by the square of the value. */
 const MAX_WORK = 1 << 27;
 
-export function applyPattern(expansion: PatternExpansion, value: string): string {
+/** @param checkLength - told of the length of the result as it grows; it throws when that is too much */
+export function applyPattern(
+  expansion: PatternExpansion,
+  value: string,
+  checkLength: (length: number) => void,
+): string {
   const { operator, twice, pattern, name } = expansion;
   const starts = operator === '/' ? value.length : 1;
   if (starts * value.length * pattern.length > MAX_WORK)
@@ -28,7 +33,7 @@ export function applyPattern(expansion: PatternExpansion, value: string): string
     );
   const tokens = tokensOf(pattern);
   if (operator === '#') return value.slice(matchLength(tokens, value, twice) ?? 0);
-  if (operator === '/') return replace(expansion, tokens, value);
+  if (operator === '/') return replace(expansion, tokens, value, checkLength);
   const reversed = value.split('').reverse().join('');
   const length = matchLength(tokens.toReversed(), reversed, twice) ?? 0;
   return value.slice(0, value.length - length);
@@ -69,6 +74,7 @@ function replace(
   { twice, replacement }: PatternExpansion,
   tokens: readonly Token[],
   value: string,
+  checkLength: (length: number) => void,
 ): string {
   let out = '';
   for (let at = 0; at <= value.length;) {
@@ -81,6 +87,7 @@ function replace(
       continue;
     }
     out += replacement;
+    checkLength(out.length);
     at += length;
     if (!twice) return out + value.slice(at);
   }

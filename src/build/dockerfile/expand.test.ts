@@ -111,6 +111,14 @@ test('a value that doubles with every line ends in an error, not in all memory',
   );
 });
 
+test('what grows within quotes, or by what is put in, ends in an error at once', () => {
+  const long = 'a'.repeat(1 << 20);
+  for (const word of [`"${'$v'.repeat(2000)}"`, `\${w//a/$v}`])
+    assert.throws(() => expand(word, (name) => (name === 'v' ? long : long.slice(0, 2000))), {
+      code: 'INVALID_ARGUMENT',
+    });
+});
+
 test('patterns that could match in very many ways take no time', () => {
   const value = 'a'.repeat(8000);
   const start = process.cpuUsage();

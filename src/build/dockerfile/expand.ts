@@ -72,11 +72,7 @@ class Expander {
 
   #add(text: string, splits: boolean): void {
     this.#length += text.length;
-    if (this.#length > MAX_LENGTH)
-      throw new MicaError(
-        'INVALID_ARGUMENT',
-        `with its variables replaced, it is longer than ${MAX_LENGTH} characters`,
-      );
+    checkLength(this.#length);
     this.#pieces.push({ text, splits });
   }
 
@@ -127,6 +123,7 @@ class Expander {
         out += char;
         this.#at++;
       }
+      checkLength(out.length);
     }
   }
 
@@ -197,7 +194,7 @@ class Expander {
     const pattern = this.#until(operator === '/' ? '/}' : '}', false);
     let replacement = '';
     if (operator === '/' && this.#text[this.#at - 1] === '/') replacement = this.#until('}', true);
-    return applyPattern({ operator, twice, pattern, replacement, name }, value ?? '');
+    return applyPattern({ operator, twice, pattern, replacement, name }, value ?? '', checkLength);
   }
 
   /** Up to one of `ends`, which is taken, with variables replaced. */
@@ -224,9 +221,14 @@ class Expander {
         out += char;
         this.#at++;
       }
-      if (out.length > MAX_LENGTH) throw malformed(`it is longer than ${MAX_LENGTH} characters`);
+      checkLength(out.length);
     }
   }
+}
+
+function checkLength(length: number): void {
+  if (length > MAX_LENGTH)
+    throw malformed(`with its variables replaced, it is longer than ${MAX_LENGTH} characters`);
 }
 
 const malformed = (why: string): MicaError => new MicaError('INVALID_ARGUMENT', why);

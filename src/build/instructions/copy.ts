@@ -3,6 +3,7 @@ import { MicaError } from '../../errors.ts';
 import type { Abortable } from '../../io/bytes.ts';
 import { type Place, shown, wrong } from '../dockerfile/failure.ts';
 import type { Copy, Dockerfile } from '../dockerfile/instruction.ts';
+import { notDirectory } from '../dockerfile/parse/copy.ts';
 import { type Copying, copySelected, type Destination } from '../draft/copy-files.ts';
 import { LayerDraft, type Owner } from '../draft/draft.ts';
 import { parseMode } from '../draft/mode.ts';
@@ -65,7 +66,10 @@ export async function draftCopy(
       ),
       series: String(series),
     });
-    const to = destination(replacer.word(copy.target), state);
+    const target = replacer.word(copy.target);
+    const to = destination(target, state);
+    const count = copy.heredocs.length + copy.sources.length;
+    if (count > 1 && !to.isDirectory) throw notDirectory(place, count, target);
     for (const [at, { name, content, expands }] of copy.heredocs.entries()) {
       const text = expands ? replacer.text(content) : content;
       const tree = textTree(toByteString(replacer.word(name)), text, state.seconds);

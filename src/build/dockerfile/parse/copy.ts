@@ -1,4 +1,5 @@
-import { refused, shown, wrong } from '../failure.ts';
+import type { MicaError } from '../../../errors.ts';
+import { type Place, refused, shown, wrong } from '../failure.ts';
 import { isHeredocWord } from '../heredoc.ts';
 import type { Copy } from '../instruction.ts';
 import type { Pieces } from './pieces.ts';
@@ -17,11 +18,9 @@ export function parseCopy(pieces: Pieces): Copy {
     throw wrong(place, `${keyword.toUpperCase()} wants a source and a destination`);
   if (isHeredocWord(target) && logical.heredocs.length > 0)
     throw wrong(place, `${shown(target)} is a heredoc; the destination comes last`);
-  if (all.length > 1 && !target.endsWith('/') && !isDot(target))
-    throw wrong(
-      place,
-      `${all.length} sources can be copied only into a directory: ${shown(target)} must end with a slash`,
-    );
+  // What its variables say is not known yet.
+  if (all.length > 1 && !target.includes('$') && !target.endsWith('/') && !isDot(target))
+    throw notDirectory(place, all.length, target);
   if (isAdd && flags.boolean('keep-git-dir') !== undefined)
     throw refused(place, 'ADD does not read git repositories; clone it beside the Dockerfile');
   const from = isAdd ? undefined : flags.value('from');
@@ -49,5 +48,12 @@ export function parseCopy(pieces: Pieces): Copy {
     unpack: isAdd ? flags.boolean('unpack') : undefined,
   };
 }
+
+/** Several sources have a destination that does not say that it is a directory. */
+export const notDirectory = (place: Place, sources: number, target: string): MicaError =>
+  wrong(
+    place,
+    `${sources} sources can be copied only into a directory: ${shown(target)} must end with a slash`,
+  );
 
 const isDot = (target: string): boolean => target === '.' || target.endsWith('/.');
