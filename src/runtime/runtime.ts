@@ -153,7 +153,9 @@ const withoutUnified = <T>(task: () => T): T => withCovered('/sys/fs/cgroup/unif
 
 /** @returns `''` for success */
 async function exitOf(pid: number): Promise<string> {
-  const ending = await endingOf(pid);
+  // A child that Node does not know of keeps no process alive, nor does a client that has left.
+  const awake = setInterval(() => undefined, 2 ** 30);
+  const ending = await endingOf(pid).finally(() => clearInterval(awake));
   if ('code' in ending) return ending.code === 0 ? '' : `ended with status ${ending.code}`;
   const [name] = Object.entries(constants.signals).find(([, at]) => at === ending.signal) ?? [];
   return `was ended by ${name ?? `signal ${ending.signal}`}`;

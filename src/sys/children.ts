@@ -6,7 +6,8 @@ const waiting = new Map<number, PromiseWithResolvers<Ending>>();
 
 /**
  * Resolves when a child has ended that Node did not start. To be called once for each, or it remains
- * as a zombie; in threads of workers, which no signal reaches, it does until the next call.
+ * as a zombie; in threads of workers, which no signal reaches, it does until the next call. Node does
+ * not wait for it: a process that has nothing else to do ends before.
  * @throws INTERNAL when it is no child of this process
  */
 export function endingOf(pid: number): Promise<Ending> {
