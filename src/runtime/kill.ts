@@ -21,10 +21,13 @@ export async function kill(directory: string, number: number = SIGKILL): Promise
   if (number === SIGKILL && isFrozen(running.cgroups)) await setFrozen(running.cgroups, false);
 }
 
+/** A timer of Node that is to wait longer does not wait at all. In milliseconds. */
+const LONGEST = 2 ** 31 - 1;
+
 export interface StopOptions {
   /** Default: SIGTERM. */
   readonly signal?: number | undefined;
-  /** How long it may take until it is killed, in milliseconds; -1: for ever. Default: 10,000. */
+  /** How long it may take until it is killed, in milliseconds; -1, or more than 24 days: for ever. Default: 10,000. */
   readonly grace?: number | undefined;
   readonly abort?: AbortSignal | undefined;
 }
@@ -45,7 +48,7 @@ export async function stop(
   const done = new AbortController();
   const either = abort === undefined ? done.signal : AbortSignal.any([abort, done.signal]);
   const late =
-    grace < 0
+    grace < 0 || grace > LONGEST
       ? undefined
       : setTimeout(grace, undefined, { signal: either }).then(
           () => killUntil(running, either),

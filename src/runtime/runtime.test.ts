@@ -148,6 +148,16 @@ for (const runtime of ['crun', 'runc'] as const)
       assert.ok(performance.now() - began >= 300);
     });
 
+    test('what may take longer than a timer can wait is not killed', { skip }, async () => {
+      await using box = await makeContainer({
+        runtime,
+        options: sh('trap "sleep 0.5; exit 3" TERM; echo ready; while true; do sleep 0.05; done'),
+      });
+      using started = await box.start();
+      await started.output[Symbol.asyncIterator]().next();
+      assert.equal((await stop(box.directory, { grace: 30 * 86_400_000 }))?.exitCode, 3);
+    });
+
     test('a paused container does nothing, goes on, and can be killed', { skip }, async () => {
       await using box = await makeContainer({
         runtime,
