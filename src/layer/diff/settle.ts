@@ -13,6 +13,7 @@ export function settle(seen: readonly Seen[], lower: LowerTree | undefined): Cha
   judgeLinks(seen);
   const list: Change[] = [];
   const changed = new Set<SeenDirectory>();
+  const kept: Kept = new Map();
   // From the end, since what is in a directory comes after it.
   for (let at = seen.length - 1; at >= 0; at--) {
     const one = seen[at]!;
@@ -26,7 +27,7 @@ export function settle(seen: readonly Seen[], lower: LowerTree | undefined): Cha
     if (parent) changed.add(parent);
     if (isSeenDirectory(one)) {
       parent?.directories.push(one);
-      if (lower !== undefined) one.opaque = isEmptied(one, lower);
+      if (lower !== undefined) one.opaque = isEmptied(one, lower, kept);
     }
     list.push(changeOf(one, isAbove));
   }
@@ -38,15 +39,24 @@ export function settle(seen: readonly Seen[], lower: LowerTree | undefined): Cha
  * deleted. One mark then says it, however it came about; except for the root, where it means nothing
  * to overlayfs.
  */
-const isEmptied = (directory: SeenDirectory, tree: LowerTree): boolean =>
-  directory.path !== '' && directory.deletions > 0 && !isKept(directory, tree);
+const isEmptied = (directory: SeenDirectory, tree: LowerTree, known: Kept): boolean =>
+  directory.path !== '' && directory.deletions > 0 && !isKept(directory, tree, known);
 
-function isKept(directory: SeenDirectory, tree: LowerTree): boolean {
+/** Answers of {@link isKept}: every directory above asks again. */
+type Kept = Map<SeenDirectory, boolean>;
+
+function isKept(directory: SeenDirectory, tree: LowerTree, known: Kept): boolean {
+  let is = known.get(directory);
+  if (is === undefined) known.set(directory, (is = keepsSomething(directory, tree, known)));
+  return is;
+}
+
+function keepsSomething(directory: SeenDirectory, tree: LowerTree, known: Kept): boolean {
   const { kept, complete, lower, names, directories } = directory;
   if (kept > 0) return true;
   if (lower === undefined || !isDirectory(lower.inode)) return false;
   if (!complete && tree.hasOther(lower, new Set(names))) return true;
-  return directories.some((child) => isKept(child, tree));
+  return directories.some((child) => isKept(child, tree, known));
 }
 
 function changeOf(seen: Seen, isAbove: boolean): Change {
