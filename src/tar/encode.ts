@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
-import { writeBytes } from '../sys/byte-string.ts';
+import { MicaError } from '../errors.ts';
+import { printable, writeBytes } from '../sys/byte-string.ts';
 import type { Entry } from './entry.ts';
 import { Block, BLOCK, paddingOf } from './header.ts';
 import { bad, writeOctal } from './number.ts';
@@ -41,6 +42,9 @@ export function encodeSparse(entry: NewEntry, stored: number, map: Buffer): Buff
   return Buffer.concat([withRecords(entry, plain, map.length + stored, records), map]);
 }
 
+/** What readers take of one extended header, Go's archive/tar and ours among them. In bytes. */
+const MOST_EXTENDED = 2 ** 20;
+
 /** Where a header is made, before it is known what has to stand before it. */
 const HEADER = new Block();
 /** That of an extended header, which says the same every time but for its name, its size and its sum. */
@@ -68,6 +72,11 @@ function withRecords(entry: NewEntry, name: string, size: number, records: Recor
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([key, value]) => record(key, value))
     .join('');
+  if (body.length > MOST_EXTENDED)
+    throw new MicaError(
+      'RESOURCE_EXHAUSTED',
+      `tar: ${printable(entry.name.slice(0, 300))} has ${body.length} bytes of extended attributes and names, and readers take ${MOST_EXTENDED} of one file; remove some of its attributes`,
+    );
   const end = BLOCK + body.length + paddingOf(body.length);
   // One piece of memory for a member: their number is what writing an archive costs.
   const member = Buffer.allocUnsafe(end + BLOCK);

@@ -46,6 +46,19 @@ test('a header is ustar, with nothing of the machine in it', () => {
   );
 });
 
+test('a file with more attributes than readers take is refused by its name', () => {
+  const attributes = (size: number): Partial<NewEntry> => ({
+    name: 'dir/large',
+    xattrs: [{ name: 'user.x', value: Buffer.alloc(size) }],
+  });
+  const record = '1048576 SCHILY.xattr.user.x=\n'.length;
+  assert.equal(readAll(written(attributes(2 ** 20 - record))).length, 1);
+  assert.throws(() => written(attributes(2 ** 20 - record + 1)), {
+    code: 'RESOURCE_EXHAUSTED',
+    message: /dir\/large/,
+  });
+});
+
 const PLAIN: readonly (readonly [string, Partial<NewEntry>])[] = [
   ['a name of 100 bytes', { name: 'n'.repeat(100) }],
   ['a name of 100 and 155 bytes', { name: `${'d'.repeat(155)}/${'n'.repeat(100)}` }],
