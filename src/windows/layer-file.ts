@@ -24,6 +24,8 @@ export class LayerFile implements Disposable {
   readonly size: number;
   readonly #what: string;
   readonly #isFramed: boolean;
+  /** Behind the stream that was found last: they are mostly asked for in their order, and may be many. */
+  #behind = ATTRIBUTES_SIZE;
 
   /** @param path - byte string, of the file in the layer, without a stream; of a directory, its attributes' file */
   constructor(directory: string, path: string) {
@@ -50,8 +52,8 @@ export class LayerFile implements Disposable {
     return bytes.readUInt32LE();
   }
 
-  *streams(): Generator<BackupStream, void, undefined> {
-    yield* backupStreams(this.fd, { position: ATTRIBUTES_SIZE, end: this.size, what: this.#what });
+  *streams(position: number = ATTRIBUTES_SIZE): Generator<BackupStream, void, undefined> {
+    yield* backupStreams(this.fd, { position, end: this.size, what: this.#what });
   }
 
   read(into: Uint8Array, position: number): void {
@@ -61,25 +63,32 @@ export class LayerFile implements Disposable {
   /** @param name - of an alternate stream; `undefined`: the file's own data @throws DATA_LOSS when it is not there */
   content(name: string | undefined): StreamContent {
     if (!this.#isFramed) return whole(this.size);
-    const streams = this.streams();
     const wanted = name === undefined ? undefined : `:${textOf(name)}:$DATA`;
-    for (const stream of streams) {
-      const isIt =
-        wanted === undefined
-          ? stream.id === STREAM.data
-          : stream.id === STREAM.alternate && stream.name === wanted;
-      if (!isIt) continue;
-      if ((stream.attributes & SPARSE) !== 0 && stream.size === 0)
-        return sparse(streams, this.#what);
-      const { start, size } = stream;
-      return { size, extents: [{ logical: 0, physical: start, length: size }] };
-    }
+    const found = this.#find(wanted, this.#behind) ?? this.#find(wanted, ATTRIBUTES_SIZE);
+    if (found !== undefined) return found;
     if (name === undefined) return { size: 0, extents: [] };
     throw lacks(this.#what, `has no stream ${printable(name)}`);
   }
 
   [Symbol.dispose](): void {
     if (this.fd !== undefined) closeSync(this.fd);
+  }
+
+  #find(wanted: string | undefined, position: number): StreamContent | undefined {
+    const streams = this.streams(position);
+    for (const stream of streams) {
+      const isIt =
+        wanted === undefined
+          ? stream.id === STREAM.data
+          : stream.id === STREAM.alternate && stream.name === wanted;
+      if (!isIt) continue;
+      const { start, size } = stream;
+      this.#behind = start + size;
+      if ((stream.attributes & SPARSE) !== 0 && stream.size === 0)
+        return sparse(streams, this.#what);
+      return { size, extents: [{ logical: 0, physical: start, length: size }] };
+    }
+    return undefined;
   }
 }
 

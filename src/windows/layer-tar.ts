@@ -17,12 +17,38 @@ const CHUNK = 256 * 1024;
  * @throws DATA_LOSS when a file is not what it was
  */
 export async function* layerTar(directory: string, { signal }: Abortable = {}): Bytes {
+  using files = new LastFile(join(directory, LAYER_FILES.transport));
   for (const piece of pieces(join(directory, LAYER_FILES.headers)))
     for (const step of stepsOf(piece)) {
       signal?.throwIfAborted();
       if (step.kind === 'bytes') yield step.bytes;
-      else yield* dataOf(directory, step);
+      else yield* dataOf(files, step);
     }
+}
+
+/** The file that was asked for last stays open: its streams follow each other. */
+class LastFile implements Disposable {
+  readonly #transport: string;
+  #path = '';
+  #file: LayerFile | undefined;
+
+  constructor(transport: string) {
+    this.#transport = transport;
+  }
+
+  at(path: string): LayerFile {
+    if (this.#file === undefined || path !== this.#path) {
+      this[Symbol.dispose]();
+      this.#file = new LayerFile(this.#transport, path);
+      this.#path = path;
+    }
+    return this.#file;
+  }
+
+  [Symbol.dispose](): void {
+    this.#file?.[Symbol.dispose]();
+    this.#file = undefined;
+  }
 }
 
 interface DataStep {
@@ -88,12 +114,9 @@ function* stepsOf(piece: Buffer): Generator<Step> {
 }
 
 /** @param name - of a file, perhaps with that of a stream behind a colon */
-function* dataOf(directory: string, { name, size }: DataStep): Generator<Buffer> {
+function* dataOf(files: LastFile, { name, size }: DataStep): Generator<Buffer> {
   const colon = name.indexOf(':');
-  using file = new LayerFile(
-    join(directory, LAYER_FILES.transport),
-    colon < 0 ? name : name.slice(0, colon),
-  );
+  const file = files.at(colon < 0 ? name : name.slice(0, colon));
   const content = file.content(colon < 0 ? undefined : name.slice(colon + 1));
   const [extent] = content.extents;
   if (content.size !== size || extent?.length !== size)
