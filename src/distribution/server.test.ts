@@ -285,6 +285,39 @@ test('a blob of several buffers arrives as it is, to many at once', async () => 
   for (const { start, reply } of replies) assert.ok(reply.bytes.equals(large.subarray(start)));
 });
 
+test('of requests that are sent at once each waits until the answer before it was taken', async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'mica-server-'));
+  await using backend = await storeBackend(join(directory.path, 'store'), { writable: true });
+  let asked = 0;
+  const counting: RegistryBackend = {
+    ...backend,
+    blob(...key) {
+      asked++;
+      return backend.blob(...key);
+    },
+  };
+  await using registry = await serveRegistry({ backend: counting, writable });
+  // More than a connection holds on its way.
+  const large = randomBytes(32 << 20);
+  const { descriptor } = await writer(registry.url).pushBlob('a', large);
+  const get = `GET /v2/a/blobs/${descriptor.digest} HTTP/1.1\r\nHost: localhost\r\n`;
+  asked = 0;
+  const left = await openSocket(registry.port, `${get}\r\n`.repeat(100));
+  await once(left, 'readable');
+  assert.equal(asked, 1);
+  left.destroy();
+
+  asked = 0;
+  const range = 'Range: bytes=0-9\r\n\r\n';
+  const taken = await openSocket(
+    registry.port,
+    `${`${get}${range}`.repeat(3)}${get}Connection: close\r\n${range}`,
+  );
+  const answers = Buffer.concat(await Array.fromAsync(taken)).toString('latin1');
+  assert.equal(answers.split('HTTP/1.1 206 ').length, 5);
+  assert.equal(asked, 4);
+});
+
 test('a client that has a blob or manifest is told that it is unchanged', async () => {
   await using registry = await openTemporaryRegistry({ writable });
   const client = writer(registry.url);

@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { createServer, type RequestListener, type Server } from 'node:http';
+import { createServer, type Server } from 'node:http';
 import { type AddressInfo, isIPv6 } from 'node:net';
 import { MicaError } from '../errors.ts';
 import { answerRequest, type RequestOptions } from './answer.ts';
+import { inTurn } from './in-turn.ts';
 import { type UploadLimits, Uploads } from './uploads.ts';
 
 export interface RegistryServerOptions extends RequestOptions, UploadLimits {
@@ -50,8 +51,7 @@ export async function serveRegistry(options: RegistryServerOptions): Promise<Reg
   });
   server.maxConnections = maxConnections;
   server.timeout = idleTimeout;
-  const answer: RequestListener = (request, response) =>
-    void answerRequest(request, response, options, uploads);
+  const answer = inTurn((request, response) => answerRequest(request, response, options, uploads));
   server.on('request', answer);
   // Judged before the client sends its body; whoever reads a body says `continue`.
   server.on('checkContinue', answer);
