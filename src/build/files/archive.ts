@@ -58,11 +58,18 @@ export async function openArchive(
   }
 }
 
+/** Without those at its end. Not by a pattern, which looks at each of very many slashes from all of them. */
+function withoutSlashes(name: string): string {
+  let end = name.length;
+  while (name[end - 1] === '/') end--;
+  return name.slice(0, end);
+}
+
 /** Names that mean a deletion in a layer mean nothing in other archives, and could not be copied. */
 function withoutMarks(handler: EntryHandler, name: string): EntryHandler {
   return {
     entry(entry: Entry) {
-      const member = entry.name.replace(/\/+$/, '');
+      const member = withoutSlashes(entry.name);
       if (baseOf(member).startsWith(WHITEOUT_PREFIX))
         throw new MicaError(
           'INVALID_ARGUMENT',
