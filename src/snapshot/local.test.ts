@@ -182,35 +182,35 @@ test('two commits of one diffID keep one layer', { skip: needs('overlay') }, () 
   }),
 );
 
-test(
-  'a commit that fails leaves the snapshot as it was, and keeps nobody from the store',
-  { skip: needs('overlay') },
-  () =>
-    within(overlay, async ({ driver, leases, db, snapshots }, root) => {
-      let works = false;
-      const refusing: Driver = {
-        ...driver,
-        seal: async (snapshot) => {
-          if (works) return driver.seal?.(snapshot);
-          throw new MicaError('RESOURCE_EXHAUSTED', 'the disk is full');
-        },
-      };
-      const isFull = { code: 'RESOURCE_EXHAUSTED' };
-      await using first = await openSnapshotter(db, leases, refusing);
-      await first.prepare('k', '');
-      await assert.rejects(first.commit('n', 'k'), isFull);
-      assert.equal((await first.stat('k')).kind, 'active');
-      // As a process leaves it that was killed in between.
-      const dead = `update snapshot set state = 'committing', target = 'n', lease = 'of nobody'`;
-      db.run(dead);
-      await using second = await openSnapshotter(db, leases, refusing);
-      assert.equal((await second.stat('k')).kind, 'active');
-      works = true;
-      await second.commit('n', 'k');
-      assert.equal((await snapshots.stat('n')).kind, 'committed');
-      assert.ok(existsSync(join(root, 'layers', '1', 'fs')));
-    }),
-);
+for (const form of ['overlay', 'tar'] as const)
+  test(
+    `a commit that fails leaves the snapshot as it was, and keeps nobody from the store (${form})`,
+    { skip: needs('overlay') },
+    () =>
+      within(overlay, async ({ driver, leases, db }) => {
+        let works = false;
+        const refusing: Driver = {
+          ...driver,
+          form,
+          seal: async (snapshot) => {
+            if (works) return driver.seal?.(snapshot);
+            throw new MicaError('RESOURCE_EXHAUSTED', 'the disk is full');
+          },
+        };
+        await using first = await openSnapshotter(db, leases, refusing);
+        await first.prepare('k', '');
+        await assert.rejects(first.commit('n', 'k'), { code: 'RESOURCE_EXHAUSTED' });
+        assert.equal((await first.stat('k')).kind, 'active');
+        // As a process leaves it that was killed in between.
+        db.run(`update snapshot set state = 'committing', target = 'n', lease = 'of nobody'`);
+        await using second = await openSnapshotter(db, leases, refusing);
+        works = true;
+        if (form === 'tar') await second.commit('n', 'k');
+        else db.run(`update snapshot set lease = 'of nobody'`);
+        await using third = await openSnapshotter(db, leases, refusing);
+        assert.equal((await third.stat('n')).kind, 'committed');
+      }),
+  );
 
 test(
   'what another living process is making is left alone, what a dead one left is undone',

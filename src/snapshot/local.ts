@@ -164,7 +164,7 @@ class DatabaseSnapshotter implements LocalSnapshotter {
       if (!this.#rows.claim(row, this.#mine())) continue;
       if (row.state !== 'committing') await this.#erase(row, { isPatient: true });
       // What cannot be finished now keeps nobody from opening the store.
-      else await new Waiting().attempt(this.#driver.name, () => this.#seal(row));
+      else await new Waiting().attempt(this.#driver.name, () => this.#seal(row, { isAnew: true }));
     }
     await this.#release();
   }
@@ -209,22 +209,28 @@ class DatabaseSnapshotter implements LocalSnapshotter {
     }
   }
 
-  /** Can be repeated: nothing has changed for others until the last transaction. */
-  async #seal(row: SnapshotRow): Promise<void> {
-    const facts = await this.#freeze(row);
+  /**
+   * Can be repeated: nothing has changed for others until the last transaction.
+   * @param options - `isAnew`: somebody who died had begun it
+   */
+  async #seal(row: SnapshotRow, { isAnew = false }: { isAnew?: boolean } = {}): Promise<void> {
+    const facts = await this.#freeze(row, isAnew);
     await syncStore(this.#db);
     const spare = this.#db.transaction(() => this.#publish(row, facts), DURABLE);
     if (spare !== undefined) await this.#eraseLayer(spare);
     await this.#release();
   }
 
-  /** What cannot be frozen is active again, as if nobody had wanted to commit it. */
-  async #freeze(row: SnapshotRow): Promise<LayerFacts | undefined> {
+  /**
+   * What cannot be frozen is active again, as if nobody had wanted to commit it. Where whole trees are
+   * frozen it may be so already by who died: then it waits until this can be done.
+   */
+  async #freeze(row: SnapshotRow, isAnew: boolean): Promise<LayerFacts | undefined> {
     try {
       const frozen = this.#rows.physical({ ...row, parent: row.target_parent });
       return await this.#driver.seal?.(frozen);
     } catch (error) {
-      this.#rows.withdrawCommit(row.id);
+      if (!isAnew || this.#driver.form === 'tar') this.#rows.withdrawCommit(row.id);
       throw error;
     }
   }
