@@ -33,7 +33,10 @@ export function tar(root: string): Driver {
 function usageOf(directory: string): Usage {
   try {
     const names = ['.', ...readdirSync(directory)];
-    const stats = names.map((name) => statSync(join(directory, name)));
+    // Of a layer that is being made, files get other names meanwhile.
+    const stats = names.flatMap(
+      (name) => statSync(join(directory, name), { throwIfNoEntry: false }) ?? [],
+    );
     const size = stats.reduce((sum, { blocks }) => sum + blocks * 512, 0);
     return { size, inodes: stats.length };
   } catch (error) {
