@@ -5,6 +5,7 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { MicaError } from '../../errors.ts';
 import type { LayerForm } from '../../snapshot/driver.ts';
 import * as at from '../../sys/at.ts';
 import { toBytes } from '../../sys/byte-string.ts';
@@ -16,6 +17,7 @@ import * as t from '../../testing/tree.ts';
 import { jobOf, overlayOf, unpackStack } from '../../testing/unpack-stack.ts';
 import { Available } from '../available.ts';
 import { unpackLayer } from '../unpack-layer.ts';
+import { Extraction } from './extract.ts';
 
 const skip = needs('root');
 const scratch = (): ReturnType<typeof mkdtempDisposable> =>
@@ -358,4 +360,14 @@ test('unpacking again begins anew', { skip }, async () => {
     });
   }
   assert.deepEqual(readdirSync(join(directory, 'fs')), ['b']);
+});
+
+test('a directory whose mode cannot be set is not kept open', { skip: needs('linux') }, () => {
+  const attempt = (): void =>
+    assert.throws(() => new Extraction('/proc/self/task', { form: 'overlay' }), MicaError);
+  const open = (): number => readdirSync('/proc/self/fd').length;
+  attempt();
+  const before = open();
+  for (let round = 0; round < 50; round++) attempt();
+  assert.ok(open() < before + 25, `${before} descriptors, then ${open()}`);
 });

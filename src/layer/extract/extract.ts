@@ -50,7 +50,12 @@ export class Extraction implements LayerSink {
     this.#options = options;
     this.#attributes = new Attributes(options.exactModes ?? false, this.#isDirect);
     if (options.form === 'aufs') this.#aufs = new AufsMarks();
-    if (!this.#isDirect) this.#disinherit();
+    try {
+      if (!this.#isDirect) this.#disinherit();
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
   }
 
   get #isDirect(): boolean {
