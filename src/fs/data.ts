@@ -16,11 +16,12 @@ export function copyData(from: number, to: number, size: number, subject: string
 
 function copyRun(from: number, to: number, start: number, end: number, subject: string): void {
   for (let at = start; at < end;) {
-    const copied = copyFileRange(from, at, to, at, end - at);
+    const inside = copyFileRange(from, at, to, at, end - at);
     // Nothing copied before the end: some file systems say so instead of failing.
-    if (copied > 0) at += copied;
-    else at += copyThrough(from, to, at, end, subject);
-    if (at === start && copied === 0) return;
+    const copied = inside > 0 ? inside : copyThrough(from, to, at, end, subject);
+    // It is shorter than it was, or than its file system says (sysfs).
+    if (copied === 0) return;
+    at += copied;
   }
 }
 
