@@ -5,7 +5,7 @@ import { kill } from '../runtime/kill.ts';
 import { waitForExit } from '../runtime/attach.ts';
 import { startMonitor } from '../runtime/monitor-process.ts';
 import { readState } from '../runtime/state.ts';
-import { isHeld } from '../sys/alive.ts';
+import { type HeldLock, isHeld } from '../sys/alive.ts';
 import { errnoOf, fromNode } from '../sys/errno.ts';
 import { type Container, containerOf, type ContainerStore, snapshotKeyOf } from './container.ts';
 import {
@@ -35,7 +35,8 @@ export async function remove(
     // It was taken away by hand.
     mkdirSync(directory.path, { recursive: true, mode: 0o700 });
   }
-  using _ = await lockContainer(directory);
+  using lock = await lockUnlessRemoved(store, id, directory);
+  if (lock === undefined) return;
   // While it starts there is nothing to kill yet; who started it held the lock.
   if (force) await end(directory.path);
   const { status } = await readState(directory.path);
@@ -47,6 +48,20 @@ export async function remove(
   if (status === 'dead') await endOrphan(store, id, directory);
   unmountTree(directory);
   await erase(store, id, directory, { durable: settings.autoRemove !== true });
+}
+
+/** @returns `undefined` when another process has removed it while we waited */
+async function lockUnlessRemoved(
+  { db }: ContainerStore,
+  id: string,
+  directory: ContainerDirectory,
+): Promise<HeldLock | undefined> {
+  try {
+    return await lockContainer(directory);
+  } catch (error) {
+    if (isCode(error, 'NOT_FOUND') && findContainer(db, id) === undefined) return undefined;
+    throw error;
+  }
 }
 
 /** What is to be done when a container has ended, by whoever is first. */
