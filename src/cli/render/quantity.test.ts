@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { duration, size } from './quantity.ts';
+import { clock, duration, size } from './quantity.ts';
 
 // What go-units prints, which docker prints.
 const SIZES: readonly (readonly [number, string])[] = [
@@ -39,3 +39,14 @@ const DURATIONS: readonly (readonly [number, string])[] = [
 for (const [milliseconds, expected] of DURATIONS)
   test(`${milliseconds} ms are "${expected}"`, () =>
     assert.equal(duration(milliseconds), expected));
+
+for (const [milliseconds, text] of [
+  [0, '00:00:00'],
+  [59_999, '00:00:59'],
+  [86_399_000, '23:59:59'],
+  [86_400_000, '1-00:00:00'],
+  [(12 * 86_400 + 3 * 3600 + 4 * 60 + 5) * 1000, '12-03:04:05'],
+] as const)
+  test(`${milliseconds} ms of a processor are ${text}`, () => {
+    assert.equal(clock(milliseconds), text);
+  });

@@ -44,3 +44,11 @@ export function duration(milliseconds: number): string {
   if (rounded < 2 * YEAR) return `${Math.floor(rounded / MONTH)} months`;
   return `${Math.floor(seconds / YEAR)} years`;
 }
+
+/** Time of the processor, as ps(1) prints it: `01:02:03`, from a day on `1-02:03:04`. */
+export function clock(milliseconds: number): string {
+  const seconds = Math.floor(milliseconds / 1000);
+  const days = Math.floor(seconds / DAY);
+  const rest = new Date((seconds % DAY) * 1000).toISOString().slice(11, 19);
+  return days > 0 ? `${days}-${rest}` : rest;
+}
