@@ -1,3 +1,4 @@
+import type { Pace } from '../../io/pace.ts';
 import { nextData, pread } from '../../sys/file.ts';
 
 /** A run of data in a file; between runs there are zeros. In bytes. */
@@ -19,7 +20,12 @@ const PROBE = 64;
  * larger ones); `undefined` of any other. This depends on the content alone: where a file system
  * keeps holes is its own affair, and another one does otherwise. Holes are only not read.
  */
-export function dataRuns(fd: number, size: number, path: string): DataRun[] | undefined {
+export async function dataRuns(
+  fd: number,
+  size: number,
+  path: string,
+  pace: Pace,
+): Promise<DataRun[] | undefined> {
   if (size < WORTH) return undefined;
   const block = blockFor(size);
   const runs: DataRun[] = [];
@@ -27,6 +33,7 @@ export function dataRuns(fd: number, size: number, path: string): DataRun[] | un
   let hole = new HoleFinder(fd, size);
   const buffer = Buffer.allocUnsafe(Math.min(block, LEAST_BLOCK));
   for (let offset = 0; offset < size; offset += block) {
+    if (pace.due) await pace.rest();
     const length = Math.min(block, size - offset);
     if (hole.covers(offset, length) || isZero(fd, { offset, length }, buffer, path)) {
       zeros += length;

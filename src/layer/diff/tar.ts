@@ -71,7 +71,7 @@ async function writeFile(
   const { size } = change.stat;
   if (size < PIECE) return writeSmall(tar, file, change, epoch);
   file.checkUnchanged();
-  const sparse = dataRuns(file.fd, size, change.path);
+  const sparse = await dataRuns(file.fd, size, change.path, pace);
   tar.entry(entryOf(change, epoch, { size, sparse }));
   for (const { offset, length } of sparse ?? [{ offset: 0, length: size }])
     for (let at = 0; at < length; at += PIECE) {
