@@ -120,8 +120,11 @@ async function userFindings(trees: RebaseTrees, user: string): Promise<RebaseFin
     uids.add(stat.uid);
     gids.add(stat.gid);
   }
-  findings.push(...renamed('user', uids, was, now), ...renamed('group', gids, wasGroup, nowGroup));
-  return findings;
+  return [
+    ...findings,
+    ...renamed('user', uids, was, now),
+    ...renamed('group', gids, wasGroup, nowGroup),
+  ];
 }
 
 const isName = (text: string): boolean => text !== '' && !/^\d+$/.test(text);

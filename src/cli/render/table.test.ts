@@ -44,3 +44,9 @@ test('a cut never splits a wide character', () => {
   assert.equal(cut('日本語', 4), '日…');
   assert.equal(cut('ab', 2), 'ab');
 });
+
+test('a table may have more rows than a call has parameters', () => {
+  const rows = Array.from({ length: 300_000 }, (_, at) => [String(at)]);
+  const text = table([{ head: 'N' }], rows);
+  assert.ok(text.endsWith('\n299999\n'));
+});

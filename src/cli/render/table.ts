@@ -26,7 +26,8 @@ export function table(
 ): string {
   const cells = [layout.map(({ head }) => head), ...rows].map((row) => row.map(escape));
   const widths = layout.map((_, column) =>
-    Math.max(MIN_WIDTH, ...cells.map((row) => widthOf(row[column] ?? ''))),
+    // A call with a parameter for each would fill the stack: an image may have a million steps.
+    cells.reduce((width, row) => Math.max(width, widthOf(row[column] ?? '')), MIN_WIDTH),
   );
   if (columns !== undefined) squeeze(layout, widths, columns);
   return cells.map((row) => `${line(layout, row, widths)}\n`).join('');
