@@ -1,30 +1,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { StoredImage } from '../../../engine/stored-image.ts';
-import type { ImageConfig } from '../../../oci/config.ts';
-import { sha256 } from '../../../oci/digest.ts';
-import { toJson } from '../../template/json.ts';
-import { inspectImage } from './inspect.ts';
+import { goTime } from './inspect.ts';
 
-type Said = Pick<ImageConfig, 'comment' | 'history'>;
-
-function commentOf(said: Said): unknown {
-  const config = { architecture: 'amd64', os: 'linux', rootfs: { type: 'layers', diff_ids: [] } };
-  const id = sha256(Buffer.alloc(0));
-  const image = { id, references: [], repoDigests: [], size: 0, config: { ...config, ...said } };
-  const shown = inspectImage(image as unknown as StoredImage, { Name: 'tar', Data: {} });
-  return (JSON.parse(toJson(shown)) as { Comment: unknown }).Comment;
-}
-
-const LAST = [
-  { created_by: 'a', comment: 'first' },
-  { created_by: 'b', comment: 'why' },
-];
-
-for (const [what, said, comment] of [
-  ['its own', { comment: 'its own', history: LAST }, 'its own'],
-  ["its last step's", { history: LAST }, 'why'],
-  ["its last step's, where its own is empty", { comment: '', history: LAST }, 'why'],
-  ['none', { history: [{ created_by: 'a' }] }, ''],
+for (const [time, expected] of [
+  ['2024-02-03T04:05:06Z', '2024-02-03T04:05:06Z'],
+  ['2024-02-03T04:05:06.000Z', '2024-02-03T04:05:06Z'],
+  ['2024-02-03T04:05:06.120Z', '2024-02-03T04:05:06.12Z'],
+  ['2024-02-03T04:05:06.102Z', '2024-02-03T04:05:06.102Z'],
+  ['2024-02-03T04:05:06.100+02:00', '2024-02-03T04:05:06.1+02:00'],
+  ['2024-02-03T04:05:06.', '2024-02-03T04:05:06'],
+  ['', ''],
 ] as const)
-  test(`the comment of an image is ${what}`, () => assert.equal(commentOf(said), comment));
+  test(`${JSON.stringify(time)} is printed as Go prints it`, () => {
+    assert.equal(goTime(time), expected);
+  });
+
+test('a time of very many digits is printed at once', () => {
+  const time = `2024-02-03T04:05:06.${'0'.repeat(4_000_000)}1Z`;
+  const before = process.threadCpuUsage();
+  assert.equal(goTime(time), time);
+  // Of the processor: a pattern that begins anew at each zero takes hours.
+  const { user } = process.threadCpuUsage(before);
+  assert.ok(user < 5_000_000, `${user} microseconds`);
+});

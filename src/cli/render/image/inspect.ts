@@ -53,9 +53,19 @@ const short = (reference: string): string => familiar(parseReference(reference))
 export const driverData = ({ Data }: GraphDriver): Value =>
   Object.keys(Data).length === 0 ? NIL_MAP : new Map(Object.entries(Data));
 
-/** Go prints fractions of a second without trailing zeros. */
-export const goTime = (time: string): string =>
-  time.replace(/(\.\d*?)0+(?!\d)/, '$1').replace(/\.(?!\d)/, '');
+/** Go prints fractions of a second without trailing zeros. Not by a pattern: an image may say very many digits. */
+export function goTime(time: string): string {
+  const point = time.indexOf('.');
+  if (point < 0) return time;
+  let end = point + 1;
+  while (isDigit(time[end])) end++;
+  let kept = end;
+  while (time[kept - 1] === '0') kept--;
+  return time.slice(0, kept === point + 1 ? point : kept) + time.slice(end);
+}
+
+const isDigit = (char: string | undefined): boolean =>
+  char !== undefined && char >= '0' && char <= '9';
 
 export function containerDefaults(config: ContainerDefaults): Struct {
   return new Struct(
