@@ -23,7 +23,7 @@ export async function treeUsage(
   const linked = new Set<string>();
   let [size, inodes, looked] = [0, 0, 0];
   try {
-    for (const { stat, phase } of walk(dirfd, { skipMounts: true })) {
+    for (const { stat, phase } of walk(dirfd, { skipMounts: true, isInUse: true })) {
       if (phase === 'after') continue;
       if (++looked % SLICE === 0) await setImmediate();
       signal?.throwIfAborted();
