@@ -114,6 +114,23 @@ test('following sees what is added, in new files too, and ends with the monitor'
   });
 });
 
+test('following goes on where nothing more can be watched', { skip: needs('userns') }, async () => {
+  await within(async (directory, path) => {
+    const log = new LogFile(path);
+    log.write('stdout', Buffer.from('one\ntwo\n'));
+    log.close();
+    const script = `
+      const { readLog } = await import(process.argv[1]);
+      for await (const { text } of readLog(process.argv[2], { follow: true })) process.stdout.write(text);`;
+    const node = [process.execPath, '--input-type=module', '--eval', script];
+    const words = [...node, join(import.meta.dirname, 'read-log.ts'), directory];
+    // Where no limits can be set, at least the rest holds.
+    const shell = 'echo 0 2> /dev/null > /proc/sys/user/max_inotify_instances; exec "$@"';
+    const inside = ['--user', '--map-root-user', 'sh', '-c', shell, 'sh', ...words];
+    assert.equal(execFileSync('unshare', inside, { encoding: 'utf8' }), 'one\ntwo\n');
+  });
+});
+
 test('following can be aborted', async () => {
   await within(async (directory, path) => {
     using _ = holdLock(join(directory, RUN_FILES.lock));

@@ -1,6 +1,7 @@
 import { watch } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
+import { errnoOf, fromNode } from '../../sys/errno.ts';
 import { isWatched, RUN_FILES } from '../state.ts';
 import { LineFile } from './line-file.ts';
 
@@ -105,14 +106,21 @@ function parseEntry(line: string): LogEntry | undefined {
 /** In milliseconds. The end of a monitor is not always told by a file. */
 const AT_LEAST_EVERY = 500;
 
-/** Tells when a file of a directory may have changed. */
+/** A user may have so many (128 instances by default), and other programs have them all. */
+const NO_WATCH_LEFT: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOSPC']);
+
+/** Tells when a file of a directory may have changed; where the kernel watches nothing more, now and then. */
 class Changes implements Disposable {
-  readonly #watcher: ReturnType<typeof watch>;
+  readonly #watcher: ReturnType<typeof watch> | undefined;
   #changed = Promise.withResolvers<void>();
 
   constructor(directory: string) {
-    this.#watcher = watch(directory, () => this.#changed.resolve());
-    this.#watcher.on('error', () => undefined);
+    try {
+      this.#watcher = watch(directory, () => this.#changed.resolve());
+    } catch (error) {
+      if (!NO_WATCH_LEFT.has(errnoOf(error) ?? '')) throw fromNode(error);
+    }
+    this.#watcher?.on('error', () => undefined);
   }
 
   async next(signal: AbortSignal | undefined): Promise<void> {
@@ -126,6 +134,6 @@ class Changes implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    this.#watcher.close();
+    this.#watcher?.close();
   }
 }
