@@ -101,12 +101,12 @@ export class MergedMounts {
     return this.#verified(this.#mount(made, ids), ids);
   }
 
-  /** `undefined`: somebody has damaged it. */
+  /** `undefined`: somebody has damaged it, or just removed it. */
   #mountOfKept(path: string, ids: readonly string[]): SharedMount | undefined {
     try {
       return this.#mount(path, ids);
     } catch (error) {
-      if (isCode(error, 'DATA_LOSS') || isCode(error, 'NOT_IMPLEMENTED')) return undefined;
+      if (UNUSABLE.some((code) => isCode(error, code))) return undefined;
       throw error;
     }
   }
@@ -153,5 +153,8 @@ export class MergedMounts {
     return join(this.#directory, id);
   }
 }
+
+/** What a kept index that is to be made again is opened with. */
+const UNUSABLE = ['DATA_LOSS', 'NOT_IMPLEMENTED', 'NOT_FOUND'] as const;
 
 const nameOf = (key: string): string => `merged-${key}`;

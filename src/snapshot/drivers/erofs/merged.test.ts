@@ -7,6 +7,7 @@ import {
   readFileSync,
   rmSync,
   utimesSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
@@ -159,6 +160,11 @@ merging('a merged index is kept, and made again when it is lost or damaged', asy
     () => appendFileSync(path, 'x'),
     () => writeFileSync(path, 'nothing of the kind'),
     () => writeFileSync(path, bytes.with(bytes.length - 1, 1)),
+    // As another process sees it that has found its name while this one removes it.
+    () => {
+      rmSync(path);
+      symlinkSync('gone', path);
+    },
   ]) {
     spoil();
     assert.deepEqual(await store.view(parents), before);
