@@ -25,6 +25,9 @@ export interface Owner {
   readonly gid: number;
 }
 
+/** What Linux takes as a path, without the slash in front and the NUL at the end. In bytes. */
+const MAX_PATH = 4094;
+
 export const ROOT: Owner = { uid: 0, gid: 0 };
 
 /**
@@ -90,6 +93,11 @@ export class LayerDraft {
       throw new MicaError(
         'FAILED_PRECONDITION',
         `/${toText(path)} is a ${there.type} in the image, not a directory`,
+      );
+    if (path.length > MAX_PATH)
+      throw new MicaError(
+        'INVALID_ARGUMENT',
+        `/${toText(path.slice(0, 60))}…: a path of ${path.length} bytes, where ${MAX_PATH} are the most`,
       );
     this.makeDirectory(parentOf(path), owner);
     this.put(path, { ...NEW_DIRECTORY, ...owner });
