@@ -41,6 +41,7 @@ const CASES: readonly (readonly [line: string, code: number, complaint: RegExp])
   ['cat REG/app', 2, /names no path/],
   ['cat REG/app:/', 6, /is a directory/],
   ['pull REG/missing', 3, /^mica: pull [^ ]*\/missing:latest: not found: GET /],
+  ['import http://[', 2, /^mica: "http:\/\/\[" is not an address/],
   ['run --nonsense REG/app', 125, /unknown option '--nonsense'/],
   ['run --link a:b REG/app', 125, /^mica: --link: containers have no network .*--network host/],
   ['run -d -a stdout REG/app', 125, /^mica: -d .* -a/],

@@ -1,4 +1,5 @@
 import type { Command } from 'commander';
+import { MicaError } from '../../../errors.ts';
 import { parsePlatform } from '../../../oci/platform.ts';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';
@@ -55,5 +56,11 @@ function sourceOf(
   source: string,
 ): Parameters<Awaited<ReturnType<Cli['engine']>>['import']>[0] {
   if (source === '-') return { bytes: cli.stdin as AsyncIterable<Uint8Array>, name: '-' };
-  return /^https?:\/\//i.test(source) ? new URL(source) : source;
+  if (!/^https?:\/\//i.test(source)) return source;
+  const address = URL.parse(source);
+  if (address !== null) return address;
+  throw new MicaError(
+    'INVALID_ARGUMENT',
+    `${JSON.stringify(source.slice(0, 200))} is not an address; write https://HOST/FILE, or the path of a file`,
+  );
 }
