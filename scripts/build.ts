@@ -25,7 +25,7 @@ const CORE =
 
 /** What is done before anything else is loaded; by itself, since it would be in a chunk with whoever uses it, too. */
 const START =
-  /src\/(?:cli\/command-words|code\/directory|errors|runtime\/spawn-monitor|sys\/(?:binding|byte-string|children|errno|library|pipe|process|spawn|syscalls))\.ts$/;
+  /src\/(?:cli\/command-words|code\/directory|errors|runtime\/spawn-monitor|sys\/(?:binding|byte-string|children|errno|library|pipe|process|spawn|syscalls|undisturbed))\.ts$/;
 
 /** Opened together: thirty small files would take longer than what they do. Nothing in here may need `tree`, which takes 3 ms. */
 const CONTAINER =

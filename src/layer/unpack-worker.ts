@@ -1,7 +1,8 @@
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { sendError } from '../io/sent-error.ts';
 import { hasKernel } from '../sys/binding.ts';
 import { dropUmask } from '../sys/file.ts';
+import { beEndedPolitely } from '../sys/undisturbed.ts';
 import { Available } from './available.ts';
 import { Stopped } from './follow.ts';
 import { unpackLayer } from './unpack-layer.ts';
@@ -10,6 +11,7 @@ import type { UnpackMessage, UnpackNews, UnpackRequest } from './unpack-message.
 
 /** The entry of a thread that does jobs as they come: it goes on with another one where one waits. */
 
+beEndedPolitely(workerData as Int32Array);
 const port = parentPort!;
 /** Of jobs that are over. */
 const spare: UnpackMemory[] = [];

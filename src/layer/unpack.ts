@@ -1,10 +1,11 @@
 import { getCompileCacheDir } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname } from 'node:path';
-import { type ResourceLimits, Worker } from 'node:worker_threads';
+import type { ResourceLimits, Worker } from 'node:worker_threads';
 import { MicaError } from '../errors.ts';
 import { receiveError } from '../io/sent-error.ts';
 import { isOfChain } from '../snapshot/driver.ts';
+import { endThread, startThread } from '../sys/thread.ts';
 import { Available } from './available.ts';
 import { SMALL_BLOB, type UnpackJob, type UnpackResult } from './unpack-job.ts';
 import type { UnpackMessage, UnpackRequest } from './unpack-message.ts';
@@ -148,7 +149,7 @@ class WorkerPool implements Unpacker {
     for (const task of this.#waiting.splice(0)) task.reject(stopped());
     for (const { tasks } of this.#threads)
       for (const { available } of tasks.values()) available.fail();
-    await Promise.all(this.#threads.map(({ worker }) => worker.terminate()));
+    await Promise.all(this.#threads.map(({ worker }) => endThread(worker)));
   }
 
   #hasRoom(): boolean {
@@ -187,7 +188,7 @@ class WorkerPool implements Unpacker {
       execArgv: [],
       ...keepingCompiled(),
     };
-    const worker = new Worker(WORKER, options);
+    const worker = startThread(WORKER, options);
     const thread: Thread = { worker, tasks: new Map() };
     this.#threads.push(thread);
     worker.unref();
@@ -215,7 +216,7 @@ class WorkerPool implements Unpacker {
     const at = this.#threads.indexOf(thread);
     if (at < 0 || thread.tasks.size > 0) return;
     this.#threads.splice(at, 1);
-    void thread.worker.terminate();
+    void endThread(thread.worker);
   }
 
   /** The thread is gone; its job ends, others go on in another one. */

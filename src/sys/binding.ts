@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { MicaError } from '../errors.ts';
 import { writeBytes } from './byte-string.ts';
+import { undisturbed } from './undisturbed.ts';
 
 /**
  * The door to the kernel: system calls by number, with addresses of buffers as plain integers.
@@ -69,23 +70,26 @@ function load(): Native {
       `kernel calls need Linux on x64 or arm64, this is ${process.platform} on ${process.arch}; storage driver tar works without them`,
     );
   try {
-    const koffi = foreignFunctions();
-    // Not declared variadic: syscall(2) takes longs only, and a fixed prototype is faster to call.
-    const call = koffi.load(null).func(
-      'syscall',
-      'int64_t',
-      Array.from({ length: 7 }, () => 'int64_t'),
-    ) as Native['syscall'];
-    native = {
-      syscall: call,
-      errno: () => koffi.errno(),
-      address: (buffer) => koffi.address(buffer),
-    };
-    return native;
+    return (native = undisturbed(bind));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     throw new MicaError('NOT_IMPLEMENTED', `load the native binding koffi: ${why}`, { cause });
   }
+}
+
+function bind(): Native {
+  const koffi = foreignFunctions();
+  // Not declared variadic: syscall(2) takes longs only, and a fixed prototype is faster to call.
+  const call = koffi.load(null).func(
+    'syscall',
+    'int64_t',
+    Array.from({ length: 7 }, () => 'int64_t'),
+  ) as Native['syscall'];
+  return {
+    syscall: call,
+    errno: () => koffi.errno(),
+    address: (buffer) => koffi.address(buffer),
+  };
 }
 
 /** Performs a system call; a failure is returned as the negative errno. */

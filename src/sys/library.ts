@@ -1,5 +1,6 @@
 import { MicaError } from '../errors.ts';
 import { foreignFunctions, hasKernel } from './binding.ts';
+import { undisturbed } from './undisturbed.ts';
 
 /** What a function of C returns, as C calls it; an address is an `int64_t`. */
 export interface Results {
@@ -33,18 +34,25 @@ export function openLibrary<const Functions extends Signatures>(
 ): Library<Functions> {
   try {
     if (!hasKernel()) throw new Error('only on Linux');
-    const library = foreignFunctions().load(file);
-    const functions = Object.entries(signatures).map(([name, [result, count]]) => {
-      const call = library.func(name, result, Array<string>(count).fill('int64_t'));
-      const now = (...parameters: number[]): unknown => call(...parameters);
-      return [name, Object.assign(now, { later: inBackground(call) })] as const;
-    });
-    return Object.fromEntries(functions) as unknown as Library<Functions>;
+    return undisturbed(() => bind(file, signatures));
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
     const what = file ?? 'of this program';
     throw new MicaError('NOT_IMPLEMENTED', `load the library ${what}: ${why}`, { cause });
   }
+}
+
+function bind<Functions extends Signatures>(
+  file: string | null,
+  signatures: Functions,
+): Library<Functions> {
+  const library = foreignFunctions().load(file);
+  const functions = Object.entries(signatures).map(([name, [result, count]]) => {
+    const call = library.func(name, result, Array<string>(count).fill('int64_t'));
+    const now = (...parameters: number[]): unknown => call(...parameters);
+    return [name, Object.assign(now, { later: inBackground(call) })] as const;
+  });
+  return Object.fromEntries(functions) as unknown as Library<Functions>;
 }
 
 type Done = (error: Error | null, result: unknown) => void;

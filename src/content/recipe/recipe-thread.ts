@@ -1,7 +1,8 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { MicaError } from '../../errors.ts';
 import type { Abortable } from '../../io/bytes.ts';
 import { receiveError, type SentError } from '../../io/sent-error.ts';
+import { endThread, startThread } from '../../sys/thread.ts';
 import type { Finding, Found } from './find-recipe.ts';
 import type { Following } from './follow-recipe.ts';
 
@@ -22,7 +23,7 @@ const WORKER = new URL(
 );
 
 /** How the process was started (`node -e`, for one) is nothing to a thread. */
-const start = (): Worker => new Worker(WORKER, { name: 'mica-recipe', execArgv: [] });
+const start = (): Worker => startThread(WORKER, { name: 'mica-recipe', execArgv: [] });
 
 /** A thread for recipes: they take seconds of pure computation. One job at a time. */
 export class RecipeThread implements AsyncDisposable {
@@ -42,7 +43,7 @@ export class RecipeThread implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const worker = this.#worker;
     this.#worker = undefined;
-    await worker?.terminate();
+    if (worker !== undefined) await endThread(worker);
   }
 
   async #run(job: RecipeJob, { signal }: Abortable): Promise<RecipeAnswer> {
@@ -63,7 +64,7 @@ export class RecipeThread implements AsyncDisposable {
     } catch (error) {
       // Whatever it does now is not wanted any more.
       if (this.#worker === worker) this.#worker = undefined;
-      await worker.terminate();
+      await endThread(worker);
       throw error;
     } finally {
       signal?.removeEventListener('abort', stop);

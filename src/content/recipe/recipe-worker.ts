@@ -1,15 +1,17 @@
 import { closeSync, openSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import { sendError } from '../../io/sent-error.ts';
 import { writeAll } from '../../io/write-all.ts';
 import { fromNode } from '../../sys/errno.ts';
+import { beEndedPolitely } from '../../sys/undisturbed.ts';
 import { findRecipe } from './find-recipe.ts';
 import { followRecipe } from './follow-recipe.ts';
 import type { RecipeAnswer, RecipeJob } from './recipe-thread.ts';
 
 /** The entry of a thread that looks for recipes, and follows them. */
 
+beEndedPolitely(workerData as Int32Array);
 const port = parentPort!;
 
 port.on('message', (job: RecipeJob) => {
