@@ -4,6 +4,7 @@ import type { Attachment } from '../../../runtime/attachment.ts';
 import { detachKeys } from '../../../runtime/detach-keys.ts';
 import type { Cli } from '../../cli.ts';
 import { Interrupted } from '../../failure.ts';
+import { takeSignals } from '../../signals.ts';
 
 export interface SessionOptions {
   readonly tty: boolean;
@@ -95,15 +96,20 @@ function passSignals(
   { onSignal }: SessionOptions,
   stop: (reason: unknown) => void,
 ): Disposable {
+  const pass = (by: Interrupted['by']): void =>
+    // It may have ended at this moment; then that is what is told.
+    void onSignal?.(constants.signals[by]).catch(() => undefined);
   const onAbort = (): void => {
     const { reason } = signal as { reason: unknown };
-    if (!(reason instanceof Interrupted) || onSignal === undefined) return stop(reason);
-    // It may have ended at this moment; then that is what is told.
-    onSignal(constants.signals[reason.by]).catch(() => undefined);
+    if (reason instanceof Interrupted && onSignal !== undefined) pass(reason.by);
+    else stop(reason);
   };
+  using ends = new DisposableStack();
+  if (onSignal !== undefined) ends.use(takeSignals(pass));
   if (signal.aborted) onAbort();
   signal.addEventListener('abort', onAbort, { once: true });
-  return { [Symbol.dispose]: () => signal.removeEventListener('abort', onAbort) };
+  ends.defer(() => signal.removeEventListener('abort', onAbort));
+  return ends.move();
 }
 
 /** @throws INVALID_ARGUMENT when a terminal is wanted for input that is none, as docker has it */
