@@ -6,6 +6,7 @@ import type { Abortable, Bytes } from '../../io/bytes.ts';
 import { isImage } from '../../oci/choose-platform.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { parseIndex } from '../../oci/manifest.ts';
+import type { Digest } from '../../oci/digest.ts';
 import { isIndex } from '../../oci/media-type.ts';
 import { formatPlatform, hostPlatform, type Platform } from '../../oci/platform.ts';
 import { type ReadImage, readImage } from '../publish/read-image.ts';
@@ -81,8 +82,9 @@ async function wholeImages(
   signal: AbortSignal | undefined,
 ): Promise<ChosenImage[]> {
   const whole: ChosenImage[] = [];
+  const seen = new Set<Digest>();
   for (const target of targets)
-    for (const only of await imagesBelow(source, target, signal)) {
+    for (const only of await imagesBelow(source, target, seen, signal)) {
       const read = await readImage(source, only, { signal }).catch(ifNotFound);
       if (read && (await isWhole(source, read)))
         whole.push({ target, read: await withIndex(source, target, read, signal) });
@@ -113,21 +115,41 @@ async function lacking(source: PartialSource, read: ReadImage): Promise<unknown>
   return new MicaError('DATA_LOSS', `layer ${layer.digest} is not whole`);
 }
 
-/** Image manifests that `target` leads to and that are there. */
+/**
+ * Image manifests that `target` leads to and that are there, each once: indexes may list one another
+ * any number of times.
+ */
 async function imagesBelow(
   source: PartialSource,
   target: Descriptor,
+  seen: Set<Digest>,
   signal: AbortSignal | undefined,
-  depth = 0,
 ): Promise<Descriptor[]> {
-  if (!isIndex(target.mediaType)) return [target];
-  if (depth === MAX_DEPTH || !(await source.has(target))) return [];
-  const bytes = await fetchAll(source, target, { signal });
-  const images = parseIndex(bytes, target.mediaType).manifests.filter(isImage);
   const found: Descriptor[] = [];
-  for (const one of images)
-    if (await source.has(one)) found.push(...(await imagesBelow(source, one, signal, depth + 1)));
+  let level: readonly Descriptor[] = [target];
+  for (let depth = 0; depth <= MAX_DEPTH; depth++) {
+    const next: Descriptor[] = [];
+    for (const one of level) {
+      if (seen.has(one.digest)) continue;
+      seen.add(one.digest);
+      if (one !== target && !(await source.has(one, { signal }))) continue;
+      if (!isIndex(one.mediaType)) found.push(one);
+      else if (depth < MAX_DEPTH)
+        for (const each of await imagesOf(source, one, signal)) next.push(each);
+    }
+    level = next;
+  }
   return found;
+}
+
+async function imagesOf(
+  source: PartialSource,
+  index: Descriptor,
+  signal: AbortSignal | undefined,
+): Promise<Descriptor[]> {
+  if (!(await source.has(index, { signal }))) return [];
+  const bytes = await fetchAll(source, index, { signal });
+  return parseIndex(bytes, index.mediaType).manifests.filter(isImage);
 }
 
 const MAX_DEPTH = 4;
