@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import {
+  existsSync,
   lstatSync,
   mkdirSync,
   readFileSync,
@@ -38,6 +39,17 @@ const fresh = (name: string): string => {
   mkdirSync(path);
   return path;
 };
+
+test('several go into a directory that is there, and nowhere else', async () => {
+  const to = fresh('several');
+  await kit.ok(['cp', 'REG/app', '/etc/conf', '/etc/sub/deep', to]);
+  assert.equal(readFileSync(join(to, 'deep'), 'utf8'), 'deep');
+  const one = join(to, 'one');
+  const refused = await kit.mica(['cp', 'REG/app', '/etc/conf', '/etc/sub/deep', one]);
+  assert.deepEqual([refused.code, existsSync(one)], [6, false]);
+  const archive = await kit.mica(['cp', 'REG/app', '/etc/conf', '/etc/sub/deep', '-']);
+  assert.deepEqual([archive.code, archive.stdout], [2, '']);
+});
 
 test('a file goes into a directory, or under a name of its own', async () => {
   const to = fresh('file');

@@ -42,6 +42,7 @@ async function copy(cli: Cli, source: string, rest: string[], options: Options):
     if (await copyOfContainer(cli, source, target, options)) return;
   }
   const places = parseImagePaths(source, rest.slice(0, -1));
+  if (places.length > 1) await requireDirectory(target);
   const engine = await cli.engine();
   for (const place of places) {
     await using tree = await engine.tree(place.image, { layers: place.layers });
@@ -49,6 +50,20 @@ async function copy(cli: Cli, source: string, rest: string[], options: Options):
     if (target === '-') await toStandardOutput(cli, tree, from);
     else await toDisk(cli, tree, from, target, options);
   }
+}
+
+/** Several would be written over each other, and of several archives in a row tar reads the first. */
+async function requireDirectory(target: string): Promise<void> {
+  if (target === '-')
+    throw new MicaError(
+      'INVALID_ARGUMENT',
+      'an archive on standard output is of one path; copy the others by commands of their own',
+    );
+  if ((await stat(target).catch(absent))?.isDirectory()) return;
+  throw new MicaError(
+    'FAILED_PRECONDITION',
+    `cannot copy several to ${target}: it is no directory`,
+  );
 }
 
 /** What is copied. */
