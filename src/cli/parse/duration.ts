@@ -24,9 +24,10 @@ export function parseDuration(text: string): number | undefined {
  */
 export function parseUntil(text: string, what = 'until', now: number = Date.now()): Date {
   const ago = parseDuration(text);
-  if (ago !== undefined) return new Date(now - ago);
-  const time = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);
-  if (!Number.isNaN(time) && !Number.isNaN(new Date(time).getTime())) return new Date(time);
+  const given = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) * 1000 : Date.parse(text);
+  const time = ago === undefined ? given : now - ago;
+  // Nor what is farther away than a date can be.
+  if (!Number.isNaN(new Date(time).getTime())) return new Date(time);
   throw new MicaError(
     'INVALID_ARGUMENT',
     `${what}=${text}: neither a duration like 24h nor a time like 2026-01-31T12:00:00Z`,
