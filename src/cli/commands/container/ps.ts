@@ -1,5 +1,7 @@
 import type { Command } from 'commander';
+import type { ContainerInfo } from '../../../engine/containers/containers.ts';
 import type { Engine } from '../../../engine/engine.ts';
+import { isCode } from '../../../errors.ts';
 import type { Cli } from '../../cli.ts';
 import { parseContainerFilters } from '../../parse/container-filter.ts';
 import { integer } from '../../parse/container/numbers.ts';
@@ -73,7 +75,8 @@ async function list(cli: Cli, options: Options): Promise<void> {
 const tableOf = ({ size }: Options): string =>
   `table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}${size ? '\t{{.Size}}' : ''}`;
 
-async function select(engine: Engine, options: Options): Promise<ContainerRow[]> {
+/** What is removed meanwhile is left out. */
+export async function select(engine: Engine, options: Options): Promise<ContainerRow[]> {
   const { containers } = engine;
   const last = options.latest ? 1 : options.last && integer('--last', options.last);
   const passes = await parseContainerFilters(options.filter, engine);
@@ -83,11 +86,25 @@ async function select(engine: Engine, options: Options): Promise<ContainerRow[]>
   all = all.filter(passes);
   if (typeof last === 'number' && last >= 0) all = all.slice(0, last);
   const withSize = options.size === true || options.format?.includes('.Size') === true;
-  return await Promise.all(
-    all.map(async (container): Promise<ContainerRow> => {
-      const image = await containers.imageOf(container);
-      const size = withSize ? (await containers.usage(container.id)).size : undefined;
-      return { container, image, size };
-    }),
-  );
+  const rows = await Promise.all(all.map((one) => rowOf(engine, one, withSize)));
+  return rows.filter((row) => row !== undefined);
+}
+
+async function rowOf(
+  { containers }: Engine,
+  container: ContainerInfo,
+  withSize: boolean,
+): Promise<ContainerRow | undefined> {
+  try {
+    const image = await containers.imageOf(container);
+    const size = withSize ? (await containers.usage(container.id)).size : undefined;
+    return { container, image, size };
+  } catch (error) {
+    const gone = await containers.get(container.id).then(
+      () => false,
+      (reason: unknown) => isCode(reason, 'NOT_FOUND'),
+    );
+    if (gone) return undefined;
+    throw error;
+  }
 }
