@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { openEngine } from '../../src/engine/open.ts';
 import { mountsBelow } from '../support/store.ts';
 import { type ContainerKit, openContainerKit, skip } from './container-kit.ts';
+
+const MICA = join(import.meta.dirname, '../../src/cli/main.ts');
 
 const sh = (script: string): string[] => ['sh', '-c', script];
 
@@ -184,6 +187,27 @@ describe('verbs on containers', { skip }, () => {
     assert.match(await box.ok('history --no-trunc patched:1'), /a patch/);
     assert.equal((await box.mica('check')).code, 0);
     await box.clear();
+  });
+
+  test('commit makes its image also of a container that somebody lets go on meanwhile', async () => {
+    await box.ok('run -d --name work box sleep 1000');
+    const { root } = box.kit;
+    await using engine = await openEngine({ root, driver: 'overlay2' });
+    let asked = 0;
+    const options = {
+      names: ['committed'],
+      // Asked for when the files have been read, and the container still stands.
+      get changes(): string[] {
+        if (asked++ === 0)
+          execFileSync(process.execPath, [MICA, '--root', root, 'unpause', 'work']);
+        return [];
+      },
+    };
+    const { id } = await engine.containers.commit('work', options);
+    assert.equal(await box.ok('inspect -f {{.Id}} committed'), `${id}\n`);
+    assert.equal(asked, 1);
+    await box.clear();
+    await box.ok('rmi committed');
   });
 
   test('ps finds by network and by what is mounted', async () => {

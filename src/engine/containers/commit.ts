@@ -40,7 +40,7 @@ export async function commit(
   await using paused = new AsyncDisposableStack();
   if (pauses) {
     await pause(path);
-    paused.defer(() => unpause(path));
+    paused.defer(() => letGoOn(path));
   }
   return await derive(context, making, options, async (original) => {
     const volumes = volumesOf(container.settings, original.image.config.config ?? {});
@@ -51,6 +51,15 @@ export async function commit(
     const layer = await storeChanges(original, changes, { format, sourceDateEpoch, signal });
     return withLayer(original, container, layer, options);
   });
+}
+
+/** Somebody may have done so meanwhile, or ended it: the image is there all the same. */
+async function letGoOn(directory: string): Promise<void> {
+  try {
+    await unpause(directory);
+  } catch (error) {
+    if (!isCode(error, 'FAILED_PRECONDITION')) throw error;
+  }
 }
 
 /**
