@@ -48,6 +48,8 @@ export async function waitForExit(
     signal?.addEventListener('abort', stop);
     const looking = setInterval(() => void lookForEnd(directory, socket), LOOK);
     try {
+      // While it connected nobody listened for that.
+      signal?.throwIfAborted();
       socket.write(controlFrame({ type: 'attach', output: false }));
       const attachment = attachmentOf(socket, new Incoming(socket));
       for await (const _ of attachment.output);

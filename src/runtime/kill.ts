@@ -45,17 +45,21 @@ export async function stop(
   if (running === undefined) return undefined;
   send(running.process, signal);
   if (isFrozen(running.cgroups)) await setFrozen(running.cgroups, false, abort);
-  const done = new AbortController();
-  const either = abort === undefined ? done.signal : AbortSignal.any([abort, done.signal]);
+  const [done, failed] = [new AbortController(), new AbortController()];
+  const signals = abort === undefined ? [] : [abort];
+  const either = AbortSignal.any([...signals, done.signal]);
   const late =
     grace < 0 || grace > LONGEST
       ? undefined
-      : setTimeout(grace, undefined, { signal: either }).then(
-          () => killUntil(running, either),
-          () => undefined,
-        );
+      : setTimeout(grace, undefined, { signal: either })
+          .then(
+            () => killUntil(running, either),
+            () => undefined,
+          )
+          // Nothing would end it, then.
+          .catch((error: unknown) => failed.abort(error));
   try {
-    return await waitForExit(directory, abort);
+    return await waitForExit(directory, AbortSignal.any([...signals, failed.signal]));
   } finally {
     done.abort();
     await late;

@@ -51,7 +51,7 @@ export async function setFrozen(
     // What was killed may be gone, with its groups, before it is thawed.
     if (!frozen && !existsSync(freezer)) return;
     if (frozen) letGo(file, isOld);
-    throw fromNode(error);
+    throw fromNode(error, freezer);
   }
 }
 
