@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -52,7 +53,7 @@ export async function openCache(
     try {
       writeFileSync(user, '');
       return {
-        ...prepare(join(directory, 'data'), mount),
+        ...(await prepare(directory, mount, signal)),
         [Symbol.dispose]: () => leave(user, lock),
       };
     } catch (error) {
@@ -72,14 +73,24 @@ async function take(
   return tryLock(path) ?? 'taken';
 }
 
-function prepare(path: string, { mode, uid, gid }: CacheMount): Pick<OpenCache, 'path' | 'isNew'> {
-  const isNew = !existsSync(path);
-  if (isNew) {
-    mkdirSync(path);
-    chmodSync(path, mode);
-    chownSync(path, uid, gid);
-  }
-  return { path, isNew };
+/** It is seen as a whole: with its mode and its owner. */
+async function prepare(
+  directory: string,
+  { mode, uid, gid }: CacheMount,
+  signal: AbortSignal | undefined,
+): Promise<Pick<OpenCache, 'path' | 'isNew'>> {
+  const path = join(directory, 'data');
+  if (existsSync(path)) return { path, isNew: false };
+  using _ = await holdWhenFree(join(directory, 'data.lock'), signal);
+  if (existsSync(path)) return { path, isNew: false };
+  const unfinished = join(directory, 'data.new');
+  // What a process that was killed here has left.
+  rmSync(unfinished, { recursive: true, force: true });
+  mkdirSync(unfinished);
+  chmodSync(unfinished, mode);
+  chownSync(unfinished, uid, gid);
+  renameSync(unfinished, path);
+  return { path, isNew: true };
 }
 
 function leave(user: string, lock: HeldLock | undefined): void {
