@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
@@ -65,6 +66,32 @@ test('what cannot be executed is told at once', LINUX, () => {
       path,
     );
 });
+
+test(
+  'a limit of processes that is reached is told with what to do',
+  {
+    skip: needs('root'),
+  },
+  () => {
+    // Root itself has none. What is needed is loaded before the limit holds.
+    const program = `
+    import { execFileSync } from 'node:child_process';
+    import { spawnProgram } from ${JSON.stringify(import.meta.resolve('./spawn.ts'))};
+    const start = () => spawnProgram({ path: '/bin/true', args: [], env: {}, fds: [] });
+    start();
+    execFileSync('prlimit', ['--pid', String(process.pid), '--nproc=0:0']);
+    process.setuid(54321);
+    try {
+      start();
+    } catch ({ code, message }) {
+      process.stdout.write(code + ' ' + message);
+    }`;
+    const refusal = execFileSync(process.execPath, ['--input-type=module', '-e', program], {
+      encoding: 'utf8',
+    });
+    assert.match(refusal, /^RESOURCE_EXHAUSTED posix_spawn \/bin\/true: .*EAGAIN\); .*ulimit -u/);
+  },
+);
 
 test('each of many children is told its own end, and none is left as a zombie', LINUX, async () => {
   const start = (script: string): number =>

@@ -1,3 +1,4 @@
+import { MicaError } from '../errors.ts';
 import { addressOf } from './binding.ts';
 import { toBytes } from './byte-string.ts';
 import { checked, kernelError } from './errno.ts';
@@ -25,7 +26,7 @@ export interface ProgramStart {
  * Starts a program, in the working directory of this process and the namespaces of this thread, with
  * no signal blocked or ignored.
  * @returns its number, for `endingOf`: Node knows nothing of it
- * @throws the kernel's error when it cannot be executed
+ * @throws the kernel's error when it cannot be executed; RESOURCE_EXHAUSTED when there may be no more processes
  */
 export function spawnProgram({ path, args, env, fds, ownSession }: ProgramStart): number {
   const variables = Object.entries(env).map(([name, value]) => `${name}=${value}`);
@@ -47,13 +48,27 @@ export function spawnProgram({ path, args, env, fds, ownSession }: ProgramStart)
     done(c.posix_spawnattr_setsigdefault(attributes, signals));
     done(c.posix_spawnattr_setflags(attributes, SIGNALS_RESET | (ownSession ? SETSID : 0)));
     for (const [to, fd] of fds.entries()) done(c.posix_spawn_file_actions_adddup2(actions, fd, to));
-    done(c.posix_spawn(at, name, actions, attributes, argv, envp));
+    refuseLimit(c.posix_spawn(at, name, actions, attributes, argv, envp), path);
     return room.readInt32LE();
   } finally {
     c.posix_spawn_file_actions_destroy(actions);
     c.posix_spawnattr_destroy(attributes);
   }
 }
+
+/** What keeps a process from being started, and not a program from being found. */
+function refuseLimit(errno: number, path: string): void {
+  const advice = LIMITS[errno];
+  if (advice === undefined) return void checked(-errno, 'posix_spawn', toBytes(path));
+  const { message, cause } = kernelError(errno, 'posix_spawn', toBytes(path));
+  throw new MicaError('RESOURCE_EXHAUSTED', `${message}; ${advice}`, { cause });
+}
+
+/** By errno: EAGAIN and ENOMEM. */
+const LIMITS: Readonly<Record<number, string>> = {
+  11: 'no more processes are allowed here: end some, or raise the limit (ulimit -u, TasksMax= of the unit, pids.max of the control group)',
+  12: 'there is not enough memory for another process: free some, or raise the limit (ulimit -v, memory.max of the control group)',
+};
 
 const SIGNATURES = {
   posix_spawn: ['int', 6],
