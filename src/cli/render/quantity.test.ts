@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { clock, duration, size } from './quantity.ts';
+import { clock, duration, size, timeOfDay } from './quantity.ts';
 
 // What go-units prints, which docker prints.
 const SIZES: readonly (readonly [number, string])[] = [
@@ -50,3 +50,16 @@ for (const [milliseconds, text] of [
   test(`${milliseconds} ms of a processor are ${text}`, () => {
     assert.equal(clock(milliseconds), text);
   });
+
+test('the time of day is that of the place', () => {
+  const { TZ } = process.env;
+  try {
+    process.env.TZ = 'Asia/Kolkata';
+    assert.equal(timeOfDay(0), '05:30');
+    process.env.TZ = 'UTC';
+    assert.equal(timeOfDay(0), '00:00');
+  } finally {
+    if (TZ === undefined) delete process.env.TZ;
+    else process.env.TZ = TZ;
+  }
+});

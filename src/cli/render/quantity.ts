@@ -52,3 +52,7 @@ export function clock(milliseconds: number): string {
   const rest = new Date((seconds % DAY) * 1000).toISOString().slice(11, 19);
   return days > 0 ? `${days}-${rest}` : rest;
 }
+
+/** When it was, here, as ps(1) prints it: `15:04`. @param milliseconds since 1970 */
+export const timeOfDay = (milliseconds: number): string =>
+  new Date(milliseconds).toTimeString().slice(0, 5);

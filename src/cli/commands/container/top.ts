@@ -3,7 +3,7 @@ import type { ContainerProcess } from '../../../runtime/processes.ts';
 import type { Cli } from '../../cli.ts';
 import { examples } from '../../program.ts';
 import { json } from '../../render/json.ts';
-import { clock } from '../../render/quantity.ts';
+import { clock, timeOfDay } from '../../render/quantity.ts';
 import { type Column, table } from '../../render/table.ts';
 
 const LAYOUT: readonly Column[] = ['UID', 'PID', 'PPID', 'STIME', 'TTY', 'TIME', 'CMD'].map(
@@ -38,7 +38,7 @@ const cells = ({
   String(uid),
   String(pid),
   String(ppid),
-  new Date(startedAt).toISOString().slice(11, 16),
+  timeOfDay(startedAt),
   tty === 0 ? '?' : `pts/${(tty & 0xff) | ((tty >>> 12) & 0xfff00)}`,
   clock(cpuTime),
   command,
