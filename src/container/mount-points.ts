@@ -30,15 +30,16 @@ const S_IFREG = 0o100000;
 
 /**
  * Changes without mount points that are as the runtime made them: empty files and directories. A
- * directory that has changed by nothing but them has not changed.
+ * directory that has changed by nothing but them has not changed. What has other names was not made so.
  */
 export function withoutMountPoints({ root, list }: Changes): Changes {
   const made = new Set<string>();
   const filled = new Set<string>();
   const touched = new Set<string>();
+  const linked = new Set(list.map((change) => change.kind !== 'deleted' && change.link));
   // What is in a directory is looked at before the directory.
   const kept = list.toReversed().filter((change) => {
-    if (isMade(change, filled)) {
+    if (!linked.has(change.path) && isMade(change, filled)) {
       made.add(change.path);
       touched.add(parentOf(change.path));
       return false;
@@ -54,10 +55,12 @@ const parentOf = (path: string): string => path.slice(0, Math.max(0, path.lastIn
 
 function isMade(change: Change, filled: ReadonlySet<string>): boolean {
   if (change.kind !== 'added' || !MADE.has(change.path)) return false;
-  const { stat, path, xattrs } = change;
+  const { stat, path, xattrs, link } = change;
   const type = stat.mode & S_IFMT;
   if (xattrs.length > 0 || stat.uid !== 0 || stat.gid !== 0) return false;
-  return type === S_IFDIR ? !filled.has(path) : type === S_IFREG && stat.size === 0;
+  return type === S_IFDIR
+    ? !filled.has(path)
+    : type === S_IFREG && stat.size === 0 && link === undefined;
 }
 
 /** A directory in which nothing has changed but that something was made to mount on. */

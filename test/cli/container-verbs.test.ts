@@ -4,6 +4,7 @@ import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { openEngine } from '../../src/engine/open.ts';
+import { file as regular, hardlink, tarOf, tree } from '../../src/testing/tree.ts';
 import { mountsBelow } from '../support/store.ts';
 import { type ContainerKit, openContainerKit, skip } from './container-kit.ts';
 
@@ -80,6 +81,20 @@ describe('verbs on containers', { skip }, () => {
     await box.ok('run --name same box true');
     assert.equal(await box.ok('diff same'), '');
     await box.clear();
+  });
+
+  test('an empty /etc/hosts that has another name is in diff and commit with it', async () => {
+    const archive = tarOf(tree({ 'etc/hosts': regular(''), 'z/other': hardlink('etc/hosts') }));
+    await box.ok(['create', '--name', 'linked', 'box', ...sh('true')]);
+    await box.ok('cp - linked:/', { stdin: archive });
+    await box.ok('start -a linked');
+    const changes = await box.ok('diff linked');
+    assert.match(changes, /^A \/etc\/hosts$/m);
+    assert.match(changes, /^A \/z\/other$/m);
+    await box.ok('commit linked linked:1');
+    assert.equal(await box.ok('cat linked:1:/z/other'), '');
+    await box.ok('rm linked');
+    await box.ok('rmi linked:1');
   });
 
   test('what is in volumes is in no diff and no commit, and what has names outside is there whole', async () => {
