@@ -22,12 +22,25 @@ export async function readSecret({ stdin, signal }: Cli): Promise<string> {
     .replace(/\r?\n$/, '');
 }
 
-/** Asks on the terminal. @throws FAILED_PRECONDITION without one */
+/**
+ * Asks on the terminal. Whoever ends the input there has answered with nothing.
+ * @throws FAILED_PRECONDITION without one; Interrupted
+ */
 export async function ask(cli: Cli, question: string): Promise<string> {
   requireTerminal(cli, question);
+  const { signal } = cli;
   const line = createInterface({ input: cli.stdin, output: cli.err.stream });
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  // In raw mode the terminal sends no signals.
+  line.once('SIGINT', () => reject(new Interrupted('SIGINT')));
+  // What was typed before the end is told first, as a line that nobody has asked for.
+  line.once('line', resolve).once('close', () => setImmediate(() => resolve('')));
+  line.question(question, { signal }).then(resolve, () => {
+    if (signal.aborted) reject(signal.reason);
+    else resolve('');
+  });
   try {
-    return await line.question(question, { signal: cli.signal });
+    return await promise;
   } finally {
     line.close();
   }
