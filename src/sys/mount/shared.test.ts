@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import {
   closeSync,
   existsSync,
@@ -127,6 +128,41 @@ test(
       await using _other = await performMounts(list('1', '0'.repeat(32)), other);
       assert.deepEqual([readdirSync(target), readdirSync(other)], [['old'], []]);
       assert.notEqual(statSync(target).dev, statSync(other).dev);
+    }),
+);
+
+/** A mount on `target` whose daemon has ended. */
+function mountDead(target: string): void {
+  mkdirSync(target, { recursive: true });
+  const daemon = openSync('/dev/fuse', 'r+');
+  try {
+    const options = 'fd=3,rootmode=40000,user_id=0,group_id=0';
+    execFileSync('mount', ['-i', '-t', 'fuse', '-o', options, 'dead', target], {
+      stdio: ['ignore', 'ignore', 'inherit', daemon],
+    });
+  } finally {
+    closeSync(daemon);
+  }
+  assert.throws(() => statSync(target), { code: 'ENOTCONN' });
+}
+
+test(
+  'a mount whose daemon is dead is replaced, released and dropped',
+  { skip: needs('root', 'fuse-overlayfs') },
+  () =>
+    within(async ({ shared, target, list }) => {
+      const [one, two, three] = ['1', '2', '3'].map((name) => join(shared, name));
+      try {
+        for (const path of [one!, two!, three!]) mountDead(path);
+        await use(list('1'), target);
+        assert.equal(isMounted(one!), true);
+        await dropShared(two!);
+        assert.equal(existsSync(two!), false);
+        await releaseShared(shared, () => new Set(['1']));
+        assert.equal(isMounted(three!), false);
+      } finally {
+        for (const path of [one!, two!, three!]) unmount(path, { detach: true });
+      }
     }),
 );
 

@@ -1,4 +1,12 @@
-import { mkdirSync, readdirSync, realpathSync, rmdirSync, statfsSync, statSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  rmdirSync,
+  statfsSync,
+  statSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MicaError } from '../../errors.ts';
 import { holdWhenFree } from '../alive.ts';
@@ -38,13 +46,15 @@ export async function ensureShared(
 ): Promise<void> {
   const { target } = mount;
   try {
-    mkdirSync(target, { recursive: true, mode: 0o700 });
+    if (mountAt(target) === undefined) mkdirSync(target, { recursive: true, mode: 0o700 });
   } catch (error) {
     throw fromNode(error);
   }
-  while (isMountPoint(target)) {
-    if (isExpected(mount)) return;
-    refuseForeign(mount);
+  for (let there = mountAt(target); there !== undefined; there = mountAt(target)) {
+    if (there === 'alive') {
+      if (isExpected(mount)) return;
+      refuseForeign(mount);
+    }
     unmount(target, { detach: true });
   }
   await perform(mount, target);
@@ -52,7 +62,7 @@ export async function ensureShared(
 
 /** Whether a shared mount is there already, and is what it should be. */
 export function isSharedMounted(mount: SharedMount): boolean {
-  return isMountPoint(mount.target) && isExpected(mount);
+  return mountAt(mount.target) === 'alive' && isExpected(mount);
 }
 
 /**
@@ -80,7 +90,7 @@ export async function releaseShared(
 
 /** Ends the mount for everybody in this mount namespace, and removes its mount point. */
 export async function dropShared(target: string): Promise<void> {
-  if (statSync(target, { throwIfNoEntry: false }) === undefined) return;
+  if (!isMountPoint(target) && !existsSync(target)) return;
   using _ = await lock(dirname(target));
   while (isMountPoint(target)) end(target, { detach: true });
   try {
@@ -109,9 +119,18 @@ function mountPoints(directory: string): string[] {
   }
 }
 
-function isMountPoint(path: string): boolean {
-  const there = statSync(path, { throwIfNoEntry: false });
-  return there !== undefined && there.dev !== statSync(dirname(path)).dev;
+const isMountPoint = (path: string): boolean => mountAt(path) !== undefined;
+
+/** @returns `dead` for what a daemon served that has ended: nobody can use it any more */
+function mountAt(path: string): 'alive' | 'dead' | undefined {
+  try {
+    const there = statSync(path, { throwIfNoEntry: false });
+    if (there === undefined || there.dev === statSync(dirname(path)).dev) return undefined;
+    return 'alive';
+  } catch (error) {
+    if (errnoOf(error) === 'ENOTCONN') return 'dead';
+    throw fromNode(error);
+  }
 }
 
 /** By its UUID or source: the mount point of a store that was deleted may still show that store's layer. */
