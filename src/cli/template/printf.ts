@@ -31,12 +31,13 @@ export function printf(format: string, ...values: Value[]): string {
     VERB,
     (all, flags: string, wide?: string, precise?: string, letter?: string) => {
       const width = Math.min(number(wide) ?? 0, MAX_WIDTH);
-      const precision = all.includes('.') && letter !== '.' ? (number(precise) ?? 0) : undefined;
+      const given = all.includes('.') && letter !== '.' ? (number(precise) ?? 0) : undefined;
+      const [precision, complaint] = given! < 0 ? [undefined, '%!(BADPREC)'] : [given, ''];
       if (letter === undefined) return '%!(NOVERB)';
       if (letter === '%') return '%';
       const argument = take();
       if (!argument) return `%!${letter}(MISSING)`;
-      return formatted({ flags, width, precision, letter }, argument.value);
+      return complaint + formatted({ flags, width, precision, letter }, argument.value);
     },
   );
   const extra = values.slice(used);

@@ -130,6 +130,7 @@ const PRINTED: readonly (readonly [template: string, expected: string])[] = [
   ['{{printf "%v" nil}}', '<nil>'],
   ['{{printf "%s" nil}}', '%!s(<nil>)'],
   ['{{printf "%*d" 5 1}}', '    1'],
+  ['{{printf "%.*f|%.*f" 1 2.5 -1 2.5}}', '2.5|%!(BADPREC)2.500000'],
   ['{{printf "%!"}}', '%!!(MISSING)'],
   ['{{printf "%"}}', '%!(NOVERB)'],
   ['{{printf "%z" 1}}', '%!z(int=1)'],
