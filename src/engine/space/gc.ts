@@ -91,7 +91,9 @@ function unwanted(
     .filter(({ id, references }) => (all || references.length === 0) && !used.has(id))
     .filter(({ config }) => {
       const { created = 0, config: defaults } = parseImageConfig(config);
-      const isOld = createdBefore === undefined || new Date(created) < createdBefore;
+      // One that does not say when is of 1970, as for the list of images.
+      const time = new Date(created).getTime() || 0;
+      const isOld = createdBefore === undefined || time < createdBefore.getTime();
       return isOld && hasLabels(defaults?.Labels);
     })
     .map(({ id }) => id);
