@@ -16,7 +16,15 @@ import {
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { removeTree } from '../../fs/remove.ts';
-import { AT_FDCWD, RENAME_EXCHANGE, renameat } from '../../sys/at.ts';
+import {
+  AT_FDCWD,
+  close,
+  mkdirat,
+  O_DIRECTORY,
+  openat,
+  RENAME_EXCHANGE,
+  renameat,
+} from '../../sys/at.ts';
 import {
   createSubvolume,
   setReadonly,
@@ -281,6 +289,36 @@ describe('btrfs', () => {
   });
 
   onBtrfs(
+    'what changed below ever so many directories is told',
+    async ({ driver, commit, active }) => {
+      const levels = 20_000;
+      await commit('1', [], (root) => close(descend(root, levels, { make: true })));
+      await active('2', ['1'], (root) => {
+        const deepest = descend(root, levels);
+        mkdirat(deepest, 'new', 0o755);
+        close(deepest);
+      });
+      const touched = await driver.touched!(child('2', '1'));
+      assert.deepEqual(touched?.within(''), { names: ['d'], mayLack: false });
+      const deepest = Array.from({ length: levels }, () => 'd').join('/');
+      assert.deepEqual(touched?.within(deepest), { names: ['new'], mayLack: true });
+    },
+  );
+
+  onBtrfs(
+    'a subvolume below ever so many directories is refused by its path',
+    async ({ driver, active }) => {
+      await active('1', [], (root) => {
+        const deepest = descend(root, 20_000, { make: true });
+        createSubvolume(deepest, 'sub');
+        close(deepest);
+      });
+      const sealed = driver.seal!({ id: '1', kind: 'active', parents: [] });
+      await assert.rejects(sealed, { name: 'MicaError', code: 'INVALID_ARGUMENT' });
+    },
+  );
+
+  onBtrfs(
     'a layer that was copied as files is refused as a parent',
     async ({ driver, layers, commit }) => {
       await commit('1', [], () => {});
@@ -317,6 +355,18 @@ function makeSubvolume(parent: string, name: string): number {
   createSubvolume(directory.fd, name);
   using made = openDirectory(join(parent, name));
   return subvolumeOf(made.fd).id;
+}
+
+/** @returns a descriptor of the directory that many levels below `path` */
+function descend(path: string, levels: number, { make = false } = {}): number {
+  let at = openat(AT_FDCWD, path, O_DIRECTORY);
+  for (let level = 0; level < levels; level++) {
+    if (make) mkdirat(at, 'd', 0o755);
+    const below = openat(at, 'd', O_DIRECTORY);
+    close(at);
+    at = below;
+  }
+  return at;
 }
 
 function freeze(path: string): void {

@@ -58,8 +58,11 @@ async function replace(directory: number, { id, name }: Nested): Promise<void> {
 
 /** Of a directory in subvolume `id`, from its root. */
 function pathOf(fd: number, id: number, directory: number): string {
-  if (directory === ROOT_DIRECTORY) return '';
-  const [at] = inodeNames(fd, id, directory);
-  const above = pathOf(fd, id, at!.directory);
-  return above === '' ? at!.name : `${above}/${at!.name}`;
+  const names: string[] = [];
+  for (let number = directory; number !== ROOT_DIRECTORY;) {
+    const [at] = inodeNames(fd, id, number);
+    names.push(at!.name);
+    number = at!.directory;
+  }
+  return names.reverse().join('/');
 }

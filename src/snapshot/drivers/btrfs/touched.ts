@@ -54,7 +54,7 @@ function isMoved(fd: number, parent: number, { number, names: [now] }: TouchedIn
 class TouchedTree implements Touched {
   readonly #fd: number;
   readonly #id: number;
-  readonly #root: Directory = { children: new Map(), mayLack: false };
+  readonly #root = emptyDirectory();
   /** By number. */
   readonly #directories = new Map([[ROOT_DIRECTORY, this.#root]]);
 
@@ -75,24 +75,40 @@ class TouchedTree implements Touched {
     return at ? { names: [...at.children.keys()].sort(), mayLack: at.mayLack } : SAME;
   }
 
-  /** The directory of this number, and with it all that lead to it. */
+  /** The directory of this number, and with it all that lead to it, however many. */
   #directory(number: number): Directory {
-    let found = this.#directories.get(number);
-    if (found === undefined) {
-      const [name] = inodeNames(this.#fd, this.#id, number);
-      found = name === undefined ? { children: new Map(), mayLack: false } : this.#child(name);
-      this.#directories.set(number, found);
+    const way: { readonly number: number; readonly name: string }[] = [];
+    let [at, found] = [number, this.#directories.get(number)];
+    while (found === undefined) {
+      const [name] = inodeNames(this.#fd, this.#id, at);
+      if (name === undefined) {
+        found = emptyDirectory();
+        this.#directories.set(at, found);
+      } else {
+        way.push({ number: at, name: name.name });
+        at = name.directory;
+        found = this.#directories.get(at);
+      }
+    }
+    for (const step of way.reverse()) {
+      found = childOf(found, step.name);
+      this.#directories.set(step.number, found);
     }
     return found;
   }
 
   #child({ directory, name }: InodeName): Directory {
-    const { children } = this.#directory(directory);
-    let child = children.get(name);
-    if (child === undefined) {
-      child = { children: new Map(), mayLack: false };
-      children.set(name, child);
-    }
-    return child;
+    return childOf(this.#directory(directory), name);
   }
+}
+
+const emptyDirectory = (): Directory => ({ children: new Map(), mayLack: false });
+
+function childOf({ children }: Directory, name: string): Directory {
+  let child = children.get(name);
+  if (child === undefined) {
+    child = emptyDirectory();
+    children.set(name, child);
+  }
+  return child;
 }
