@@ -60,6 +60,8 @@ async function start(): Promise<AsyncDisposable> {
 async function stop(daemon: ChildProcess): Promise<void> {
   if (daemon.exitCode !== null || daemon.signalCode !== null) return;
   const ended = once(daemon, 'exit');
+  // Or a process that has nothing else to do ends here, and leaves what it would have put away next.
+  daemon.ref();
   daemon.kill('SIGTERM');
   await ended;
 }
