@@ -3,54 +3,34 @@ import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { type NewEntry, TarWriter } from '../../tar/write.ts';
+import { dir, file, tarOf, tree } from '../../testing/tree.ts';
 import { openArchive } from './archive.ts';
 
-const FILE: Omit<NewEntry, 'name'> = {
-  type: 'file',
-  linkName: '',
-  mode: 0o644,
-  uid: 0,
-  gid: 0,
-  size: 0,
-  mtime: 0,
-  mtimeNs: 0,
-  deviceMajor: 0,
-  deviceMinor: 0,
-  xattrs: undefined,
-  sparse: undefined,
-};
-
-/** An archive of one empty file. */
-function archiveOf(name: string, type: NewEntry['type'] = 'file'): Buffer {
-  const chunks: Uint8Array[] = [];
-  const tar = new TarWriter((chunk) => chunks.push(Buffer.from(chunk)));
-  tar.entry({ ...FILE, name, type });
-  tar.finish();
-  return Buffer.concat(chunks);
-}
+/** An archive of one empty file, or of a directory where the name ends like one. */
+const archiveOf = (name: string): Buffer =>
+  tarOf(tree([[name, name.endsWith('/') ? dir() : file()]], { parents: 'omit' }));
 
 async function namesIn(archive: Buffer): Promise<string[]> {
   await using directory = await mkdtempDisposable(join(tmpdir(), 'mica-archive-'));
-  await using tree = await openArchive(
+  await using opened = await openArchive(
     (async function* () {
       yield archive;
     })(),
     join(directory.path, 'archive.tar'),
     'the archive',
   );
-  return [...tree.walk()].map(({ path }) => path);
+  return [...opened.walk()].map(({ path }) => path);
 }
 
 for (const name of ['a', 'd/a', 'a///', '///a', 'd//.wh/a'])
   test(`a member ${name} is there`, async () => {
-    const names = await namesIn(archiveOf(name, name.endsWith('/') ? 'directory' : 'file'));
+    const names = await namesIn(archiveOf(name));
     assert.ok(names.some((one) => one.endsWith('/a')));
   });
 
 for (const name of ['.wh.a', 'd/.wh.a', '.wh.d///'])
   test(`a member ${name}, which would be a deletion in a layer, is refused`, async () => {
-    await assert.rejects(namesIn(archiveOf(name, name.endsWith('/') ? 'directory' : 'file')), {
+    await assert.rejects(namesIn(archiveOf(name)), {
       code: 'INVALID_ARGUMENT',
     });
   });
